@@ -1,0 +1,8 @@
+//! The shell of the b2bua: sockets, clock and files around the pure core.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "only the shell reads a clock; the cores are handed the time"
+)]
+
+pub mod transport;

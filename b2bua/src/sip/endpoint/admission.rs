@@ -1,0 +1,41 @@
+//! Whose bytes are read: the addresses of configured routes, nobody else's.
+//!
+//! Asked before anything is parsed, so that a stranger's flood costs a table look-up each.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A shared answer to "is this source known?".
+#[derive(Clone)]
+pub struct Admission(Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
+
+impl Admission {
+    /// Asks `check` for every source; IPv4-mapped addresses arrive there as IPv4.
+    pub fn new(check: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(check))
+    }
+
+    /// Whether requests of this source are read.
+    pub fn admits(&self, source: IpAddr) -> bool {
+        (self.0)(source.to_canonical())
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Admission")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapped_address_counts_as_its_ipv4_address() {
+        let admission = Admission::new(|address| address == IpAddr::from([192, 0, 2, 1]));
+        assert!(admission.admits("::ffff:192.0.2.1".parse().unwrap()));
+        assert!(!admission.admits("192.0.2.2".parse().unwrap()));
+    }
+}

@@ -1,0 +1,150 @@
+//! Where bytes go and where they came from: the words endpoint and sockets share.
+//!
+//! A [`Hop`] is a place to reach, a [`Flow`] a way that exists: answers take the flow of their
+//! request (RFC 3261 §18.2.2, RFC 3581 §4).
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+
+use super::uri::Host;
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A stream in the clear.
+    Tcp,
+    /// A stream under TLS.
+    Tls,
+}
+
+impl Transport {
+    /// The name in a Via.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+        }
+    }
+
+    /// Whether it delivers by itself, so that nothing is sent twice (RFC 3261 §17.1.2.1).
+    pub fn is_reliable(self) -> bool {
+        self != Self::Udp
+    }
+
+    /// 5060, or 5061 for TLS (RFC 3261 §19.1.2).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+        }
+    }
+}
+
+/// A next hop: what a request is sent to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Hop {
+    /// A name to resolve, or an address.
+    pub host: Host,
+    /// The port.
+    pub port: u16,
+    /// How to get there.
+    pub transport: Transport,
+    /// The name its certificate must bear (RFC 5922 §7); `host` when absent. TLS only.
+    pub server_name: Option<Box<str>>,
+}
+
+/// One stream connection; never used again for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// Where a request or response came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Flow {
+    /// Between one of our UDP sockets and a peer.
+    Udp {
+        /// Which of our sockets, in the order of the configuration.
+        socket: u16,
+        /// The other end.
+        peer: SocketAddr,
+    },
+    /// On a stream.
+    Stream {
+        /// Which one.
+        connection: ConnectionId,
+        /// [`Transport::Tcp`] or [`Transport::Tls`].
+        transport: Transport,
+        /// The other end.
+        peer: SocketAddr,
+    },
+}
+
+impl Flow {
+    /// The other end.
+    pub fn peer(&self) -> SocketAddr {
+        match self {
+            Self::Udp { peer, .. } | Self::Stream { peer, .. } => *peer,
+        }
+    }
+
+    /// The other end's address, IPv4-mapped ones as IPv4.
+    pub fn source(&self) -> IpAddr {
+        self.peer().ip().to_canonical()
+    }
+
+    /// The transport.
+    pub fn transport(&self) -> Transport {
+        match self {
+            Self::Udp { .. } => Transport::Udp,
+            Self::Stream { transport, .. } => *transport,
+        }
+    }
+}
+
+/// Where a transmit goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A request, to be resolved and connected.
+    Hop(Hop),
+    /// A response, back the way of its request. For a stream that is gone, `fallback` names the
+    /// sender as RFC 3261 §18.2.2 finds it.
+    Flow {
+        /// The way the request came; for UDP with the port the answer goes to.
+        flow: Flow,
+        /// Where to connect when the stream is gone.
+        fallback: Option<Hop>,
+    },
+}
+
+/// Names one client transaction to the sockets, so that they can say what became of its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TransmitId(pub u64);
+
+/// Bytes to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// Set for requests only.
+    pub id: Option<TransmitId>,
+    /// Where they go.
+    pub target: Target,
+    /// One whole request or response.
+    pub bytes: Bytes,
+}
+
+/// Why a request was surely not delivered: no byte of it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NotSent {
+    /// The name has no address.
+    Resolve,
+    /// Nobody listens, or nobody answered in time.
+    Connect,
+    /// The handshake failed: certificate, name or version.
+    Tls,
+    /// The stream closed, or its queue was full, before the first byte.
+    Closed,
+    /// No socket of ours can reach it, for example no UDP socket of its address family.
+    Unreachable,
+}

@@ -1,0 +1,96 @@
+use super::*;
+use proptest::prelude::*;
+
+fn sip(text: &str) -> SipUri {
+    match Uri::parse(text).unwrap() {
+        Uri::Sip(uri) => uri,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn reads_every_part() {
+    let uri = sip("SIPS:al%40ice:secret@Example.org:5071;transport=tcp;lr?Replaces=x");
+    assert!(uri.secure);
+    assert_eq!(uri.raw_user(), Some("al%40ice"));
+    assert_eq!(uri.user().as_deref(), Some(&b"al@ice"[..]));
+    assert_eq!(uri.port, Some(5071));
+    assert_eq!(
+        uri.to_string(),
+        "sips:al%40ice@example.org:5071;transport=tcp;lr"
+    );
+}
+
+#[test]
+fn a_user_may_hold_semicolons_and_question_marks() {
+    let uri = sip("sip:user;par=u%40example.net?x@example.com;y");
+    assert_eq!(uri.raw_user(), Some("user;par=u%40example.net?x"));
+    assert_eq!(uri.params.as_str(), ";y");
+}
+
+#[test]
+fn missing_escapes_are_added() {
+    assert_eq!(sip("sip:tschüss#1@h").to_string(), "sip:tsch%C3%BCss%231@h");
+    assert_eq!(sip("sip:50%@h").to_string(), "sip:50%25@h");
+}
+
+#[test]
+fn a_user_given_unescaped_cannot_break_out() {
+    let uri = SipUri::new(Host::parse("h").unwrap()).with_user("a@b\r\nRoute: <x>");
+    assert_eq!(uri.to_string(), "sip:a%40b%0D%0ARoute%3A%20%3Cx%3E@h");
+}
+
+#[test]
+fn a_tel_uri_keeps_its_plus() {
+    let uri = Uri::parse("tel:+1-201-555-0123;phone-context=x").unwrap();
+    assert_eq!(uri.to_string(), "tel:+1-201-555-0123;phone-context=x");
+    assert_eq!(uri.scheme(), "tel");
+}
+
+#[test]
+fn other_schemes_are_kept_as_they_are() {
+    for text in ["im:a@b", "pres:a@b", "urn:service:sos.fire", "http://x/?y"] {
+        assert_eq!(Uri::parse(text).unwrap().to_string(), text);
+    }
+}
+
+#[test]
+fn refuses_what_no_uri_can_be() {
+    for text in [
+        "",
+        "a@b",
+        ":x",
+        "sip:",
+        "sip:@h",
+        "sip:a b@h",
+        "sip:a@h:99999",
+        "sip:a@@h",
+        "tel:",
+        "sip:a@h;x=<",
+    ] {
+        assert!(Uri::parse(text).is_err(), "{text}");
+    }
+    assert_eq!(
+        Uri::parse(&format!("sip:{}@h", "a".repeat(MAX_LEN))),
+        Err(InvalidUri::TooLong)
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_user_survives_a_round_trip(user in "[a-z@:%;?&\"<> \r\n\u{0}ü€😀]{1,20}") {
+        let uri = SipUri::new(Host::parse("h.example").unwrap()).with_user(&user);
+        let again = sip(&uri.to_string());
+        prop_assert_eq!(again.user().as_deref(), Some(user.as_bytes()));
+        prop_assert_eq!(again, uri);
+    }
+
+    #[test]
+    fn what_prints_reads_back_the_same(text in "(sips?|tel|im|[a-z]{1,3}):[a-z0-9@:;=?%\\[\\]. \r\n\"<>ü]{0,30}") {
+        if let Ok(uri) = Uri::parse(&text) {
+            let printed = uri.to_string();
+            prop_assert!(!printed.contains(grammar::is_forbidden));
+            prop_assert_eq!(Uri::parse(&printed), Ok(uri));
+        }
+    }
+}
