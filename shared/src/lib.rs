@@ -1,1 +1,20 @@
-//! Placeholder.
+//! What both Tandem processes share: addresses, the vocabulary of the bus and its transports.
+//!
+//! Without the feature `transport` this crate has no sockets, files or clocks, so that the two
+//! cores built on it cannot have them either.
+
+pub mod address;
+pub mod bus;
+pub mod event;
+pub mod message;
+pub mod mint;
+pub mod pii;
+pub mod refusal;
+pub mod timers;
+
+#[cfg(feature = "transport")]
+pub mod cli;
+#[cfg(feature = "transport")]
+pub mod config;
+#[cfg(feature = "transport")]
+pub mod telemetry;

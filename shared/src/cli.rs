@@ -1,0 +1,113 @@
+//! The command line both processes have: `run`, `check`, `print-config`.
+
+use crate::config::{self, ConfigError, EXIT_CONFIG, LogFormat, LogSection, Schema};
+use clap::{Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What one process is, to its command line.
+#[derive(Debug)]
+pub struct Program<C> {
+    /// The binary's name.
+    pub name: &'static str,
+    /// One line of help.
+    pub about: &'static str,
+    /// The configuration's `[log]`.
+    pub log: fn(&C) -> &LogSection,
+    /// Runs the process until it is told to end.
+    pub run: fn(C) -> anyhow::Result<()>,
+}
+
+#[derive(Debug, Parser)]
+#[command(version, disable_help_subcommand = true)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines look, whatever the configuration says.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<Format>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Run until told to end by SIGTERM or SIGINT (the default).
+    Run,
+    /// Check the configuration and say what is wrong with it.
+    Check,
+    /// Print the configuration as it takes effect, secrets masked.
+    PrintConfig,
+}
+
+/// Reads the command line and does what it says.
+///
+/// Exit codes: 0 when ended in order, 78 for a configuration that cannot be used, 1 for everything
+/// else, 2 for a wrong command line.
+pub fn main<C: Schema + Serialize>(program: &Program<C>) -> ExitCode {
+    let command = <Arguments as clap::CommandFactory>::command();
+    let matches = command
+        .name(program.name)
+        .about(program.about)
+        .get_matches();
+    let arguments = <Arguments as clap::FromArgMatches>::from_arg_matches(&matches);
+    let arguments = match arguments {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
+    match perform(program, arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{}: {error:#}", program.name);
+            let code = if error.is::<ConfigError>() {
+                EXIT_CONFIG
+            } else {
+                1
+            };
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn perform<C: Schema + Serialize>(
+    program: &Program<C>,
+    arguments: Arguments,
+) -> anyhow::Result<()> {
+    let path = arguments
+        .config
+        .unwrap_or_else(|| PathBuf::from(C::DEFAULT_PATH));
+    let config: C = config::load(&path)?;
+    match arguments.command.unwrap_or(Command::Run) {
+        Command::Check => {
+            writeln!(
+                std::io::stdout(),
+                "{}: the configuration is good",
+                path.display()
+            )?;
+            Ok(())
+        }
+        Command::PrintConfig => {
+            std::io::stdout().write_all(config::show(&config)?.as_bytes())?;
+            Ok(())
+        }
+        Command::Run => {
+            let mut log = (program.log)(&config).clone();
+            match arguments.log_format {
+                Some(Format::Text) => log.format = LogFormat::Text,
+                Some(Format::Json) => log.format = LogFormat::Json,
+                None => {}
+            }
+            let _guard = crate::telemetry::start(&log)?;
+            (program.run)(config)
+        }
+    }
+}

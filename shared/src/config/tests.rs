@@ -1,0 +1,107 @@
+use super::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    xmpp: Xmpp,
+    #[serde(default)]
+    bus: BusSection,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Xmpp {
+    domain: String,
+    #[serde(default)]
+    secret: Secret,
+    #[serde(default = "port")]
+    port: u16,
+}
+
+fn port() -> u16 {
+    5347
+}
+
+impl Schema for Config {
+    const TABLES: &'static [&'static str] = &["xmpp", "bus"];
+    const FOREIGN_TABLES: &'static [&'static str] = &["listen"];
+    const DEFAULT_PATH: &'static str = "/etc/tandem/x.toml";
+
+    fn finish(self) -> Result<Self, ConfigError> {
+        Ok(self)
+    }
+}
+
+fn read(text: &str) -> Result<Config, String> {
+    parse(Path::new("x.toml"), text).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_line_and_nearest() {
+    let error = read("[xmpp]\ndomain = \"a.b\"\nsecert = \"x\"\n").unwrap_err();
+    assert_eq!(
+        error,
+        "x.toml:3: xmpp.secert: unknown key; did you mean \"secret\"?"
+    );
+}
+
+#[test]
+fn a_misspelt_table_is_named() {
+    let error = read("[xmpp]\ndomain = \"a.b\"\n[buss]\n").unwrap_err();
+    assert!(
+        error.starts_with("x.toml:3: buss: unknown key; did you mean \"bus\"?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_wrong_type_is_named() {
+    let error = read("[xmpp]\ndomain = \"a.b\"\nport = \"many\"\n").unwrap_err();
+    assert!(error.starts_with("x.toml:3: xmpp.port: "), "{error}");
+    assert!(error.contains("many"), "{error}");
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    let error = read("[xmpp]\n").unwrap_err();
+    assert!(
+        error.contains("xmpp.domain: this key is required"),
+        "{error}"
+    );
+}
+
+#[test]
+fn broken_toml_names_its_line() {
+    let error = read("[xmpp]\ndomain = \n").unwrap_err();
+    assert!(error.starts_with("x.toml:2: "), "{error}");
+}
+
+#[test]
+fn a_bad_bus_url_says_what_is_right() {
+    let error = read("[xmpp]\ndomain = \"a\"\n[bus]\nurl = \"locl:/x\"\n").unwrap_err();
+    assert!(error.contains("use local:/run/tandem/bus.sock"), "{error}");
+}
+
+#[test]
+fn secrets_do_not_show() {
+    let config = read("[xmpp]\ndomain = \"a\"\nsecret = \"hunter2\"\n").unwrap();
+    assert!(!show(&config).unwrap().contains("hunter2"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert_eq!(config.xmpp.secret.reveal(), "hunter2");
+}
+
+#[test]
+fn secrets_come_from_a_value_or_a_file_but_not_both() {
+    let path = std::env::temp_dir().join(format!("tandem-secret-{}", std::process::id()));
+    std::fs::write(&path, "s3cret\n").unwrap();
+    let none = Secret::default();
+    let got = Secret::from_value_or_file("xmpp.secret", &none, Some(&path)).unwrap();
+    assert_eq!(got.reveal(), "s3cret");
+    let both = Secret::from_value_or_file("xmpp.secret", &Secret::new("x"), Some(&path));
+    assert!(both.unwrap_err().to_string().contains("both"));
+    std::fs::remove_file(&path).unwrap();
+    let gone = Secret::from_value_or_file("xmpp.secret", &none, Some(&path));
+    assert!(gone.unwrap_err().to_string().contains("xmpp.secret_file"));
+    assert!(Secret::from_value_or_file("xmpp.secret", &none, None).is_err());
+}
