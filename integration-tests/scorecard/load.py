@@ -13,12 +13,14 @@ _BRANCH = re.compile(rb"branch=z9hG4bK-l(\d+)")
 
 @dataclasses.dataclass
 class Load:
-    """Outcome of a run: requests sent and answered, seconds, and the subject's
-    CPU seconds and resident memory (MB) before, at its peak and at the end."""
+    """Outcome of a run: requests sent and answered, seconds, how long after the last
+    request the last answer came (`lag`, seconds), and the subject's CPU seconds and
+    resident memory (MB) before, at its peak and at the end."""
 
     sent: int = 0
     answered: int = 0
     seconds: float = 0.0
+    lag: float = 0.0
     cpu: float = 0.0
     rss_before: float = 0.0
     rss_peak: float = 0.0
@@ -121,9 +123,10 @@ def paced(subject, rate, seconds, settle=1.0):
                 next_look = now + 0.25
             if rate:
                 time.sleep(0.001)
-        stop = time.monotonic() + settle
-        while time.monotonic() < stop:
-            result.answered += drain(sock)
+        stopped = time.monotonic()
+        while (late := time.monotonic() - stopped) < settle:
+            if finals := drain(sock):
+                result.answered, result.lag = result.answered + finals, late
             result.rss_peak = max(result.rss_peak, subject.rss_mb())
             time.sleep(0.01)
     result.seconds = seconds

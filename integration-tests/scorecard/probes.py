@@ -73,6 +73,18 @@ def non_utf8_byte(subject):
     return _answered(_ask(subject, extra=["Subject: caf\udce9"]))
 
 
+def non_utf8_between(subject):
+    """One Latin-1 byte in front of the last Via: the response still has every Via."""
+    response = _ask(subject, replace={
+        "Subject": "Subject: caf\udce9",
+        "Via below": "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK-below",
+    })
+    if response is None:
+        return "silence", False
+    kept = b"z9hG4bK-below" in response
+    return ("kept" if kept else "lost, answered " + str(wire.status(response))), kept
+
+
 def cseq_method(subject):
     """CSeq names another method than the request line: 400 (RFC 3261 8.1.1.5)."""
     code = wire.status(_ask(subject, replace={"CSeq": "CSeq: 1 OPTIONS"}))

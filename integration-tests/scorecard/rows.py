@@ -37,6 +37,7 @@ ROWS = [
     Row("folded header", "2xx", "grammar", probe=probes.folded_header),
     Row("bare LF line ends", "2xx", "grammar", probe=probes.lf_only),
     Row("Latin-1 byte in an early header", "2xx", "grammar", probe=probes.non_utf8_byte),
+    Row("Latin-1 byte in front of the last Via", "Via kept", "grammar", probe=probes.non_utf8_between),
     Row("unknown method", "501 or 405", "grammar", "unknown-method"),
     Row("SIP/3.0", "505", "grammar", "version"),
     Row("unknown Request-URI scheme", "416", "grammar", "scheme"),

@@ -130,3 +130,6 @@ ALL = {
     "ezk-agent": lambda: Agent("ezk-agent"),
     "rsipstack-agent": lambda: Agent("rsipstack-agent"),
 }
+
+# No SIP implementation: it only belongs into measurements of cost.
+FLOOR = "floor-agent"
