@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Tandem against real peers: drivers for servers and phones, and the place they run in.
+//!
+//! Invariant: nothing a test starts outlives it or reaches beyond its own network namespace.
+//! `README.md` beside this crate shows how a test is written.
+
+pub mod baresip;
+pub mod bench;
+pub mod certificates;
+pub mod kamailio;
+pub mod linphone;
+pub mod net;
+pub mod process;
+pub mod program;
+pub mod server;
+pub mod sip;
+pub mod sip_trace;
+pub mod sipp;
+pub mod tandem;
+pub mod template;
+pub mod wait;
+pub mod xmpp;
+
+pub use bench::Bench;
+pub use net::{isolated, isolated_within};
+pub use server::Server;

@@ -1,0 +1,133 @@
+//! linphone's daemon: a phone that answers messages with delivery notifications (RFC 5438).
+//!
+//! Invariant: its configuration is made anew for each start, because it rewrites the file.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{ChildStdin, Command};
+
+use anyhow::{Context, Result};
+
+use crate::bench::Bench;
+use crate::net::ADDRESS;
+use crate::process::Process;
+use crate::server::password_of;
+use crate::sip::Message;
+use crate::sip_trace::{self, Direction};
+use crate::{kamailio, program, template};
+
+/// A running phone.
+#[derive(Debug)]
+pub struct Linphone {
+    /// To kill or stop it.
+    pub process: Process,
+    input: ChildStdin,
+    trace: PathBuf,
+}
+
+impl Linphone {
+    /// Starts the phone of `user`, and waits until it is registered with Kamailio.
+    pub fn start(bench: &Bench, user: &str) -> Result<Self> {
+        let name = format!("linphone-{user}");
+        let home = bench.make_dir(&name)?;
+        let config = template::fill(
+            include_str!("../peers/linphonerc"),
+            &[
+                ("USER", user),
+                ("PASSWORD", &password_of(user)),
+                ("ADDRESS", ADDRESS),
+                ("REGISTRAR", kamailio::ADDRESS),
+                ("STORE", &bench.text_path(&format!("{name}/store.db"))),
+            ],
+        )?;
+        let config = bench.write(&format!("{name}/linphonerc"), &config)?;
+        let trace = bench.log(&format!("{name}-trace"));
+        let mut command = Command::new(program::find("linphone-daemon", "linphone-cli")?);
+        command
+            .arg("--config")
+            .arg(config)
+            .arg("--log")
+            .arg(&trace)
+            .arg("--disable-stats-events");
+        command
+            .env("HOME", &home)
+            .env("XDG_DATA_HOME", &home)
+            .env("XDG_CONFIG_HOME", &home);
+        let (process, input) = Process::start_with_input(bench, &name, command)?;
+        let mut linphone = Self {
+            process,
+            input,
+            trace,
+        };
+        linphone.wait_registered()?;
+        Ok(linphone)
+    }
+
+    fn wait_registered(&mut self) -> Result<()> {
+        self.wait_traced("the registration", Direction::Received, |message| {
+            message.status() == Some(200) && message.header("CSeq").ends_with("REGISTER")
+        })
+        .map(drop)
+    }
+
+    /// Sends `text` (one line) to `uri`.
+    pub fn send_message(&mut self, uri: &str, text: &str) -> Result<()> {
+        writeln!(self.input, "message {uri} {text}").context("writing to linphone")?;
+        self.input.flush()?;
+        Ok(())
+    }
+
+    /// Waits for a received MESSAGE with this body.
+    pub fn wait_message(&mut self, body: &str) -> Result<Message> {
+        self.wait_traced(
+            &format!("a MESSAGE saying {body:?}"),
+            Direction::Received,
+            |message| message.method() == Some("MESSAGE") && message.text() == body,
+        )
+    }
+
+    /// Waits until it has sent a MESSAGE that satisfies `condition`, such as a delivery notification.
+    pub fn wait_sent(
+        &mut self,
+        what: &str,
+        condition: impl Fn(&Message) -> bool,
+    ) -> Result<Message> {
+        self.wait_traced(what, Direction::Sent, |message| {
+            message.method() == Some("MESSAGE") && condition(message)
+        })
+    }
+
+    /// Waits for the final response to the MESSAGE it sent with this body, and returns its status.
+    pub fn wait_status(&mut self, body: &str) -> Result<u16> {
+        let request = self.wait_sent(&format!("the MESSAGE saying {body:?}"), |message| {
+            message.text() == body
+        })?;
+        let call_id = request.header("Call-ID");
+        let response = self.wait_traced("its final response", Direction::Received, |message| {
+            // A challenge is answered by the phone itself.
+            let is_final = message
+                .status()
+                .is_some_and(|status| status >= 200 && status != 401 && status != 407);
+            is_final && message.header("Call-ID") == call_id
+        })?;
+        response.status().context("a response has a status")
+    }
+
+    fn wait_traced(
+        &mut self,
+        what: &str,
+        direction: Direction,
+        condition: impl Fn(&Message) -> bool,
+    ) -> Result<Message> {
+        let trace = self.trace.clone();
+        self.process.wait_for(what, || {
+            let text = fs::read(&trace).unwrap_or_default();
+            let messages = sip_trace::read(&text, "");
+            Ok(messages
+                .into_iter()
+                .find(|(way, message)| *way == direction && condition(message))
+                .map(|(_, m)| m))
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! Prosody 0.12 in the foreground, with a data directory of its own.
+//!
+//! Invariant: accounts are plain files written before the start, so that no tool has to run.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::{Conflict, Detail, SECRET, Setup, password_of};
+use crate::bench::Bench;
+use crate::process::Process;
+use crate::{program, template};
+
+/// The block that attaches Tandem.
+pub fn component_snippet(gateway: &str) -> String {
+    format!("Component \"{gateway}\"\n  component_secret = \"{SECRET}\"\n")
+}
+
+pub(super) fn start(bench: &Bench, setup: Setup<'_>, component: &str) -> Result<Process> {
+    let data = bench.make_dir("prosody")?.display().to_string();
+    let conflict = match setup.conflict {
+        Conflict::KickNew => "",
+        Conflict::KickOld => "  component_conflict_resolve = \"kick_old\"\n",
+    };
+    let config = template::fill(
+        include_str!("../../peers/prosody.cfg.lua"),
+        &[
+            ("DIR", &data),
+            ("COMPONENT", &format!("{component}{conflict}")),
+            (
+                "LOG_LEVEL",
+                match setup.detail {
+                    Detail::Usual => "info",
+                    Detail::Everything => "debug",
+                },
+            ),
+        ],
+    )?;
+    let config = bench.write("prosody/prosody.cfg.lua", &config)?;
+    for user in setup.accounts {
+        let account = format!("return {{ [\"password\"] = \"{}\" }}", password_of(user));
+        bench.write(&format!("prosody/localhost/accounts/{user}.dat"), &account)?;
+    }
+    let mut command = Command::new(program::find("prosody", "prosody")?);
+    command.arg("--config").arg(config).arg("-F");
+    Process::start(bench, "prosody", command)
+}

@@ -1,0 +1,222 @@
+//! Tandem's own two processes, as an administrator runs them.
+//!
+//! Invariant: what runs are the binaries of this workspace, built in the profile of the tests.
+
+mod config;
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::bench::Bench;
+use crate::net::{is_inside, isolated};
+use crate::process::Process;
+use crate::server::{SECRET, Server};
+use crate::wait::{self, GENEROUS};
+use crate::xmpp::Session;
+pub use config::{Route, Setup};
+
+/// As [`crate::isolated`], with Tandem built before.
+pub fn with_tandem<F: FnOnce(&Bench) -> Result<()>>(test: F) -> Result<()> {
+    if !is_inside() {
+        build()?;
+    }
+    isolated(test)
+}
+
+/// Both processes and their configuration.
+#[derive(Debug)]
+pub struct Tandem {
+    /// The XMPP side.
+    pub component: Process,
+    /// The SIP side.
+    pub b2bua: Process,
+    server: Server,
+    bus: PathBuf,
+}
+
+impl Tandem {
+    /// Starts both, and waits until they are connected to each other and to the XMPP server.
+    pub fn start(bench: &Bench, setup: &Setup<'_>) -> Result<Self> {
+        let mut tandem = Self::start_unlinked(bench, setup)?;
+        tandem.wait_linked()?;
+        Ok(tandem)
+    }
+
+    /// Starts both without waiting for anything, for tests in which something is absent.
+    pub fn start_unlinked(bench: &Bench, setup: &Setup<'_>) -> Result<Self> {
+        let bus = bench.path("bus.sock");
+        let b2bua = bench.write("b2bua.toml", &config::write_b2bua(bench, setup, &bus))?;
+        let component = bench.write(
+            "component.toml",
+            &config::write_component(bench, setup, &bus),
+        )?;
+        let start = |name: &str, config: PathBuf| {
+            let mut command = Command::new(find_binary(name)?);
+            command.arg("--config").arg(config);
+            // Settings of whoever runs the tests are not those of the test.
+            for (key, _) in env::vars_os() {
+                if key.to_string_lossy().starts_with("TANDEM_") {
+                    command.env_remove(key);
+                }
+            }
+            Process::start(bench, name, command)
+        };
+        Ok(Self {
+            b2bua: start(B2BUA, b2bua)?,
+            component: start(COMPONENT, component)?,
+            server: setup.server,
+            bus,
+        })
+    }
+
+    /// Waits until both are connected to each other and the component to its server.
+    pub fn wait_linked(&mut self) -> Result<()> {
+        let bus = self.bus.display().to_string();
+        self.b2bua.wait_for("a link of the bus", || {
+            let sockets = fs::read_to_string("/proc/net/unix")?;
+            let linked = sockets
+                .lines()
+                .any(|line| line.ends_with(&bus) && line.split(' ').any(|f| f == CONNECTED));
+            Ok(linked.then_some(()))
+        })?;
+        self.component.wait_for("a stream to the server", || {
+            let sockets = fs::read_to_string("/proc/net/tcp")?;
+            Ok(sockets
+                .lines()
+                .any(|line| line.contains(SERVER_STREAM))
+                .then_some(()))
+        })
+    }
+
+    /// Waits until `client` gets an answer from the component's domain.
+    pub fn wait_reachable(&self, client: &Session) -> Result<()> {
+        wait::until("an answer from the component", GENEROUS, || {
+            let answer = client.ask("get", self.server.gateway(), DISCO_INFO)?;
+            Ok((answer.kind() == "result").then_some(()))
+        })
+    }
+
+    /// kill -9 of the component, and a new start.
+    pub fn crash_component(&mut self) -> Result<()> {
+        self.component.kill_now()?;
+        self.component.start_again()
+    }
+
+    /// kill -9 of the b2bua, and a new start.
+    pub fn crash_b2bua(&mut self) -> Result<()> {
+        self.b2bua.kill_now()?;
+        self.b2bua.start_again()
+    }
+
+    /// Ends both with SIGTERM; an error unless both end well.
+    pub fn terminate(&mut self) -> Result<()> {
+        for process in [&mut self.component, &mut self.b2bua] {
+            let status = process.terminate()?;
+            ensure!(status.success(), "SIGTERM ended {process:?} with {status}");
+        }
+        Ok(())
+    }
+
+    /// An error if a log has a line of level ERROR, a password, or one of `bodies`.
+    pub fn expect_clean_log(&self, bodies: &[&str]) -> Result<()> {
+        for process in [&self.component, &self.b2bua] {
+            let log = process.read_log()?;
+            for line in log.lines() {
+                let confidential = bodies
+                    .iter()
+                    .copied()
+                    .chain([SECRET, "pw-"])
+                    .find(|word| line.contains(word));
+                if let Some(word) = confidential {
+                    bail!("the log tells {word:?}: {line}");
+                }
+                ensure!(!is_error(line), "the log has an error: {line}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The path of one of the two binaries; see [`build`].
+pub fn find_binary(name: &str) -> Result<PathBuf> {
+    let path = match env::var_os(BINARIES) {
+        Some(directory) => PathBuf::from(directory).join(name),
+        None => build_directory()?.join(name),
+    };
+    ensure!(
+        path.is_file(),
+        "{} is missing: run `cargo build`",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// Builds both binaries once per test run, unless `TANDEM_TEST_BINARIES` names a directory that has them.
+pub fn build() -> Result<()> {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    if env::var_os(BINARIES).is_some() {
+        return Ok(());
+    }
+    let built = BUILT.get_or_init(|| run_cargo().map_err(|error| format!("{error:#}")));
+    built.clone().map_err(anyhow::Error::msg)
+}
+
+fn run_cargo() -> Result<()> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--bins", "-p", COMPONENT, "-p", B2BUA]);
+    command.current_dir(crate::program::source_dir());
+    if build_directory()?.ends_with("release") {
+        command.arg("--release");
+    }
+    let output = command.output().context("starting cargo")?;
+    ensure!(
+        output.status.success(),
+        "building Tandem: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// `target/debug` or `target/release`: the tests are in its `deps`.
+fn build_directory() -> Result<PathBuf> {
+    let executable = env::current_exe()?;
+    Ok(executable
+        .ancestors()
+        .nth(2)
+        .context("no build directory")?
+        .to_owned())
+}
+
+/// Both log formats (`[log] format`).
+fn is_error(line: &str) -> bool {
+    line.contains(" ERROR ") || line.starts_with("ERROR ") || line.contains("\"level\":\"ERROR\"")
+}
+
+const COMPONENT: &str = "tandem-component";
+const B2BUA: &str = "tandem-b2bua";
+const BINARIES: &str = "TANDEM_TEST_BINARIES";
+const DISCO_INFO: &str = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+/// The state of a connected socket in `/proc/net/unix`.
+const CONNECTED: &str = "03";
+/// A connection to 127.0.0.1:5347 in the state ESTABLISHED, as `/proc/net/tcp` writes it.
+const SERVER_STREAM: &str = " 0100007F:14E3 01 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_errors_in_both_log_formats() {
+        assert!(
+            is_error("2026-01-01T00:00:00Z ERROR tandem: x")
+                && is_error(r#"{"level":"ERROR","x":1}"#)
+        );
+        assert!(!is_error("2026-01-01T00:00:00Z  INFO tandem: no ERRORs"));
+    }
+}

@@ -1,0 +1,185 @@
+//! The two configuration files: the only place of the tests that knows their keys.
+//!
+//! Invariant: everything a test does not ask for is left to Tandem's defaults.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::bench::Bench;
+use crate::kamailio;
+use crate::server::{COMPONENTS, SECRET, Server};
+
+/// What Tandem is started with.
+#[derive(Clone, Debug)]
+pub struct Setup<'a> {
+    /// The server it is a component of.
+    pub server: Server,
+    /// Where the b2bua listens: transport and address.
+    pub listeners: Vec<(&'a str, &'a str)>,
+    /// Its routes.
+    pub routes: Vec<Route<'a>>,
+    /// Numbers and the JIDs they stand for.
+    pub numbers: Vec<(&'a str, &'a str)>,
+    /// Lines of TOML at the end of `component.toml`.
+    pub component_extra: &'a str,
+    /// Lines of TOML at the end of `b2bua.toml`.
+    pub b2bua_extra: &'a str,
+    /// Tables both files must have alike, such as `[mapping]`.
+    pub shared_extra: &'a str,
+    /// Levels of both logs, in the words of `[log] level`.
+    pub log_level: &'a str,
+}
+
+/// A `[[route]]`. Empty texts and `None` are not written.
+#[derive(Clone, Debug, Default)]
+pub struct Route<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Which SIP addresses it takes.
+    pub matches: &'a str,
+    /// Where requests go: `host:port`.
+    pub next_hop: &'a str,
+    /// `udp`, `tcp` or `tls`.
+    pub transport: &'a str,
+    /// The identity in From.
+    pub from: &'a str,
+    /// Addresses inbound requests may come from.
+    pub inbound: Vec<&'a str>,
+    /// User and password for digest challenges.
+    pub credentials: Option<(&'a str, &'a str)>,
+    /// Whether texts that are too long are split.
+    pub split: Option<bool>,
+}
+
+impl<'a> Setup<'a> {
+    /// Tandem beside `server`, with a route to Kamailio's users at `sip.test`.
+    pub fn with_kamailio(server: Server) -> Self {
+        Self::with_route(
+            server,
+            Route {
+                name: "registrar",
+                matches: "*@sip.test",
+                next_hop: kamailio::ADDRESS,
+                transport: "udp",
+                inbound: vec!["127.0.0.1", crate::net::ADDRESS],
+                ..Route::default()
+            },
+        )
+    }
+
+    /// Tandem beside `server`, with one route.
+    pub fn with_route(server: Server, route: Route<'a>) -> Self {
+        Self {
+            server,
+            listeners: vec![("udp", kamailio::GATEWAY), ("tcp", kamailio::GATEWAY)],
+            routes: vec![route],
+            numbers: Vec::new(),
+            component_extra: "",
+            b2bua_extra: "",
+            shared_extra: "",
+            log_level: "info",
+        }
+    }
+}
+
+pub(super) fn write_component(bench: &Bench, setup: &Setup<'_>, bus: &Path) -> String {
+    let mut text = String::new();
+    table(
+        &mut text,
+        "[xmpp]",
+        &[
+            ("domain", quote(setup.server.gateway())),
+            ("server", quote(COMPONENTS)),
+            ("secret", quote(SECRET)),
+            (
+                "allowed_domains",
+                format!("[{}]", quote(setup.server.domain())),
+            ),
+        ],
+    );
+    table(
+        &mut text,
+        "[store]",
+        &[("path", quote(&bench.text_path("component.sqlite")))],
+    );
+    finish(text, setup, bus, setup.component_extra)
+}
+
+pub(super) fn write_b2bua(bench: &Bench, setup: &Setup<'_>, bus: &Path) -> String {
+    let mut text = String::new();
+    table(
+        &mut text,
+        "[store]",
+        &[("path", quote(&bench.text_path("b2bua.sqlite")))],
+    );
+    for (transport, address) in &setup.listeners {
+        table(
+            &mut text,
+            "[[listen]]",
+            &[("transport", quote(transport)), ("address", quote(address))],
+        );
+    }
+    for route in &setup.routes {
+        write_route(&mut text, route);
+    }
+    for (number, jid) in &setup.numbers {
+        table(
+            &mut text,
+            "[[number]]",
+            &[("number", quote(number)), ("jid", quote(jid))],
+        );
+    }
+    finish(text, setup, bus, setup.b2bua_extra)
+}
+
+fn write_route(text: &mut String, route: &Route<'_>) {
+    let mut keys = Vec::new();
+    let texts = [
+        ("name", route.name),
+        ("match", route.matches),
+        ("next_hop", route.next_hop),
+        ("transport", route.transport),
+        ("from", route.from),
+    ];
+    for (key, value) in texts {
+        if !value.is_empty() {
+            keys.push((key, quote(value)));
+        }
+    }
+    if !route.inbound.is_empty() {
+        let addresses: Vec<String> = route.inbound.iter().map(|address| quote(address)).collect();
+        keys.push(("inbound", format!("[{}]", addresses.join(", "))));
+    }
+    if let Some((username, password)) = route.credentials {
+        keys.push(("username", quote(username)));
+        keys.push(("password", quote(password)));
+    }
+    if let Some(split) = route.split {
+        keys.push(("split", split.to_string()));
+    }
+    table(text, "[[route]]", &keys);
+}
+
+fn finish(mut text: String, setup: &Setup<'_>, bus: &Path, extra: &str) -> String {
+    table(
+        &mut text,
+        "[bus]",
+        &[("url", quote(&format!("local:{}", bus.display())))],
+    );
+    table(&mut text, "[log]", &[("level", quote(setup.log_level))]);
+    text + setup.shared_extra + "\n" + extra
+}
+
+fn table(text: &mut String, head: &str, keys: &[(&str, String)]) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{head}");
+    for (key, value) in keys {
+        let _ = writeln!(text, "{key} = {value}");
+    }
+    text.push('\n');
+}
+
+/// A TOML basic string.
+fn quote(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
