@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod endpoint;
+pub mod frame;
 pub mod grammar;
 pub mod header;
 pub mod hop;

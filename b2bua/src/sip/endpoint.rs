@@ -6,51 +6,33 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use bytes::Bytes;
 use tandem_shared::mint::Mint;
 
-use super::hop::{ConnectionId, Flow, Hop, NotSent, Transmit, TransmitId, Transport};
-use super::message::{Request, Response};
+use super::header::Name;
+use super::hop::{ConnectionId, Flow, Hop, NotSent, Target, Transmit, TransmitId, Transport};
+use super::message::{Message, Request, Response};
 use super::method::Method;
-use super::transaction::Timers;
-use super::uri::HostPort;
+use super::parse::{self, Framing, Malformed};
+use super::status::Status;
+use super::transaction::key::{Key, Keys, MARK_LEN};
+use super::via::{MAGIC_COOKIE, Via};
 
-pub mod admission;
+mod admission;
+mod answer;
+mod client;
+mod config;
+mod counters;
+mod server;
+mod validate;
 
 pub use admission::Admission;
+pub use config::{EndpointConfig, SentBy};
+pub use counters::Counters;
 
-/// What an endpoint needs to know.
-#[derive(Debug, Clone)]
-pub struct EndpointConfig {
-    /// What stands in our Via over UDP, TCP and TLS.
-    pub sent_by: SentBy,
-    /// The methods handed to the core; all other known ones get 405 with this list.
-    pub allow: Vec<Method>,
-    /// The option tags of `Require` we fulfil; any other gets 420.
-    pub supported: Vec<Box<str>>,
-    /// `Server` and `User-Agent`, for example `Tandem/0.1.0`.
-    pub product: Box<str>,
-    /// Whose requests are read at all.
-    pub admission: Admission,
-    /// The timers of RFC 3261 §17.
-    pub timers: Timers,
-    /// Most client transactions waiting for a final response.
-    pub max_open_client: usize,
-    /// Most requests handed to the core and not answered yet.
-    pub max_open_server: usize,
-    /// Most answered requests remembered for their retransmissions; the oldest go first.
-    pub max_finished: usize,
-}
-
-/// Our own host and port in a Via, per transport.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SentBy {
-    /// Over UDP.
-    pub udp: HostPort,
-    /// Over TCP.
-    pub tcp: HostPort,
-    /// Over TLS.
-    pub tls: HostPort,
-}
+use answer::Rejection;
+use client::Clients;
+use server::Servers;
 
 /// Names a client transaction; the caller chooses it and never uses it twice at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -125,34 +107,77 @@ pub struct Full(pub Box<Request>);
 pub struct Endpoint {
     config: EndpointConfig,
     mint: Mint,
+    keys: Keys,
+    /// What every branch of ours begins with.
+    prefix: String,
+    clients: Clients,
+    servers: Servers,
+    out: Outbox,
+}
+
+/// What waits to be polled.
+#[derive(Debug, Default)]
+struct Outbox {
     events: VecDeque<Event>,
     transmits: VecDeque<Transmit>,
+    counters: Counters,
+}
+
+impl Outbox {
+    fn fail(&mut self, token: ClientToken, failure: Failure) {
+        self.events.push_back(Event::Failed { token, failure });
+    }
 }
 
 impl Endpoint {
     /// A fresh endpoint.
-    pub fn new(config: EndpointConfig, mint: Mint) -> Self {
+    pub fn new(config: EndpointConfig, mut mint: Mint) -> Self {
+        let keys = Keys::new(mint.number());
+        let instance: String = mint.token().chars().take(INSTANCE_LEN).collect();
+        let (timers, product) = (config.timers, config.product.clone());
         Self {
+            prefix: format!("{MAGIC_COOKIE}{instance}"),
+            clients: Clients::new(timers, config.max_finished),
+            servers: Servers::new(timers, config.max_finished, product, keys.clone()),
+            out: Outbox::default(),
             config,
             mint,
-            events: VecDeque::new(),
-            transmits: VecDeque::new(),
+            keys,
         }
     }
 
     /// Takes one datagram, or one message cut out of a stream.
     pub fn handle_packet(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
-        let _ = (flow, bytes, now, &self.config, &mut self.mint);
+        let known = self.config.admission.admits(flow.source());
+        if !known && !self.may_answer_us(bytes) {
+            self.out.counters.unknown_source += 1;
+            return;
+        }
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return; // A keep-alive of a peer behind a NAT.
+        }
+        let framing = match flow.transport().is_reliable() {
+            true => Framing::Stream,
+            false => Framing::Datagram,
+        };
+        match parse::parse(bytes, framing) {
+            Ok(Message::Response(response)) => self.handle_response(response, now),
+            Ok(Message::Request(request)) if known => self.handle_request(flow, request, now),
+            Err(malformed) if known => self.handle_malformed(flow, *malformed),
+            Ok(Message::Request(_)) | Err(_) => self.out.counters.unknown_source += 1,
+        }
     }
 
     /// The sockets gave a request to this connection: its end is the request's end.
     pub fn handle_bound(&mut self, id: TransmitId, connection: ConnectionId) {
-        let _ = (id, connection);
+        self.clients.bind(id, connection);
     }
 
-    /// The sockets could not send a request; nothing of it was written.
+    /// The sockets could not send a request; nothing of it was written. A retransmission that finds
+    /// the network [`NotSent::Unreachable`] is no failure: the first one went out.
     pub fn handle_send_failed(&mut self, id: TransmitId, reason: NotSent, now: Instant) {
-        let _ = (id, reason, now);
+        self.clients
+            .fail(id, Failure::NotSent(reason), now, &mut self.out);
     }
 
     /// A connection ended; of the requests bound to it, `unsent` were never written.
@@ -163,46 +188,246 @@ impl Endpoint {
         unsent: &[TransmitId],
         now: Instant,
     ) {
-        let _ = (connection, reason, unsent, now);
+        for &id in unsent {
+            self.clients
+                .fail(id, Failure::NotSent(reason), now, &mut self.out);
+        }
+        self.clients.lose(connection, now, &mut self.out);
     }
 
     /// Lets every timer due at `now` fire.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        self.clients.handle_timeout(now, &mut self.out);
+        self.servers.handle_timeout(now, &mut self.out);
     }
 
     /// When [`Endpoint::handle_timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.clients
+            .next_timeout()
+            .into_iter()
+            .chain(self.servers.next_timeout())
+            .min()
     }
 
-    /// Sends a request without Via to a hop; adds Via, `Max-Forwards` and `User-Agent`.
+    /// Sends a request without Via to a hop; adds Via and, where they are missing, `Max-Forwards`
+    /// and `User-Agent`. From, To, Call-ID and CSeq are the caller's.
     ///
     /// # Errors
     /// [`Full`] when too many are open.
     pub fn request(
         &mut self,
         token: ClientToken,
-        request: Request,
+        mut request: Request,
         hop: Hop,
         now: Instant,
     ) -> Result<(), Full> {
-        let _ = (token, request, hop, now);
+        if self.clients.len() >= self.config.max_open_client {
+            return Err(Full(Box::new(request)));
+        }
+        if request.headers.get(Name::MaxForwards).is_none() {
+            request.headers.push(Name::MaxForwards, "70");
+        }
+        if request.headers.get(Name::UserAgent).is_none() {
+            request.headers.push(Name::UserAgent, &self.config.product);
+        }
+        let mark = self.keys.uri_mark(&request.uri.to_string());
+        let branch = format!("{}.{mark}.{}", self.prefix, self.mint.token());
+        let via = format!(
+            "SIP/2.0/{} {};branch={branch};rport",
+            hop.transport.as_str(),
+            self.config.sent_by.of(hop.transport),
+        );
+        let mut bytes = Vec::with_capacity(1024 + request.body.len());
+        request.print_with_via(Some(&via), &mut bytes);
+        let key = self.keys.client(&branch, &request.method);
+        self.clients
+            .start(key, token, hop, bytes.into(), now, &mut self.out);
         Ok(())
     }
 
     /// Answers a request; a second final answer is ignored. Adds the To tag and `Server`.
     pub fn respond(&mut self, token: ServerToken, response: Response, now: Instant) {
-        let _ = (token, response, now);
+        self.servers
+            .respond(Key(token.0), response, now, &mut self.out);
     }
 
     /// What happened next.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.out.events.pop_front()
     }
 
     /// What is to be sent next.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        self.out.transmits.pop_front()
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> &Counters {
+        &self.out.counters
+    }
+
+    /// How many transactions are open, as (client, server).
+    pub fn open(&self) -> (usize, usize) {
+        (self.clients.len(), self.servers.len())
+    }
+
+    fn handle_request(&mut self, flow: Flow, mut request: Request, now: Instant) {
+        let Some(mut via) = request.top_via() else {
+            self.out.counters.unreadable += 1;
+            return;
+        };
+        if request.method == Method::Ack {
+            self.out.counters.stray_ack += 1;
+            return;
+        }
+        let key = self.keys.server(&request, &via, &request.method);
+        answer::amend(&mut via, flow);
+        request.headers.set_first(Name::Via, &via.to_string());
+        let target = answer::route(flow, &via);
+        if self.servers.knows(key) {
+            return self.servers.repeat(key, &request, target, &mut self.out);
+        }
+        match self.admit(&request, &via) {
+            Ok(merge) => {
+                self.servers.start(key, merge, target, now);
+                self.out.counters.requests += 1;
+                let (token, request) = (ServerToken(key.0), Box::new(request));
+                let source = Source {
+                    flow,
+                    transport: flow.transport(),
+                };
+                self.out.events.push_back(Event::Request {
+                    token,
+                    request,
+                    source,
+                });
+            }
+            Err(Refused::Drop) => self.out.counters.full += 1,
+            Err(Refused::Answer(rejection)) => {
+                self.refuse(key, rejection.answer(&request.headers), target);
+            }
+        }
+    }
+
+    /// Everything between reading a request and handing it up.
+    fn admit(&self, request: &Request, via: &Via) -> Result<Key, Refused> {
+        if request.method == Method::Cancel {
+            return Err(Refused::Answer(self.answer_cancel(request, via)));
+        }
+        let from_tag = validate::check(request, &self.config)?;
+        let mark = self.keys.uri_mark(&request.uri.to_string());
+        let merge = self.keys.merge(request, &from_tag);
+        if validate::is_loop(request, &self.prefix, &mark) || self.servers.is_merged(merge) {
+            return Err(Rejection::new(Status::LOOP_DETECTED).into());
+        }
+        validate::check_dialog(request)?;
+        if self.servers.len() < self.config.max_open_server {
+            return Ok(merge);
+        }
+        match via.transport.as_ref() {
+            "UDP" => Err(Refused::Drop),
+            _ => Err(Rejection::new(Status::TEMPORARILY_UNAVAILABLE)
+                .with(Name::RetryAfter, RETRY_AFTER.to_owned())
+                .into()),
+        }
+    }
+
+    /// RFC 3261 §9.2: a CANCEL is answered, but stops nothing that is no INVITE.
+    fn answer_cancel(&self, request: &Request, via: &Via) -> Rejection {
+        let mut methods = self.config.allow.iter();
+        let known =
+            methods.any(|method| self.servers.knows(self.keys.server(request, via, method)));
+        Rejection::new(if known {
+            Status::OK
+        } else {
+            Status::NO_SUCH_TRANSACTION
+        })
+    }
+
+    fn handle_malformed(&mut self, flow: Flow, malformed: Malformed) {
+        let Malformed {
+            defect,
+            is_request,
+            is_ack,
+            mut headers,
+        } = malformed;
+        let via = headers
+            .values(Name::Via)
+            .next()
+            .and_then(|text| Via::parse(text).ok());
+        let (Some(mut via), true) = (via, is_request && !is_ack) else {
+            self.out.counters.unreadable += 1;
+            return;
+        };
+        if headers.get(Name::CallId).is_none() || headers.get(Name::CSeq).is_none() {
+            self.out.counters.unreadable += 1;
+            return;
+        }
+        let key = self.keys.client(&via.to_string(), &Method::Options);
+        answer::amend(&mut via, flow);
+        headers.set_first(Name::Via, &via.to_string());
+        let response = Rejection::from(defect).answer(&headers);
+        self.refuse(key, response, answer::route(flow, &via));
+    }
+
+    /// Answers without keeping a transaction (RFC 3261 §8.2.7): a copy gets the same answer.
+    fn refuse(&mut self, key: Key, mut response: Response, target: Target) {
+        self.out.counters.refused += 1;
+        answer::complete(&mut response, &self.keys.tag(key), &self.config.product);
+        let mut bytes = Vec::with_capacity(1024);
+        response.print(&mut bytes);
+        self.out.transmits.push_back(Transmit {
+            id: None,
+            target,
+            bytes: Bytes::from(bytes),
+        });
+    }
+
+    /// RFC 3261 §8.1.3.3, §17.1.3: exactly one Via, with a branch of ours.
+    fn handle_response(&mut self, response: Response, now: Instant) {
+        match self.response_key(&response) {
+            Some(key) => self
+                .clients
+                .respond(key, Box::new(response), now, &mut self.out),
+            None => self.out.counters.stray_response += 1,
+        }
+    }
+
+    fn response_key(&self, response: &Response) -> Option<Key> {
+        let mut vias = response.headers.values(Name::Via);
+        let via = vias.next().filter(|_| vias.next().is_none())?;
+        let via = Via::parse(via).ok()?;
+        Some(self.keys.client(&via.branch()?, &response.cseq()?.method))
+    }
+
+    /// Cheap, for strangers: a response that holds the start of our branches. Whether it belongs
+    /// to a request of ours is decided by the whole branch, which nobody can guess.
+    fn may_answer_us(&self, bytes: &[u8]) -> bool {
+        let head = bytes.get(..SEARCHED).unwrap_or(bytes);
+        bytes.starts_with(b"SIP/2.0 ")
+            && memchr::memmem::find(head, self.prefix.as_bytes()).is_some()
     }
 }
+
+/// How a request is kept from the core.
+enum Refused {
+    Answer(Rejection),
+    Drop,
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        Self::Answer(rejection)
+    }
+}
+
+/// Characters of a branch that name this endpoint: 40 bits.
+const INSTANCE_LEN: usize = MARK_LEN;
+/// Seconds after which a request put off may come again.
+const RETRY_AFTER: &str = "5";
+/// Where our Via has to begin in a response from an address no route knows, in bytes.
+const SEARCHED: usize = 2048;
+
+#[cfg(test)]
+mod tests;

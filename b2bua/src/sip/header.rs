@@ -89,6 +89,22 @@ impl Headers {
         }
     }
 
+    /// Replaces the first value of a list, such as the topmost Via, and nothing else.
+    pub fn set_first<'n>(&mut self, name: impl Into<Name<'n>>, value: &str) {
+        let name = name.into();
+        let Some(at) = self.lines.iter().position(|line| self.is_named(line, name)) else {
+            return self.push(name, value);
+        };
+        let old = self.lines.get(at).map_or("", |line| self.slice(line.value));
+        let rest = grammar::find_outside(old, b',').and_then(|comma| old.get(comma..));
+        let value = format!("{value}{}", rest.unwrap_or_default());
+        if let Some(line) = self.store(name, &value)
+            && let Some(slot) = self.lines.get_mut(at)
+        {
+            *slot = line;
+        }
+    }
+
     /// Removes every field of that name.
     pub fn remove<'n>(&mut self, name: impl Into<Name<'n>>) {
         let name = name.into();
@@ -148,7 +164,7 @@ impl Headers {
             Name::Other(text) if grammar::is_token(text) => (None, self.append(text)?),
             Name::Other(_) => return None,
         };
-        let value = self.append(&grammar::clean(grammar::trim(value)))?;
+        let value = self.append(grammar::trim(&grammar::clean(value)))?;
         Some(Line { known, name, value })
     }
 
@@ -238,7 +254,7 @@ mod tests {
         headers.push(Name::Subject, "a\r\nRoute: <sip:evil>\0");
         headers.push("Bad\r\nName", "x");
         assert_eq!(headers.len(), 1);
-        assert_eq!(headers.get(Name::Subject), Some("a  Route: <sip:evil> "));
+        assert_eq!(headers.get(Name::Subject), Some("a  Route: <sip:evil>"));
     }
 
     #[test]

@@ -1,6 +1,14 @@
 //! Transactions (RFC 3261 §17): matching, retransmission, expiry.
+//!
+//! The machines are pure: they are told what happened and say what to do. Who keeps them, and for
+//! how long, is `endpoint/`. INVITE has machines of its own (RFC 6026), to stand beside these.
 
 use std::time::Duration;
+
+pub mod client;
+pub mod expiring;
+pub mod key;
+pub mod server;
 
 /// The base values every timer of RFC 3261 §17 derives from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,3 +37,6 @@ impl Default for Timers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

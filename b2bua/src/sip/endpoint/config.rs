@@ -1,0 +1,71 @@
+//! What an endpoint is told once, at its start.
+
+use super::Admission;
+use crate::sip::hop::Transport;
+use crate::sip::method::Method;
+use crate::sip::transaction::Timers;
+use crate::sip::uri::HostPort;
+
+/// What an endpoint needs to know.
+#[derive(Debug, Clone)]
+pub struct EndpointConfig {
+    /// What stands in our Via.
+    pub sent_by: SentBy,
+    /// The methods handed to the core; other known ones get 405 with this list.
+    pub allow: Vec<Method>,
+    /// The option tags of `Require` we fulfil; any other gets 420.
+    pub supported: Vec<Box<str>>,
+    /// `Server` and `User-Agent`, for example `Tandem/0.1.0`.
+    pub product: Box<str>,
+    /// Whose requests are read at all.
+    pub admission: Admission,
+    /// The timers of RFC 3261 §17.
+    pub timers: Timers,
+    /// Most client transactions waiting for a final response.
+    pub max_open_client: usize,
+    /// Most requests handed to the core and not answered yet. Beyond it a request over UDP is
+    /// dropped, since its retransmission comes by itself; one over a stream gets 480 with
+    /// `Retry-After`. Not 503: that makes peers take the whole node for dead.
+    pub max_open_server: usize,
+    /// Most answered requests remembered for their retransmissions; the oldest go first.
+    pub max_finished: usize,
+}
+
+/// Our own host and port in a Via, per transport.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentBy {
+    /// Over UDP.
+    pub udp: HostPort,
+    /// Over TCP.
+    pub tcp: HostPort,
+    /// Over TLS.
+    pub tls: HostPort,
+}
+
+impl SentBy {
+    /// The one for this transport.
+    pub fn of(&self, transport: Transport) -> &HostPort {
+        match transport {
+            Transport::Udp => &self.udp,
+            Transport::Tcp => &self.tcp,
+            Transport::Tls => &self.tls,
+        }
+    }
+}
+
+impl EndpointConfig {
+    /// The usual limits, for `MESSAGE` and `OPTIONS`.
+    pub fn new(sent_by: SentBy, admission: Admission) -> Self {
+        Self {
+            sent_by,
+            allow: vec![Method::Message, Method::Options],
+            supported: Vec::new(),
+            product: concat!("Tandem/", env!("CARGO_PKG_VERSION")).into(),
+            admission,
+            timers: Timers::default(),
+            max_open_client: 100_000,
+            max_open_server: 100_000,
+            max_finished: 1_000_000,
+        }
+    }
+}

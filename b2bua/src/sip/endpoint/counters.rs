@@ -1,0 +1,32 @@
+//! What an endpoint counts: everything it drops or decides by itself, since nobody else sees it.
+
+/// Counts since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests handed to the core.
+    pub requests: u64,
+    /// Final and provisional responses handed to the core.
+    pub responses: u64,
+    /// Retransmitted requests, absorbed or answered again.
+    pub request_copies: u64,
+    /// Retransmitted responses, absorbed.
+    pub response_copies: u64,
+    /// Requests sent again by Timer E.
+    pub retransmissions: u64,
+    /// Requests refused here: 4xx and 5xx the core never saw.
+    pub refused: u64,
+    /// Dropped: from a source no route knows.
+    pub unknown_source: u64,
+    /// Dropped: neither readable nor answerable.
+    pub unreadable: u64,
+    /// Dropped: ACK that belongs to nothing.
+    pub stray_ack: u64,
+    /// Dropped: responses that belong to nothing.
+    pub stray_response: u64,
+    /// Dropped or put off: too many requests wait for the core.
+    pub full: u64,
+    /// Answered requests forgotten before their time.
+    pub forgotten: u64,
+    /// Requests the core never answered.
+    pub unanswered: u64,
+}

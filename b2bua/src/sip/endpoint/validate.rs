@@ -1,0 +1,140 @@
+//! What a request must be before the core sees it (RFC 3261 §8.1.1, §8.2, §16.3).
+//!
+//! The order of the checks is that of the RFC: method, header fields, extensions, dialog.
+
+use super::EndpointConfig;
+use super::answer::Rejection;
+use crate::sip::header::{CSeq, Headers, Name};
+use crate::sip::message::Request;
+use crate::sip::method::Method;
+use crate::sip::parse::Defect;
+use crate::sip::status::Status;
+use crate::sip::uri::Uri;
+use crate::sip::via::Via;
+
+/// Checks everything that needs no memory of other requests. Returns the From tag, empty for
+/// peers of RFC 2543.
+pub(super) fn check(request: &Request, config: &EndpointConfig) -> Result<String, Rejection> {
+    let from_tag = check_fields(request)?;
+    check_method(&request.method, config)?;
+    check_scheme(&request.uri)?;
+    check_hops(request)?;
+    check_extensions(&request.headers, config)?;
+    Ok(from_tag)
+}
+
+/// RFC 3261 §16.3 step 4: a Via of ours comes back with the same Request-URI. With another one it
+/// is a spiral, and allowed.
+pub(super) fn is_loop(request: &Request, prefix: &str, mark: &str) -> bool {
+    request.headers.values(Name::Via).any(|text| {
+        // Cheap first: hardly any Via is ours.
+        text.contains(prefix)
+            && Via::parse(text).is_ok_and(|via| {
+                via.branch().is_some_and(|branch| {
+                    let rest = branch
+                        .strip_prefix(prefix)
+                        .and_then(|rest| rest.strip_prefix('.'));
+                    rest.is_some_and(|rest| rest.starts_with(mark))
+                })
+            })
+    })
+}
+
+/// RFC 3261 §12.2.2: a To tag names a dialog, and there are none.
+pub(super) fn check_dialog(request: &Request) -> Result<(), Rejection> {
+    match request.to().is_ok_and(|to| to.params.has("tag")) {
+        true => Err(Rejection::new(Status::NO_SUCH_TRANSACTION)),
+        false => Ok(()),
+    }
+}
+
+/// The mandatory fields, once each and readable.
+fn check_fields(request: &Request) -> Result<String, Rejection> {
+    for (name, text) in SINGLE {
+        match request.headers.count(name) {
+            1 => {}
+            0 => return Err(Defect::Missing(text).into()),
+            _ => return Err(Defect::Field(text).into()),
+        }
+    }
+    let from = request.from().map_err(|_| Defect::Field("From"))?;
+    request.to().map_err(|_| Defect::Field("To"))?;
+    if request.call_id().is_empty() {
+        return Err(Defect::Field("Call-ID").into());
+    }
+    let cseq = request.headers.get(Name::CSeq).and_then(CSeq::parse);
+    let cseq = cseq.ok_or(Defect::Field("CSeq"))?;
+    if cseq.method != request.method {
+        return Err(Defect::CSeqMethod.into());
+    }
+    Ok(from.tag().unwrap_or_default())
+}
+
+fn check_method(method: &Method, config: &EndpointConfig) -> Result<(), Rejection> {
+    if config.allow.contains(method) {
+        return Ok(());
+    }
+    let status = match method.is_known() {
+        true => Status::METHOD_NOT_ALLOWED,
+        false => Status::NOT_IMPLEMENTED,
+    };
+    Err(Rejection::new(status).with(Name::Allow, list(config.allow.iter().map(Method::as_str))))
+}
+
+/// `urn:service:` is let through: the core refuses emergency calls with words of its own.
+fn check_scheme(uri: &Uri) -> Result<(), Rejection> {
+    match uri {
+        Uri::Sip(_) | Uri::Tel(_) => Ok(()),
+        Uri::Other { scheme, .. } if matches!(&**scheme, "im" | "pres") => Ok(()),
+        Uri::Other { scheme, rest }
+            if &**scheme == "urn" && rest.as_str().starts_with("service:") =>
+        {
+            Ok(())
+        }
+        Uri::Other { .. } => Err(Rejection::new(Status::UNSUPPORTED_URI_SCHEME)),
+    }
+}
+
+/// An absent `Max-Forwards` is tolerated (RFC 3261 §16.3 step 3); OPTIONS at zero is for whoever
+/// it has reached (§11).
+fn check_hops(request: &Request) -> Result<(), Rejection> {
+    match request.headers.count(Name::MaxForwards) {
+        0 => Ok(()),
+        1 => match request.max_forwards() {
+            None => Err(Defect::Field("Max-Forwards").into()),
+            Some(0) if request.method != Method::Options => {
+                Err(Rejection::new(Status::TOO_MANY_HOPS))
+            }
+            Some(_) => Ok(()),
+        },
+        _ => Err(Defect::Field("Max-Forwards").into()),
+    }
+}
+
+fn check_extensions(headers: &Headers, config: &EndpointConfig) -> Result<(), Rejection> {
+    let known = |tag: &str| {
+        config
+            .supported
+            .iter()
+            .any(|ours| ours.eq_ignore_ascii_case(tag))
+    };
+    let mut unknown = headers
+        .values(Name::Require)
+        .filter(|tag| !known(tag))
+        .peekable();
+    if unknown.peek().is_none() {
+        return Ok(());
+    }
+    Err(Rejection::new(Status::BAD_EXTENSION).with(Name::Unsupported, list(unknown)))
+}
+
+fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+const SINGLE: [(Name<'static>, &str); 4] = [
+    (Name::From, "From"),
+    (Name::To, "To"),
+    (Name::CallId, "Call-ID"),
+    (Name::CSeq, "CSeq"),
+];

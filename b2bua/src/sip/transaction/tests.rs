@@ -1,0 +1,107 @@
+use std::fmt::Write as _;
+
+use super::client::{self, Client};
+use super::server::{self, Server};
+use super::*;
+
+fn row<S: std::fmt::Debug, I: std::fmt::Debug, O: std::fmt::Debug>(
+    table: &mut String,
+    before: S,
+    input: I,
+    after: S,
+    out: &[O],
+) {
+    let outputs: Vec<_> = out.iter().map(|output| format!("{output:?}")).collect();
+    let outputs = if outputs.is_empty() {
+        "-".to_owned()
+    } else {
+        outputs.join(", ")
+    };
+    let _ = writeln!(table, "| {before:?} | {input:?} | {after:?} | {outputs} |");
+}
+
+const HEAD: &str = "| state | input | next | output |\n|---|---|---|---|\n";
+
+#[test]
+fn client_transitions() {
+    let timers = Timers::default();
+    let unreliable = client::Waiting {
+        interval: Some(timers.t1),
+    };
+    let reliable = client::Waiting { interval: None };
+    let states = [
+        Client::Trying(unreliable),
+        Client::Trying(reliable),
+        Client::Proceeding(unreliable),
+        Client::Proceeding(reliable),
+        Client::Completed,
+        Client::Terminated,
+    ];
+    let inputs = [
+        client::Input::Provisional,
+        client::Input::Final,
+        client::Input::TimerE,
+        client::Input::TimerF,
+        client::Input::TimerK,
+        client::Input::TransportFailed,
+    ];
+    let mut table = HEAD.to_owned();
+    for state in states {
+        for input in inputs {
+            let mut out = Vec::new();
+            row(
+                &mut table,
+                state,
+                input,
+                state.handle(input, &timers, &mut out),
+                &out,
+            );
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn server_transitions() {
+    let timers = Timers::default();
+    let mut table = HEAD.to_owned();
+    for reliable in [false, true] {
+        for state in [
+            Server::Trying,
+            Server::Proceeding,
+            Server::Completed,
+            Server::Terminated,
+        ] {
+            for input in [
+                server::Input::Retransmission,
+                server::Input::Provisional,
+                server::Input::Final,
+                server::Input::TimerJ,
+                server::Input::TransportFailed,
+            ] {
+                let mut out = Vec::new();
+                let after = state.handle(input, reliable, &timers, &mut out);
+                row(&mut table, state, (input, reliable), after, &out);
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn retransmissions_come_after_half_a_second_then_one_two_and_four() {
+    let timers = Timers::default();
+    let mut out = Vec::new();
+    let mut machine = Client::start(false, &timers, &mut out);
+    for _ in 0..5 {
+        machine = machine.handle(client::Input::TimerE, &timers, &mut out);
+    }
+    let pauses: Vec<_> = out
+        .iter()
+        .filter_map(|output| match output {
+            client::Output::ArmE(pause) => Some(pause.as_millis()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(pauses, [500, 1000, 2000, 4000, 4000, 4000]);
+}
