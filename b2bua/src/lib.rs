@@ -1,6 +1,21 @@
 //! Tandem's SIP side: a pure core and, with the feature `shell`, the sockets around it.
 
+pub mod action;
+pub mod body;
+pub mod clock;
+pub mod core;
+pub mod counters;
+pub mod emergency;
+pub mod fingerprint;
+pub mod message;
+pub mod number;
+pub mod refusal;
+pub mod route;
+pub mod settings;
 pub mod sip;
+pub mod spelling;
 
+#[cfg(feature = "shell")]
+pub mod config;
 #[cfg(feature = "shell")]
 pub mod shell;

@@ -5,4 +5,7 @@
     reason = "only the shell reads a clock; the cores are handed the time"
 )]
 
+mod stream;
+mod tls;
 pub mod transport;
+mod udp;

@@ -1,0 +1,53 @@
+//! What the core asks of the shell, and what it keeps across restarts.
+
+use tandem_shared::bus::Envelope;
+
+use crate::fingerprint::Fingerprint;
+use crate::sip::Status;
+use crate::sip::hop::Transmit;
+
+/// One thing to do. Actions are carried out in order: what is stored before a send is on disk
+/// before that send, and an envelope has left the process before a later transmit does.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send a request or a response.
+    Transmit(Transmit),
+    /// Put an envelope on the bus.
+    Publish(Box<Envelope>),
+    /// End the link of the bus and connect again.
+    CloseBus,
+    /// Remember until told to forget.
+    Store(Record),
+    /// Forget.
+    Forget(Key),
+}
+
+/// Something that survives a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A request from SIP that got its final response.
+    Answered {
+        /// Which request.
+        request: Fingerprint,
+        /// What it was answered.
+        status: Status,
+        /// When, in milliseconds since 1970.
+        at: i64,
+    },
+    /// How a SIP user is spelled whose JID folds case.
+    Spelling {
+        /// `user@host` in lower case.
+        folded: String,
+        /// The user part as its owner writes it, unescaped.
+        user: String,
+    },
+}
+
+/// What [`Record`]s are forgotten by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// Everything answered before this time, in milliseconds since 1970.
+    AnsweredBefore(i64),
+    /// A spelling, by its folded address.
+    Spelling(String),
+}

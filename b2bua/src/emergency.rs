@@ -1,0 +1,133 @@
+//! Emergency numbers, which are never carried (RFC 3966 §5.1.5; RFC 5031; specs 10.8).
+//!
+//! A gateway knows no location and promises no delivery, so it says so in clear words instead of
+//! sending such a message anywhere. Every spelling counts that some network would understand: with a
+//! plus, behind an outside-line digit or a national prefix, with separators.
+
+use tandem_shared::address::number;
+use tandem_shared::refusal::{Reason, Refusal};
+
+/// The numbers that reach emergency services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emergency {
+    numbers: Vec<String>,
+}
+
+impl Emergency {
+    /// The numbers checked for unless the configuration names others.
+    pub const DEFAULT: [&'static str; 9] = [
+        "112", "911", "999", "000", "110", "118", "119", "111", "113",
+    ];
+
+    /// Checks for these numbers, given as digits.
+    #[must_use]
+    pub fn new(numbers: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            numbers: numbers.into_iter().collect(),
+        }
+    }
+
+    /// Refuses when `user` is an emergency number in any spelling, or `sos`.
+    ///
+    /// # Errors
+    /// The refusal a user reads.
+    pub fn check(&self, user: &str) -> Result<(), Refusal> {
+        match self.is_emergency(user) {
+            true => Err(refusal()),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether `user` is an emergency number in any spelling.
+    #[must_use]
+    pub fn is_emergency(&self, user: &str) -> bool {
+        let user = user.split(';').next().unwrap_or_default();
+        if user.eq_ignore_ascii_case("sos")
+            || user.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("sos."))
+        {
+            return true;
+        }
+        // Every other name is no number, and longer than any prefix and any short number together.
+        let first = user.chars().next().unwrap_or('x');
+        if user.len() > MAX_LEN || first.is_ascii_alphabetic() {
+            return false;
+        }
+        let Some(number) = number::parse(user) else {
+            return false;
+        };
+        let digits = number.as_str();
+        self.numbers.iter().any(|emergency| {
+            digits
+                .strip_suffix(emergency.as_str())
+                .is_some_and(|prefix| PREFIXES.contains(&prefix))
+        })
+    }
+}
+
+impl Default for Emergency {
+    fn default() -> Self {
+        Self::new(Self::DEFAULT.map(str::to_owned))
+    }
+}
+
+/// Whether the part of a URI after its scheme is a service URN for emergencies (RFC 5031 §4).
+#[must_use]
+pub fn is_urn(scheme: &str, rest: &str) -> bool {
+    const NAME: &str = "service:sos";
+    scheme == "urn"
+        && rest
+            .get(..NAME.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(NAME))
+        && matches!(rest.as_bytes().get(NAME.len()), None | Some(b'.'))
+}
+
+fn refusal() -> Refusal {
+    Refusal::new(Reason::Emergency)
+        .with_text("Emergency services cannot be reached here. Use a telephone.")
+}
+
+/// What may stand before the number: nothing, a plus, outside-line digits, the trunk prefix, or a
+/// plus and the country code of a dialling plan that adds one to everything.
+const PREFIXES: [&str; 11] = [
+    "", "+", "0", "9", "8", "00", "+1", "1", "+44", "+49", "+61",
+];
+/// Prefix and number with separators.
+const MAX_LEN: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_is_caught() {
+        let emergency = Emergency::default();
+        for user in [
+            "112", "911", "+911", "+1911", "9911", "0112", "00112", "1-1-2", "(911)",
+            "911;phone-context=+1", "sos", "SOS.fire", "１１２",
+        ] {
+            let refusal = emergency.check(user).unwrap_err();
+            assert_eq!(refusal.reason, Reason::Emergency, "{user}");
+        }
+    }
+
+    #[test]
+    fn ordinary_numbers_and_names_pass() {
+        let emergency = Emergency::default();
+        for user in ["+15559110911", "1120", "+4911234567", "sosumi", "juliet", "911th", "*112", ""] {
+            assert!(!emergency.is_emergency(user), "{user}");
+        }
+    }
+
+    #[test]
+    fn the_list_can_be_another() {
+        let emergency = Emergency::new(["15".to_owned()]);
+        assert!(emergency.is_emergency("15") && !emergency.is_emergency("112"));
+    }
+
+    #[test]
+    fn service_urns_are_known() {
+        assert!(is_urn("urn", "service:sos") && is_urn("urn", "service:SOS.police"));
+        assert!(!is_urn("urn", "service:sosumi") && !is_urn("urn", "service:counseling"));
+        assert!(!is_urn("http", "service:sos"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Carrying messages over a connection that stands.
+//!
+//! Reading and writing run side by side in one task, so that a peer that does not read us is still
+//! read; either end of it ends the connection.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
+};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout, timeout_at};
+
+use super::{Outgoing, Report, Shared, now};
+use crate::shell::transport::Drops;
+use crate::sip::frame::{Frame, Framer};
+use crate::sip::hop::Flow;
+
+/// Reads and writes until the connection ends.
+pub(super) async fn carry<S: AsyncRead + AsyncWrite + Send + Unpin>(
+    stream: S,
+    flow: Flow,
+    outgoing: &mut mpsc::Receiver<Outgoing>,
+    own: &mpsc::WeakSender<Outgoing>,
+    shared: &Shared,
+) {
+    let (reader, writer) = tokio::io::split(stream);
+    let written = Mutex::new(now());
+    tokio::select! {
+        () = read(reader, flow, own, &written, shared) => {}
+        () = write(writer, outgoing, &written, shared) => {}
+    }
+}
+
+async fn read<S: AsyncRead + Unpin>(
+    mut reader: ReadHalf<S>,
+    flow: Flow,
+    own: &mpsc::WeakSender<Outgoing>,
+    written: &Mutex<Instant>,
+    shared: &Shared,
+) {
+    let mut framer = Framer::default();
+    let mut buffer = BytesMut::with_capacity(READ);
+    let mut begun: Option<Instant> = None;
+    let mut active = now();
+    loop {
+        let idle = active.max(last(written)) + shared.limits.idle;
+        let limit = begun.map_or(idle, |begun| begun + shared.limits.message);
+        buffer.clear();
+        match timeout_at(limit.into(), reader.read_buf(&mut buffer)).await {
+            Ok(Ok(0) | Err(_)) => return,
+            Ok(Ok(_)) => active = now(),
+            Err(_) if begun.is_none() && last(written) > active => {
+                // Written to in the meantime: not idle.
+                active = last(written);
+                continue;
+            }
+            Err(_) => {
+                if begun.is_some() {
+                    Drops::count(&shared.drops.slow);
+                }
+                return;
+            }
+        }
+        framer.push(&buffer);
+        while let Some(frame) = framer.next() {
+            begun = None;
+            match frame {
+                Frame::Message(bytes) => shared.report(Report::Packet { flow, bytes }).await,
+                Frame::Ping => pong(own),
+                Frame::Broken(bytes) => {
+                    shared.report(Report::Packet { flow, bytes }).await;
+                    // Time for the answer to leave; nothing more is read.
+                    return sleep(shared.limits.write).await;
+                }
+            }
+        }
+        if framer.is_waiting() {
+            begun.get_or_insert(active);
+        }
+    }
+}
+
+/// RFC 5626 §4.4.1; left out when the queue is full, since the peer does not read anyway.
+fn pong(own: &mpsc::WeakSender<Outgoing>) {
+    if let Some(sender) = own.upgrade() {
+        let _ = sender.try_send(Outgoing {
+            id: None,
+            bytes: Bytes::from_static(b"\r\n"),
+        });
+    }
+}
+
+async fn write<S: AsyncWrite + Unpin>(
+    mut writer: WriteHalf<S>,
+    outgoing: &mut mpsc::Receiver<Outgoing>,
+    written: &Mutex<Instant>,
+    shared: &Shared,
+) {
+    let mut batch = BytesMut::new();
+    while let Some(first) = outgoing.recv().await {
+        batch.clear();
+        batch.extend_from_slice(&first.bytes);
+        // One write for what has gathered; what stays queued is surely unwritten.
+        while batch.len() < GATHER
+            && let Ok(more) = outgoing.try_recv()
+        {
+            batch.extend_from_slice(&more.bytes);
+        }
+        let all = async {
+            writer.write_all(&batch).await?;
+            writer.flush().await
+        };
+        match timeout(shared.limits.write, all).await {
+            Ok(Ok(())) => *written.lock().unwrap_or_else(PoisonError::into_inner) = now(),
+            Ok(Err(_)) => return,
+            Err(_) => return Drops::count(&shared.drops.slow),
+        }
+    }
+}
+
+fn last(written: &Mutex<Instant>) -> Instant {
+    *written.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes asked for with one read.
+const READ: usize = 16 * 1024;
+/// Bytes gathered for one write.
+const GATHER: usize = 16 * 1024;

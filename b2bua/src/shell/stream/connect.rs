@@ -1,0 +1,135 @@
+//! Opening connections: name, address, handshake, each with its own time limit.
+//!
+//! Until the connection stands, nothing is written; whatever fails here is surely undelivered.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::{Established, Outgoing, Permit, Report, Shared, close};
+use crate::shell::tls;
+use crate::sip::hop::{ConnectionId, Hop, NotSent, Transport};
+use crate::sip::uri::Host;
+
+/// Begins to open a connection to `hop`; bytes may be queued at once. `None` when there are too
+/// many connections.
+pub(in crate::shell) fn open(
+    hop: Hop,
+    shared: &Arc<Shared>,
+) -> Option<(ConnectionId, mpsc::Sender<Outgoing>)> {
+    let permit = shared.gate.enter(None)?;
+    let connection = shared.new_id();
+    let (sender, outgoing) = mpsc::channel(shared.limits.queue.max(1));
+    let own = sender.downgrade();
+    tokio::spawn(run(
+        hop,
+        connection,
+        outgoing,
+        own,
+        permit,
+        Arc::clone(shared),
+    ));
+    Some((connection, sender))
+}
+
+/// Looks a name up for UDP; the answer comes as a report.
+pub(in crate::shell) fn resolve_name(host: Box<str>, shared: &Arc<Shared>) {
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let found = timeout(shared.limits.connect, resolve(&Host::Name(host.clone()), 0)).await;
+        let address = found
+            .ok()
+            .and_then(|addresses| addresses.first().map(SocketAddr::ip));
+        shared.report(Report::Resolved { host, address }).await;
+    });
+}
+
+/// The addresses of a host, best first; none when there are none. The one place where names are
+/// resolved.
+async fn resolve(host: &Host, port: u16) -> Vec<SocketAddr> {
+    match host {
+        Host::Ip(address) => vec![SocketAddr::new(*address, port)],
+        Host::Name(name) => match tokio::net::lookup_host((name.as_ref(), port)).await {
+            Ok(addresses) => addresses
+                .map(|address| (canonical(address.ip()), port).into())
+                .collect(),
+            Err(_) => Vec::new(),
+        },
+    }
+}
+
+async fn run(
+    hop: Hop,
+    connection: ConnectionId,
+    outgoing: mpsc::Receiver<Outgoing>,
+    own: mpsc::WeakSender<Outgoing>,
+    permit: Permit,
+    shared: Arc<Shared>,
+) {
+    let (stream, peer) = match connect(&hop, &shared).await {
+        Ok(connected) => connected,
+        Err(reason) => return close(connection, reason, outgoing, &shared).await,
+    };
+    let transport = hop.transport;
+    if transport != Transport::Tls {
+        let established = Established {
+            stream,
+            connection,
+            transport,
+            peer,
+            outgoing,
+            own,
+            permit,
+        };
+        return established.run(&shared).await;
+    }
+    let handshake = async {
+        let name = tls::server_name(&hop)?;
+        shared.connector.connect(name, stream).await.ok()
+    };
+    match timeout(shared.limits.handshake, handshake).await {
+        Ok(Some(stream)) => {
+            let established = Established {
+                stream,
+                connection,
+                transport,
+                peer,
+                outgoing,
+                own,
+                permit,
+            };
+            established.run(&shared).await;
+        }
+        Ok(None) | Err(_) => close(connection, NotSent::Tls, outgoing, &shared).await,
+    }
+}
+
+/// Tries every address in turn, all within the time for one connection.
+async fn connect(hop: &Hop, shared: &Shared) -> Result<(TcpStream, SocketAddr), NotSent> {
+    let limit = shared.limits.connect;
+    let Ok(addresses) = timeout(limit, resolve(&hop.host, hop.port)).await else {
+        return Err(NotSent::Resolve);
+    };
+    if addresses.is_empty() {
+        return Err(NotSent::Resolve);
+    }
+    let attempt = async {
+        for peer in addresses {
+            if let Ok(stream) = TcpStream::connect(peer).await {
+                let _ = stream.set_nodelay(true);
+                return Ok((stream, peer));
+            }
+        }
+        Err(NotSent::Connect)
+    };
+    timeout(limit, attempt)
+        .await
+        .unwrap_or(Err(NotSent::Connect))
+}
+
+fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}

@@ -1,0 +1,98 @@
+//! What the sockets are told at their start, and what they count.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::sip::endpoint::Admission;
+
+/// What to listen on and what to allow.
+#[derive(Debug, Clone)]
+pub struct TransportConfig {
+    /// UDP sockets; [`Flow::Udp`](crate::sip::Flow::Udp) counts them in this order.
+    pub udp: Vec<SocketAddr>,
+    /// TCP listeners.
+    pub tcp: Vec<SocketAddr>,
+    /// TLS listeners; they need `certificate`.
+    pub tls: Vec<SocketAddr>,
+    /// Our certificate chain and key, as PEM files.
+    pub certificate: Option<CertificateFiles>,
+    /// PEM file of the authorities we trust as a client; the common web authorities when absent.
+    pub authorities: Option<PathBuf>,
+    /// Who may connect to us.
+    pub admission: Admission,
+    /// What is allowed to grow how far.
+    pub limits: Limits,
+}
+
+/// Where certificate and key lie.
+#[derive(Debug, Clone)]
+pub struct CertificateFiles {
+    /// The chain, our own certificate first.
+    pub chain: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Caps and patience of the sockets.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Most stream connections at once, both directions.
+    pub connections: usize,
+    /// Most inbound connections of one address.
+    pub connections_per_source: usize,
+    /// Most messages waiting: to be written on one connection, for the address of one name, or to
+    /// be sent on a UDP socket that is busy.
+    pub queue: usize,
+    /// Most received messages of all streams waiting for the core.
+    pub received: usize,
+    /// Longest wait for a name and a TCP connection.
+    pub connect: Duration,
+    /// Longest TLS handshake, either direction.
+    pub handshake: Duration,
+    /// Longest wait for a peer to take what we write.
+    pub write: Duration,
+    /// A message begun must be complete within this.
+    pub message: Duration,
+    /// A connection without traffic is closed after this.
+    pub idle: Duration,
+    /// How long the address of a name is believed.
+    pub name: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            connections_per_source: 32,
+            queue: 1024,
+            received: 4096,
+            connect: Duration::from_secs(5),
+            handshake: Duration::from_secs(5),
+            write: Duration::from_secs(5),
+            message: Duration::from_secs(10),
+            idle: Duration::from_secs(15 * 60),
+            name: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Counts since the start, of what nobody else sees.
+#[derive(Debug, Default)]
+pub struct Drops {
+    /// Datagrams not sent: the socket stayed busy, or the network refused them.
+    pub datagrams: AtomicU64,
+    /// Responses not sent: their connection was gone or its queue full.
+    pub responses: AtomicU64,
+    /// Inbound connections closed at once: unknown source, or too many.
+    pub connections: AtomicU64,
+    /// Connections closed for slowness: handshake, half a message, or a full window.
+    pub slow: AtomicU64,
+}
+
+impl Drops {
+    pub(in crate::shell) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,130 @@
+//! The addresses of names UDP requests go to, and the requests that wait for one.
+//!
+//! A name once resolved keeps its last address while it is asked for again, so a request that was
+//! sent is never reported as one that could not be.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::sip::hop::TransmitId;
+
+/// The names.
+#[derive(Debug)]
+pub(super) struct Names {
+    entries: HashMap<Box<str>, Entry>,
+    queue: usize,
+    life: Duration,
+}
+
+type Waiting = (Option<TransmitId>, u16, Bytes);
+
+#[derive(Debug)]
+enum Entry {
+    Asked(Vec<Waiting>),
+    Known {
+        address: IpAddr,
+        until: Instant,
+        asking: bool,
+    },
+}
+
+/// What is known of a name.
+pub(super) enum Found {
+    /// Use this address; ask again when `true`.
+    Address(IpAddr, bool),
+    /// Wait; `ask` when nobody has yet.
+    Nothing { ask: bool },
+}
+
+impl Names {
+    pub(super) fn new(queue: usize, life: Duration) -> Self {
+        Self {
+            entries: HashMap::new(),
+            queue,
+            life,
+        }
+    }
+
+    pub(super) fn find(&mut self, name: &str, now: Instant) -> Found {
+        match self.entries.get_mut(name) {
+            Some(Entry::Known {
+                address,
+                until,
+                asking,
+            }) => {
+                let refresh = *until <= now && !*asking;
+                *asking |= refresh;
+                Found::Address(*address, refresh)
+            }
+            Some(Entry::Asked(_)) => Found::Nothing { ask: false },
+            None => {
+                // Names come from the configuration; a bound all the same.
+                if self.entries.len() >= MAX_NAMES {
+                    self.entries
+                        .retain(|_, entry| matches!(entry, Entry::Asked(_)));
+                }
+                self.entries.insert(name.into(), Entry::Asked(Vec::new()));
+                Found::Nothing { ask: true }
+            }
+        }
+    }
+
+    /// Queues a request until the name is resolved; false when too many wait. A retransmission of
+    /// one that waits already is left out.
+    pub(super) fn wait(
+        &mut self,
+        name: &str,
+        id: Option<TransmitId>,
+        port: u16,
+        bytes: Bytes,
+    ) -> bool {
+        let Some(Entry::Asked(waiting)) = self.entries.get_mut(name) else {
+            return false;
+        };
+        if waiting.len() >= self.queue {
+            return false;
+        }
+        if id.is_none() || !waiting.iter().any(|(known, ..)| *known == id) {
+            waiting.push((id, port, bytes));
+        }
+        true
+    }
+
+    /// Takes the answer and returns who waited for it.
+    pub(super) fn resolved(
+        &mut self,
+        name: &str,
+        answer: Option<IpAddr>,
+        now: Instant,
+    ) -> Vec<Waiting> {
+        let until = now + self.life;
+        match (self.entries.remove(name), answer) {
+            (Some(Entry::Asked(waiting)), Some(address)) => {
+                let known = Entry::Known {
+                    address,
+                    until,
+                    asking: false,
+                };
+                self.entries.insert(name.into(), known);
+                waiting
+            }
+            (Some(Entry::Asked(waiting)), None) => waiting,
+            (Some(Entry::Known { address, .. }), answer) => {
+                let address = answer.unwrap_or(address);
+                let known = Entry::Known {
+                    address,
+                    until,
+                    asking: false,
+                };
+                self.entries.insert(name.into(), known);
+                Vec::new()
+            }
+            (None, _) => Vec::new(),
+        }
+    }
+}
+
+const MAX_NAMES: usize = 4096;
