@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The XMPP side of Tandem: an external component (XEP-0114) of the server the users are on.
+//!
+//! The core ([`core::Core`]) is synchronous and has neither sockets nor clocks; `shell` drives it.
+
+pub mod action;
+pub mod clock;
+pub mod config;
+pub mod confirm;
+pub mod core;
+pub mod disco;
+pub mod iq;
+pub mod message;
+pub mod presence;
+pub mod refusal;
+pub mod stanza;
+pub mod stream;
+pub mod xml;
+
+#[cfg(feature = "shell")]
+pub mod shell;

@@ -1,2 +1,15 @@
-//! Placeholder.
-fn main() {}
+//! `tandem-component`: the XMPP side of Tandem as a program.
+
+use std::process::ExitCode;
+use tandem_component::config::Config;
+use tandem_component::shell::run::run;
+use tandem_shared::cli::{self, Program};
+
+fn main() -> ExitCode {
+    cli::main(&Program::<Config> {
+        name: "tandem-component",
+        about: "Tandem's XMPP side: lets XMPP users message SIP addresses and telephone numbers.",
+        log: |config| &config.log,
+        run,
+    })
+}

@@ -87,6 +87,9 @@ pub trait Bus {
     /// How many more envelopes [`Bus::send`] would take.
     fn room(&self) -> usize;
 
+    /// Lets leave what can without waiting; [`Bus::recv`] sends the rest.
+    fn kick(&mut self);
+
     /// Waits until what was queued has left this process, or the link is gone.
     async fn flush(&mut self);
 

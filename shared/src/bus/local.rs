@@ -117,6 +117,12 @@ impl Bus for Local {
             .map_or(0, |link| QUEUE.saturating_sub(link.ends.len()))
     }
 
+    fn kick(&mut self) {
+        if self.link.as_mut().is_some_and(|link| link.write().is_err()) {
+            self.drop_link();
+        }
+    }
+
     async fn flush(&mut self) {
         while let Some(link) = &mut self.link {
             match link.write() {

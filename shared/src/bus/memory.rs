@@ -49,6 +49,8 @@ impl Bus for Memory {
         }
     }
 
+    fn kick(&mut self) {}
+
     async fn flush(&mut self) {}
 
     async fn recv(&mut self, into: &mut Vec<Incoming>, max: usize) {

@@ -1,0 +1,210 @@
+//! The component's configuration (`configs/component.toml` explains every key).
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+use tandem_shared::address::{Mapping, host_from_text};
+
+/// Seconds beyond `message.retry_for` that the SIP side has to say how a message ended.
+const GRACE: u64 = 90;
+
+/// Everything.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Whose users are served, under which domain.
+    pub mapping: Mapping,
+    /// The XMPP server.
+    pub xmpp: Xmpp,
+    /// Messages on their way.
+    #[serde(default)]
+    pub message: MessageSection,
+    /// What survives a restart.
+    #[serde(default)]
+    pub store: Store,
+    /// The other process.
+    #[cfg(feature = "shell")]
+    #[serde(default)]
+    pub bus: tandem_shared::config::BusSection,
+    /// Logs.
+    #[cfg(feature = "shell")]
+    #[serde(default)]
+    pub log: tandem_shared::config::LogSection,
+}
+
+/// `[xmpp]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Xmpp {
+    /// Host and port of the server's component listener.
+    #[serde(default = "server")]
+    pub server: String,
+    /// The secret shared with the server.
+    #[cfg(feature = "shell")]
+    #[serde(default)]
+    pub secret: tandem_shared::config::Secret,
+    /// A file that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
+    /// Domains whose users may use the gateway; those of `[mapping]` when left empty.
+    #[serde(default)]
+    pub allowed_domains: Vec<String>,
+    /// Which address of the server is pinged; the first allowed domain when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ping: Option<String>,
+    /// The largest stanza that is read, in bytes.
+    #[serde(default = "max_stanza")]
+    pub max_stanza: usize,
+}
+
+fn server() -> String {
+    "127.0.0.1:5347".to_owned()
+}
+
+fn max_stanza() -> usize {
+    256 * 1024
+}
+
+/// `[message]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MessageSection {
+    /// Seconds for which the SIP side retries; the same as in its configuration.
+    pub retry_for: u64,
+    /// Messages on their way to SIP at once.
+    pub outbox_max: usize,
+    /// Messages from SIP that the server has not confirmed at once.
+    pub inbox_max: usize,
+}
+
+impl Default for MessageSection {
+    fn default() -> Self {
+        Self {
+            retry_for: 600,
+            outbox_max: 10_000,
+            inbox_max: 4096,
+        }
+    }
+}
+
+impl MessageSection {
+    /// How long a message may go without an outcome.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.retry_for.saturating_add(GRACE))
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// The SQLite file.
+    pub path: PathBuf,
+    /// What a commit survives.
+    pub durability: Durability,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("/var/lib/tandem/component.sqlite"),
+            durability: Durability::Process,
+        }
+    }
+}
+
+/// What a commit survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The death of the process.
+    Process,
+    /// The loss of power: every commit waits for the disk.
+    Power,
+}
+
+impl Config {
+    /// Whether users of `domain` may use the gateway.
+    #[must_use]
+    pub fn allows(&self, domain: &str) -> bool {
+        self.xmpp
+            .allowed_domains
+            .iter()
+            .any(|allowed| allowed == domain)
+    }
+
+    /// The same configuration with domains in one form and defaults that follow from other keys.
+    ///
+    /// # Errors
+    /// One line that names the key and the fix.
+    pub fn normalised(mut self) -> Result<Self, String> {
+        let words = |text: Option<String>| text.unwrap_or_default();
+        self.mapping = self
+            .mapping
+            .normalised()
+            .map_err(|refusal| format!("mapping: {}", words(refusal.text)))?;
+        if self.mapping.user_domains.is_empty() {
+            return Err(
+                "mapping.user_domains: name the domains whose users the gateway serves".to_owned(),
+            );
+        }
+        if self.xmpp.allowed_domains.is_empty() {
+            self.xmpp.allowed_domains = self.mapping.user_domains.clone();
+        }
+        for domain in &mut self.xmpp.allowed_domains {
+            *domain = host_from_text(domain)
+                .map_err(|refusal| format!("xmpp.allowed_domains: {}", words(refusal.text)))?;
+            if !self.mapping.serves(domain) {
+                return Err(format!(
+                    "xmpp.allowed_domains: {domain} is not in mapping.user_domains; add it there in both files"
+                ));
+            }
+        }
+        if self.xmpp.max_stanza < 10_000 {
+            return Err("xmpp.max_stanza: must be at least 10000 (RFC 6120 §13.12)".to_owned());
+        }
+        if self.xmpp.max_stanza > 1024 * 1024 {
+            return Err("xmpp.max_stanza: must be at most 1048576".to_owned());
+        }
+        if self
+            .xmpp
+            .server
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse::<u16>().ok())
+            .is_none()
+        {
+            return Err(format!(
+                "xmpp.server: \"{}\" has no port; write host:port, as 127.0.0.1:5347",
+                self.xmpp.server
+            ));
+        }
+        if self.message.outbox_max == 0 || self.message.inbox_max == 0 {
+            return Err("message.outbox_max and message.inbox_max must be at least 1".to_owned());
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(feature = "shell")]
+impl tandem_shared::config::Schema for Config {
+    const TABLES: &'static [&'static str] = &["mapping", "xmpp", "message", "store", "bus", "log"];
+    const FOREIGN_TABLES: &'static [&'static str] =
+        &["listen", "sip", "route", "number", "emergency", "limits"];
+    const DEFAULT_PATH: &'static str = "/etc/tandem/component.toml";
+
+    fn finish(self) -> Result<Self, tandem_shared::config::ConfigError> {
+        let mut config = self
+            .normalised()
+            .map_err(tandem_shared::config::ConfigError)?;
+        config.xmpp.secret = tandem_shared::config::Secret::from_value_or_file(
+            "xmpp.secret",
+            &config.xmpp.secret,
+            config.xmpp.secret_file.as_deref(),
+        )?;
+        Ok(config)
+    }
+}
+
+#[cfg(all(test, feature = "shell"))]
+mod tests;

@@ -1,0 +1,252 @@
+//! One loop: carry out what the core asks, wait for the next thing, hand it in.
+
+use super::connection::{Connection, News};
+use super::store::{self, Store};
+use crate::action::Action;
+use crate::clock::Now;
+use crate::config::Config;
+use crate::core::Core;
+use anyhow::Context;
+use std::time::{Duration, Instant, SystemTime};
+use tandem_shared::bus::local::Local;
+use tandem_shared::bus::url::Url;
+use tandem_shared::bus::{Bus, Incoming};
+use tandem_shared::mint::Mint;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Inputs taken before actions are carried out.
+const ROUND: usize = 256;
+/// How long an orderly end may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How often the counters are logged.
+const REPORT: Duration = Duration::from_secs(600);
+
+/// Runs the component until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the store cannot be opened or the system refuses something basic.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(async { Shell::new(config)?.run().await })
+}
+
+struct Shell {
+    core: Core,
+    bus: Local,
+    stream: Connection,
+    store: Store,
+    /// Actions of this round that wait for the commit of the round before.
+    round: Vec<Action>,
+    committing: bool,
+    /// Envelopes the core has published that the bus has not seen yet.
+    unpublished: usize,
+}
+
+impl Shell {
+    fn new(config: Config) -> anyhow::Result<Self> {
+        let seed = || {
+            let mut seed = [0; 16];
+            getrandom::fill(&mut seed).map(|()| seed)
+        };
+        let (store, records) = Store::open(&config.store)?;
+        let epoch = u64::try_from(Mint::new(seed()?).number() >> 75)?;
+        let Url::Local(path) = &config.bus.url;
+        let bus = Local::dial(path);
+        let stream = Connection::new(
+            config.xmpp.clone(),
+            config.mapping.domain.clone(),
+            Mint::new(seed()?),
+        );
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            domain = config.mapping.domain,
+            server = config.xmpp.server,
+            bus = %path.display(),
+            "tandem-component starts"
+        );
+        let mut core = Core::new(config, Mint::new(seed()?), epoch, now())
+            .context("mapping.domain or xmpp.ping is no JID")?;
+        core.restore(records, now());
+        Ok(Self {
+            core,
+            bus,
+            stream,
+            store,
+            round: Vec::new(),
+            committing: false,
+            unpublished: 0,
+        })
+    }
+
+    async fn run(mut self) -> anyhow::Result<()> {
+        let mut stop = Stop::new()?;
+        let mut report = tokio::time::interval(REPORT);
+        let (mut news, mut incoming) = (Vec::new(), Vec::new());
+        let mut leave_by: Option<Instant> = None;
+        loop {
+            self.carry_out();
+            if let Some(by) = leave_by
+                && (now().instant >= by || self.is_idle())
+            {
+                break;
+            }
+            let deadline = [self.core.poll_timeout(), leave_by];
+            let deadline = deadline.into_iter().flatten().min();
+            tokio::select! {
+                Some(round) = self.store.committed(), if self.committing => {
+                    self.committing = false;
+                    self.perform(round);
+                }
+                () = self.stream.recv(&mut news, ROUND) => {
+                    for news in news.drain(..) {
+                        self.handle_news(news);
+                    }
+                }
+                () = self.bus.recv(&mut incoming, ROUND), if leave_by.is_none() => {
+                    for incoming in incoming.drain(..) {
+                        self.handle_bus(incoming);
+                    }
+                }
+                () = sleep_until(deadline) => self.core.handle_timeout(now()),
+                () = stop.asked() => {
+                    if leave_by.is_some() {
+                        tracing::warn!("told to end a second time; ending at once");
+                        return Ok(());
+                    }
+                    tracing::info!("told to end");
+                    leave_by = Some(now().instant + FAREWELL);
+                }
+                _ = report.tick() => self.report(),
+            }
+        }
+        self.leave().await;
+        Ok(())
+    }
+
+    /// Collects what the core asks for and carries it out, records first.
+    fn carry_out(&mut self) {
+        let room = self.bus.room().saturating_sub(self.unpublished);
+        self.core.handle_bus_room(room);
+        while let Some(action) = self.core.poll_action() {
+            self.unpublished += usize::from(matches!(action, Action::Publish(_)));
+            self.round.push(action);
+        }
+        if self.committing || self.round.is_empty() {
+            return;
+        }
+        let round = std::mem::take(&mut self.round);
+        if round.iter().any(store::is_record) {
+            self.committing = true;
+            self.store.commit(round);
+        } else {
+            self.perform(round);
+        }
+    }
+
+    fn perform(&mut self, round: Vec<Action>) {
+        for action in round {
+            match action {
+                Action::Send(stanza) => self.stream.send(&stanza),
+                Action::Publish(envelope) => {
+                    self.unpublished = self.unpublished.saturating_sub(1);
+                    if let Err(error) = self.bus.send(&envelope) {
+                        tracing::debug!(%error, "an envelope stayed here");
+                    }
+                }
+                Action::CloseStream => self.stream.close(),
+                Action::CloseBus => self.bus.close(),
+                Action::Store(_) | Action::Forget(_) => {}
+            }
+        }
+        self.stream.flush();
+        self.bus.kick();
+    }
+
+    fn handle_news(&mut self, news: News) {
+        match news {
+            News::Opened => self.core.handle_stream_opened(now()),
+            News::Closed => self.core.handle_stream_closed(now()),
+            News::Stanza(stanza) => self.core.handle_stanza(&stanza, now()),
+            News::Skipped(tag, defect) => self.core.handle_skipped(&tag, defect, now()),
+        }
+    }
+
+    fn handle_bus(&mut self, incoming: Incoming) {
+        self.core.handle_bus(incoming, now());
+    }
+
+    /// Whether nothing is under way that a moment's wait would finish.
+    fn is_idle(&self) -> bool {
+        let (_, unconfirmed, _) = self.core.held();
+        unconfirmed == 0 && !self.committing && self.round.is_empty() && self.stream.is_flushed()
+    }
+
+    async fn leave(&mut self) {
+        self.core.say_goodbye();
+        self.carry_out();
+        let farewell = async {
+            while self.committing
+                && let Some(round) = self.store.committed().await
+            {
+                self.committing = false;
+                self.perform(round);
+                self.carry_out();
+            }
+            self.bus.flush().await;
+            let mut news = Vec::new();
+            while !self.stream.is_flushed() {
+                self.stream.recv(&mut news, ROUND).await;
+                news.clear();
+            }
+        };
+        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+            tracing::warn!("somebody does not listen to our goodbye; leaving without it");
+        }
+        self.report();
+        tracing::info!("tandem-component ends");
+    }
+
+    fn report(&self) {
+        let (outbox, inbox, pairs) = self.core.held();
+        let counters = self.core.counters();
+        tracing::info!(outbox, inbox, pairs, ?counters, "so far");
+    }
+}
+
+fn now() -> Now {
+    Now {
+        instant: Instant::now(),
+        wall: SystemTime::now(),
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Stop {
+    term: Signal,
+    int: Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The component stream (XEP-0114) without its socket.
+
+pub mod handshake;
+pub mod reader;
+
+pub use reader::{Defect, Input, Reader};
