@@ -246,7 +246,7 @@ pub const ADDRESS: &str = "127.0.0.1:5060";
 pub const TLS_ADDRESS: &str = "127.0.0.1:5061";
 /// Where it expects the gateway unless told otherwise.
 pub const GATEWAY: &str = "127.0.0.1:5070";
-const PACKAGES: &str = "kamailio kamailio-extra-modules kamailio-tls-modules";
+const PACKAGES: &str = "kamailio kamailio-tls-modules";
 
 #[cfg(test)]
 mod tests {

@@ -62,6 +62,7 @@ pub struct Running {
     pub server: Server,
     /// To kill or stop it; [`Running::start_again`] brings it back.
     pub process: Process,
+    accounts: Vec<String>,
 }
 
 impl Server {
@@ -112,20 +113,24 @@ impl Server {
             Self::Prosody => prosody::start(bench, setup, &component)?,
             Self::Ejabberd => ejabberd::start(bench, setup, &component)?,
         };
+        let accounts = setup
+            .accounts
+            .iter()
+            .map(|user| (*user).to_owned())
+            .collect();
         let mut running = Running {
             server: self,
             process,
+            accounts,
         };
         running.wait_ready()?;
-        if self == Self::Ejabberd {
-            ejabberd::register(setup.accounts)?;
-        }
         Ok(running)
     }
 }
 
 impl Running {
-    /// Starts it again after it was killed or stopped; accounts, rosters and archives are kept.
+    /// Starts it again after it was killed or stopped, with its accounts. ejabberd forgets by
+    /// `kill -9` what it was told in the last seconds: changes of rosters, archived messages.
     pub fn start_again(&mut self) -> Result<()> {
         self.process.start_again()?;
         self.wait_ready()
@@ -136,7 +141,10 @@ impl Running {
         self.process.wait_tcp(COMPONENTS)?;
         match self.server {
             Server::Prosody => Ok(()),
-            Server::Ejabberd => self.process.wait_tcp(ejabberd::HTTP),
+            Server::Ejabberd => {
+                self.process.wait_tcp(ejabberd::HTTP)?;
+                ejabberd::register(&self.accounts)
+            }
         }
     }
 }

@@ -37,6 +37,7 @@ pub struct Tandem {
     pub b2bua: Process,
     server: Server,
     bus: PathBuf,
+    udp_ports: Vec<u16>,
 }
 
 impl Tandem {
@@ -56,7 +57,10 @@ impl Tandem {
             &config::write_component(bench, setup, &bus),
         )?;
         let start = |name: &str, config: PathBuf| {
-            let mut command = Command::new(find_binary(name)?);
+            let binary = setup
+                .binaries
+                .map_or_else(|| find_binary(name), |directory| Ok(directory.join(name)))?;
+            let mut command = Command::new(binary);
             command.arg("--config").arg(config);
             // Settings of whoever runs the tests are not those of the test.
             for (key, _) in env::vars_os() {
@@ -66,16 +70,26 @@ impl Tandem {
             }
             Process::start(bench, name, command)
         };
+        let udp = setup
+            .listeners
+            .iter()
+            .filter(|(transport, _)| *transport == "udp");
         Ok(Self {
             b2bua: start(B2BUA, b2bua)?,
             component: start(COMPONENT, component)?,
             server: setup.server,
             bus,
+            udp_ports: udp
+                .filter_map(|(_, address)| address.rsplit(':').next()?.parse().ok())
+                .collect(),
         })
     }
 
-    /// Waits until both are connected to each other and the component to its server.
+    /// Waits until the b2bua listens, both are connected to each other and the component to its server.
     pub fn wait_linked(&mut self) -> Result<()> {
+        for port in &self.udp_ports {
+            self.b2bua.wait_udp(*port)?;
+        }
         let bus = self.bus.display().to_string();
         self.b2bua.wait_for("a link of the bus", || {
             let sockets = fs::read_to_string("/proc/net/unix")?;

@@ -89,8 +89,8 @@ fn find_libraries() -> Result<PathBuf> {
     )
 }
 
-/// Makes the accounts through the HTTP interface.
-pub(super) fn register(accounts: &[&str]) -> Result<()> {
+/// Makes the accounts through the HTTP interface, as far as they are not there.
+pub(super) fn register(accounts: &[String]) -> Result<()> {
     for user in accounts {
         let account = json!({ "user": user, "host": Server::Ejabberd.domain(), "password": password_of(user) });
         let answer = post("/api/register", &account.to_string())?;
@@ -98,7 +98,11 @@ pub(super) fn register(accounts: &[&str]) -> Result<()> {
             .lines()
             .next()
             .context("no answer from the HTTP interface")?;
-        ensure!(status.contains(" 200 "), "registering {user}: {answer}");
+        let exists = status.contains(" 409 ");
+        ensure!(
+            exists || status.contains(" 200 "),
+            "registering {user}: {answer}"
+        );
     }
     Ok(())
 }

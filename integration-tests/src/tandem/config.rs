@@ -28,6 +28,8 @@ pub struct Setup<'a> {
     pub shared_extra: &'a str,
     /// Levels of both logs, in the words of `[log] level`.
     pub log_level: &'a str,
+    /// Where the two binaries are, instead of those of this workspace.
+    pub binaries: Option<&'a Path>,
 }
 
 /// A `[[route]]`. Empty texts and `None` are not written.
@@ -78,6 +80,7 @@ impl<'a> Setup<'a> {
             b2bua_extra: "",
             shared_extra: "",
             log_level: "info",
+            binaries: None,
         }
     }
 }
