@@ -72,6 +72,6 @@ for _ in range(500):
     else: break
 host, port = config['xmpp']['server'].split(':')
 stream = socket.create_connection((host, int(port)))
-print('up for', config['xmpp']['domain'], flush=True)
+print('up for', config['mapping']['domain'], flush=True)
 link.recv(1)
 ";

@@ -20,11 +20,11 @@ pub struct Setup<'a> {
     pub routes: Vec<Route<'a>>,
     /// Numbers and the JIDs they stand for.
     pub numbers: Vec<(&'a str, &'a str)>,
-    /// Lines of TOML at the end of `component.toml`.
+    /// Lines of TOML at the end of `component.toml`, such as a table the tests do not write.
     pub component_extra: &'a str,
     /// Lines of TOML at the end of `b2bua.toml`.
     pub b2bua_extra: &'a str,
-    /// Tables both files must have alike, such as `[mapping]`.
+    /// Lines of TOML at the end of both files.
     pub shared_extra: &'a str,
     /// Levels of both logs, in the words of `[log] level`.
     pub log_level: &'a str,
@@ -90,15 +90,7 @@ pub(super) fn write_component(bench: &Bench, setup: &Setup<'_>, bus: &Path) -> S
     table(
         &mut text,
         "[xmpp]",
-        &[
-            ("domain", quote(setup.server.gateway())),
-            ("server", quote(COMPONENTS)),
-            ("secret", quote(SECRET)),
-            (
-                "allowed_domains",
-                format!("[{}]", quote(setup.server.domain())),
-            ),
-        ],
+        &[("server", quote(COMPONENTS)), ("secret", quote(SECRET))],
     );
     table(
         &mut text,
@@ -164,6 +156,11 @@ fn write_route(text: &mut String, route: &Route<'_>) {
 }
 
 fn finish(mut text: String, setup: &Setup<'_>, bus: &Path, extra: &str) -> String {
+    table(
+        &mut text,
+        "[mapping]",
+        &[("domain", quote(setup.server.gateway()))],
+    );
     table(
         &mut text,
         "[bus]",
