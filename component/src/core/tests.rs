@@ -1,4 +1,5 @@
 //! Inputs in, exact actions out, on a clock that stands still until it is moved.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind")]
 
 use super::*;
 use std::time::SystemTime;
@@ -59,11 +60,11 @@ impl Bench {
             versions: vec![1],
             mapping: config().mapping.digests(),
         }));
-        self.from_far(SessionId::control(), hello);
+        self.far_says(SessionId::control(), hello);
         self.drain();
     }
 
-    fn from_far(&mut self, session: SessionId, event: Event) {
+    fn far_says(&mut self, session: SessionId, event: Event) {
         let envelope = self.far.envelope(session, event);
         self.core.handle_bus(Incoming::Envelope(envelope), self.now);
     }
@@ -100,10 +101,12 @@ impl Bench {
 }
 
 fn sent(actions: &[Action]) -> Vec<&Element> {
-    let stanza = |action| match action {
-        &Action::Send(ref stanza) if stanza.name() != "iq" => Some(&**stanza),
-        _ => None,
-    };
+    fn stanza(action: &Action) -> Option<&Element> {
+        match action {
+            Action::Send(stanza) if stanza.name() != "iq" => Some(stanza),
+            _ => None,
+        }
+    }
     actions.iter().filter_map(stanza).collect()
 }
 
@@ -117,10 +120,12 @@ fn ping_id(action: &Action) -> Option<String> {
 }
 
 fn published(actions: &[Action]) -> Vec<&Envelope> {
-    let envelope = |action| match action {
-        &Action::Publish(ref envelope) => Some(&**envelope),
-        _ => None,
-    };
+    fn envelope(action: &Action) -> Option<&Envelope> {
+        match action {
+            Action::Publish(envelope) => Some(envelope),
+            _ => None,
+        }
+    }
     actions.iter().filter_map(envelope).collect()
 }
 
@@ -178,7 +183,7 @@ fn a_message_is_stored_before_the_bus_sees_it_and_forgotten_after_its_outcome() 
     );
     assert_eq!(message.ordinal.number, 1);
     let done = Event::MessageOutcome(MessageOutcome::new(message.id.clone(), Ok(())));
-    bench.from_far(SessionId::control(), done);
+    bench.far_says(SessionId::control(), done);
     assert_eq!(bench.drain(), [Action::Forget(Key::Message(message.id))]);
 }
 
@@ -187,7 +192,7 @@ fn a_refused_message_is_forgotten_only_when_the_server_has_the_error() {
     let mut bench = Bench::open();
     bench.say("1");
     let id = messages(&bench.drain())[0].id.clone();
-    bench.from_far(SessionId::control(), refused(&id, Reason::ItemNotFound));
+    bench.far_says(SessionId::control(), refused(&id, Reason::ItemNotFound));
     let actions = bench.drain();
     let error = sent(&actions)[0];
     assert_eq!(condition(error), "item-not-found");
@@ -210,7 +215,7 @@ fn an_error_the_server_never_confirmed_is_sent_on_the_next_stream() {
     let mut bench = Bench::open();
     bench.say("1");
     let id = messages(&bench.drain())[0].id.clone();
-    bench.from_far(SessionId::control(), refused(&id, Reason::Busy));
+    bench.far_says(SessionId::control(), refused(&id, Reason::Busy));
     bench.drain();
     bench.core.handle_stream_closed(bench.now);
     bench.core.handle_stream_opened(bench.now);
@@ -236,7 +241,7 @@ fn a_new_run_of_the_sip_side_gets_everything_open_again_in_order() {
         versions: vec![1],
         mapping: config().mapping.digests(),
     }));
-    bench.from_far(SessionId::control(), hello);
+    bench.far_says(SessionId::control(), hello);
     let again = messages(&bench.drain());
     assert_eq!(again[..2], before[..]);
     assert_eq!(again[2].wire_id.as_deref(), Some("3"));
@@ -262,7 +267,7 @@ fn restored_rows_are_the_same_messages() {
         versions: vec![1],
         mapping: config().mapping.digests(),
     }));
-    next.from_far(SessionId::control(), hello);
+    next.far_says(SessionId::control(), hello);
     assert_eq!(messages(&next.drain()), messages(&actions));
 }
 
@@ -309,7 +314,7 @@ fn no_store_keeps_a_message_off_the_disk() {
     );
     let id = messages(&actions)[0].id.clone();
     let done = Event::MessageOutcome(MessageOutcome::new(id, Ok(())));
-    bench.from_far(SessionId::control(), done);
+    bench.far_says(SessionId::control(), done);
     assert_eq!(bench.drain(), []);
     assert_eq!(bench.core.held().0, 0);
 }
@@ -412,7 +417,7 @@ fn errors_never_answer_errors_and_every_question_is_answered() {
 fn a_message_from_sip_is_done_when_the_server_answers_the_ping_behind_it() {
     let mut bench = Bench::open();
     let session = SessionId("s".into());
-    bench.from_far(session.clone(), Event::Message(Box::new(from_sip("m1"))));
+    bench.far_says(session.clone(), Event::Message(Box::new(from_sip("m1"))));
     let actions = bench.drain();
     assert_eq!(sent(&actions)[0].attr("to"), Some("juliet@example.com"));
     assert!(ping_id(&actions[1]).is_some() && outcomes(&actions).is_empty());
@@ -423,7 +428,7 @@ fn a_message_from_sip_is_done_when_the_server_answers_the_ping_behind_it() {
         [MessageOutcome::new(MessageId("m1".into()), Ok(()))]
     );
     assert_eq!(published(&actions)[0].session, session);
-    bench.from_far(session, Event::Message(Box::new(from_sip("m1"))));
+    bench.far_says(session, Event::Message(Box::new(from_sip("m1"))));
     let again = bench.drain();
     assert!(sent(&again).is_empty());
     assert_eq!(outcomes(&again).len(), 1);
@@ -432,7 +437,7 @@ fn a_message_from_sip_is_done_when_the_server_answers_the_ping_behind_it() {
 #[test]
 fn a_bounce_before_the_pong_is_the_outcome() {
     let mut bench = Bench::open();
-    bench.from_far(
+    bench.far_says(
         SessionId("s".into()),
         Event::Message(Box::new(from_sip("m1"))),
     );
@@ -463,7 +468,7 @@ fn a_device_that_is_gone_leaves_the_account() {
     let mut bench = Bench::open();
     let mut message = from_sip("m1");
     message.to.device = Some("phone".into());
-    bench.from_far(SessionId("s".into()), Event::Message(Box::new(message)));
+    bench.far_says(SessionId("s".into()), Event::Message(Box::new(message)));
     let first = bench.drain();
     assert_eq!(sent(&first)[0].attr("to"), Some("juliet@example.com/phone"));
     bench.stanza(&format!(
@@ -484,13 +489,13 @@ fn a_device_that_is_gone_leaves_the_account() {
 #[test]
 fn without_a_stream_sip_is_told_to_come_back() {
     let mut bench = Bench::open();
-    bench.from_far(
+    bench.far_says(
         SessionId("s".into()),
         Event::Message(Box::new(from_sip("m1"))),
     );
     bench.drain();
     bench.core.handle_stream_closed(bench.now);
-    bench.from_far(
+    bench.far_says(
         SessionId("s".into()),
         Event::Message(Box::new(from_sip("m2"))),
     );
@@ -507,7 +512,7 @@ fn without_a_stream_sip_is_told_to_come_back() {
 fn too_many_unconfirmed_messages_are_sent_back() {
     let mut bench = Bench::open();
     for id in ["m1", "m2", "m3"] {
-        bench.from_far(
+        bench.far_says(
             SessionId("s".into()),
             Event::Message(Box::new(from_sip(id))),
         );
@@ -575,6 +580,6 @@ fn a_different_mapping_closes_the_bus() {
         versions: vec![1],
         mapping: other.digests(),
     }));
-    bench.from_far(SessionId::control(), hello);
+    bench.far_says(SessionId::control(), hello);
     assert!(bench.drain().contains(&Action::CloseBus));
 }

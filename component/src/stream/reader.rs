@@ -60,8 +60,10 @@ impl Reader {
     /// A reader for stanzas of at most `size_max` bytes.
     #[must_use]
     pub fn new(size_max: usize) -> Self {
-        let mut options = Options::default();
-        options.max_token_length = TOKEN_MAX;
+        let options = Options {
+            max_token_length: TOKEN_MAX,
+            ..Options::default()
+        };
         Self {
             parser: rxml::Parser::with_options(options),
             size_max,
