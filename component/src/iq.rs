@@ -86,7 +86,7 @@ fn version() -> Element {
     query
 }
 
-/// XEP-0012: the uptime of the gateway (§6.2); a contact was active just now (§6.1).
+/// The uptime of the gateway (XEP-0012 §5); a contact was active just now (XEP-0012 §4).
 fn last(entity: Entity, uptime: Duration) -> Element {
     let mut query = Element::bare("query", xml::LAST);
     let seconds = match entity {

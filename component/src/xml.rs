@@ -14,7 +14,7 @@ pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// XEP-0030.
 pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
-/// XEP-0106 §4.4.
+/// XEP-0106 §6.
 pub const JID_ESCAPING: &str = r"jid\20escaping";
 /// XEP-0012.
 pub const LAST: &str = "jabber:iq:last";

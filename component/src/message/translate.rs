@@ -35,7 +35,7 @@ pub struct Content {
     pub thread: Option<String>,
     /// When it was sent if delayed, in milliseconds since 1970.
     pub sent: Option<i64>,
-    /// Whether it may be written to disk (XEP-0334 §4.3).
+    /// Whether it may be written to disk (XEP-0334 §4.2).
     pub store: bool,
 }
 

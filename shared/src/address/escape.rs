@@ -3,7 +3,7 @@
 //! Ten characters cannot stand in a localpart; each has a three-character sequence. A backslash is
 //! itself escaped only where it would otherwise begin one of those sequences.
 
-/// The escape sequence's two hexadecimal digits for each character (XEP-0106 §4.2).
+/// The escape sequence's two hexadecimal digits for each character (XEP-0106 §3.2).
 const SEQUENCES: [(char, &str); 10] = [
     (' ', "20"),
     ('"', "22"),
@@ -18,7 +18,7 @@ const SEQUENCES: [(char, &str); 10] = [
 ];
 
 /// `text` as a localpart, or nothing where escaping cannot help: a space may be neither first nor
-/// last (XEP-0106 §3).
+/// last (XEP-0106 §4.3).
 #[must_use]
 pub fn escape(text: &str) -> Option<String> {
     if text.starts_with(' ') || text.ends_with(' ') {
