@@ -2,5 +2,6 @@
 
 pub mod handshake;
 pub mod reader;
+mod scope;
 
 pub use reader::{Defect, Input, Reader};

@@ -101,6 +101,27 @@ fn entities_and_unclosed_tags_end_the_stream() {
 }
 
 #[test]
+fn prefixes_mean_what_they_were_declared_to_mean() {
+    let text = "<message xmlns:a='outer'><a:x xmlns:a='inner' a:y='1'><a:z/></a:x><a:x/><q xmlns='d'><r/></q></message>";
+    let (inputs, broken) = read(&[OPENING, text, "<presence/>"]);
+    assert!(!broken);
+    let Some(Input::Stanza(message)) = inputs.get(1) else {
+        panic!("{inputs:?}");
+    };
+    let inner = message.get_child("x", "inner").unwrap();
+    assert_eq!(inner.attr_ns("inner", "y"), Some("1"));
+    assert!(inner.has_child("z", "inner"));
+    assert!(message.has_child("x", "outer"));
+    assert!(message.get_child("q", "d").unwrap().has_child("r", "d"));
+    let Some(Input::Stanza(presence)) = inputs.get(2) else {
+        panic!("{inputs:?}");
+    };
+    assert!(presence.is("presence", xml::COMPONENT));
+    assert!(read(&[OPENING, "<message><b:x/></message>"]).1);
+    assert!(read(&[OPENING, "<message xmlns:a='o'/><message><a:x/></message>"]).1);
+}
+
+#[test]
 fn closing_is_heard() {
     let (inputs, _) = read(&[OPENING, "<presence/></stream:stream>"]);
     assert_eq!(inputs.last(), Some(&Input::Closed));
