@@ -15,9 +15,7 @@ pub struct Emergency {
 
 impl Emergency {
     /// The numbers checked for unless the configuration names others.
-    pub const DEFAULT: [&'static str; 9] = [
-        "112", "911", "999", "000", "110", "118", "119", "111", "113",
-    ];
+    pub const DEFAULT: [&'static str; 7] = ["112", "911", "999", "000", "110", "118", "119"];
 
     /// Checks for these numbers, given as digits.
     #[must_use]
@@ -88,9 +86,7 @@ fn refusal() -> Refusal {
 
 /// What may stand before the number: nothing, a plus, outside-line digits, the trunk prefix, or a
 /// plus and the country code of a dialling plan that adds one to everything.
-const PREFIXES: [&str; 11] = [
-    "", "+", "0", "9", "8", "00", "+1", "1", "+44", "+49", "+61",
-];
+const PREFIXES: [&str; 9] = ["", "+", "0", "9", "00", "+1", "+44", "+49", "+61"];
 /// Prefix and number with separators.
 const MAX_LEN: usize = 24;
 

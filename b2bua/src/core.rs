@@ -1,0 +1,295 @@
+//! The core of tandem-b2bua: packets and envelopes in, actions out; no I/O, no clock.
+//!
+//! After every `handle_*` drain [`Core::poll_action`] to the end, and call [`Core::handle_timeout`]
+//! at [`Core::poll_timeout`]. It routes and holds no rules of its own.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use tandem_shared::bus::link::{Link, Output};
+use tandem_shared::bus::{Incoming, NodeId, SessionId};
+use tandem_shared::event::{Event as BusEvent, MessageOutcome};
+use tandem_shared::mint::Mint;
+
+use crate::action::{Action, Record};
+use crate::body;
+use crate::clock::Now;
+use crate::counters::Counters;
+use crate::message::inbound::{self, Inbound};
+use crate::message::outbound::{self, Outbound};
+use crate::message::thread::Threads;
+use crate::refusal;
+use crate::settings::Settings;
+use crate::sip::endpoint::{self, Event as SipEvent};
+use crate::sip::header::Name;
+use crate::sip::hop::{ConnectionId, Flow, NotSent, TransmitId};
+use crate::sip::{Endpoint, Method, Response, Status};
+use crate::spelling::Spellings;
+
+/// Everything tandem-b2bua knows and decides.
+#[derive(Debug)]
+pub struct Core {
+    settings: Settings,
+    key: [u8; 16],
+    mint: Mint,
+    endpoint: Endpoint,
+    link: Link,
+    outbound: Outbound,
+    inbound: Inbound,
+    spellings: Spellings,
+    threads: Threads,
+    counters: Counters,
+    actions: VecDeque<Action>,
+}
+
+impl Core {
+    /// A core that knows nothing yet. `key` is the installation's own, the same in every run;
+    /// `epoch` differs in every run.
+    #[must_use]
+    pub fn new(settings: Settings, mut mint: Mint, key: [u8; 16], epoch: u64) -> Self {
+        let seed = mint.number().to_le_bytes();
+        let digests = settings.mapping.digests();
+        Self {
+            endpoint: Endpoint::new(settings.endpoint.clone(), Mint::new(seed)),
+            link: Link::new(NodeId("b2bua".to_owned()), epoch, digests),
+            settings,
+            key,
+            mint,
+            outbound: Outbound::default(),
+            inbound: Inbound::default(),
+            spellings: Spellings::default(),
+            threads: Threads::default(),
+            counters: Counters::default(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Takes back what the store held, oldest first.
+    pub fn restore(&mut self, rows: impl IntoIterator<Item = Record>) {
+        for row in rows {
+            match row {
+                Record::Answered { request, status, at } => self.inbound.restore(request, status, at),
+                Record::Spelling { folded, user } => self.spellings.restore(folded, user),
+            }
+        }
+    }
+
+    /// One datagram, or one message of a stream.
+    pub fn handle_sip_packet(&mut self, flow: Flow, bytes: &[u8], now: Now) {
+        self.endpoint.handle_packet(flow, bytes, now.instant);
+        self.drain_sip(now);
+    }
+
+    /// The sockets gave a request to this connection.
+    pub fn handle_sip_bound(&mut self, id: TransmitId, connection: ConnectionId) {
+        self.endpoint.handle_bound(id, connection);
+    }
+
+    /// The sockets could not send a request.
+    pub fn handle_sip_send_failed(&mut self, id: TransmitId, reason: NotSent, now: Now) {
+        self.endpoint.handle_send_failed(id, reason, now.instant);
+        self.drain_sip(now);
+    }
+
+    /// A connection ended.
+    pub fn handle_sip_closed(
+        &mut self,
+        connection: ConnectionId,
+        reason: NotSent,
+        unsent: &[TransmitId],
+        now: Now,
+    ) {
+        self.endpoint.handle_closed(connection, reason, unsent, now.instant);
+        self.drain_sip(now);
+    }
+
+    /// Something came from the bus.
+    pub fn handle_bus(&mut self, incoming: Incoming, now: Now) {
+        match incoming {
+            Incoming::Connected => self.link.handle_connected(now.instant),
+            Incoming::Disconnected => self.link.handle_disconnected(),
+            Incoming::Envelope(envelope) => {
+                if let Some((session, event)) = self.link.handle_envelope(*envelope, now.instant) {
+                    self.handle_event(session, event, now);
+                }
+            }
+        }
+        self.drain_link(now);
+        self.drain_sip(now);
+    }
+
+    /// The bus did not take an event.
+    pub fn handle_bus_refused(&mut self, event: &BusEvent, now: Now) {
+        if let BusEvent::Message(message) = event {
+            self.with_inbound(now, |inbound, cx| inbound.handle_unpublished(&message.id, cx));
+            self.drain_sip(now);
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.endpoint.handle_timeout(now.instant);
+        self.link.handle_timeout(now.instant);
+        self.with_outbound(now, Outbound::handle_timeout);
+        self.with_inbound(now, Inbound::handle_timeout);
+        self.drain_link(now);
+        self.drain_sip(now);
+    }
+
+    /// The process ends: who waits for an answer gets one, and the XMPP side is told.
+    pub fn end(&mut self, now: Now) {
+        self.with_inbound(now, Inbound::end);
+        self.drain_sip(now);
+        self.link.say_goodbye();
+        self.drain_link(now);
+    }
+
+    /// When [`Core::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [
+            self.endpoint.poll_timeout(),
+            self.link.poll_timeout(),
+            self.outbound.poll_timeout(),
+            self.inbound.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The next thing to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> (&Counters, &endpoint::Counters) {
+        (&self.counters, self.endpoint.counters())
+    }
+
+    /// How many messages of XMPP users have no outcome yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.outbound.waiting()
+    }
+
+    fn handle_event(&mut self, session: SessionId, event: BusEvent, now: Now) {
+        match event {
+            BusEvent::Message(message) => {
+                self.with_outbound(now, |outbound, cx| outbound.handle_message(message, session, cx));
+            }
+            BusEvent::MessageOutcome(outcome) => {
+                self.with_inbound(now, |inbound, cx| inbound.handle_outcome(outcome, cx));
+            }
+            BusEvent::Control(_) => {}
+            BusEvent::Unknown(kind) => tracing::debug!(kind, "an event of a newer node"),
+        }
+    }
+
+    fn drain_link(&mut self, now: Now) {
+        while let Some(output) = self.link.poll_output() {
+            match output {
+                Output::Send(envelope) => self.actions.push_back(Action::Publish(envelope)),
+                Output::Up(peer) => {
+                    tracing::info!(%peer, "the XMPP side is there");
+                    self.with_inbound(now, Inbound::publish_again);
+                }
+                Output::Lost(peer) => tracing::warn!(%peer, "the XMPP side is gone"),
+                Output::Close(mismatch) => {
+                    tracing::error!(?mismatch, "the two processes do not fit; \
+                        [mapping] must be the same in both configurations");
+                    self.actions.push_back(Action::CloseBus);
+                }
+            }
+        }
+    }
+
+    /// Hands on what the endpoint has, until it has nothing more.
+    fn drain_sip(&mut self, now: Now) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                SipEvent::Request { token, request, source } => match request.method {
+                    Method::Options => {
+                        let response = capabilities(&request);
+                        self.endpoint.respond(token, response, now.instant);
+                    }
+                    _ => self.with_inbound(now, |inbound, cx| {
+                        inbound.handle_request(token, request, source.flow.source(), cx);
+                    }),
+                },
+                SipEvent::Provisional { .. } => {}
+                SipEvent::Response { token, response } => {
+                    self.with_outbound(now, |outbound, cx| outbound.handle_response(token, &response, cx));
+                }
+                SipEvent::Failed { token, failure } => {
+                    self.with_outbound(now, |outbound, cx| outbound.handle_failed(token, failure, cx));
+                }
+            }
+        }
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            self.actions.push_back(Action::Transmit(transmit));
+        }
+    }
+
+    /// Lets `work` at the outbound messages; outcomes go out before any request that follows them.
+    fn with_outbound(&mut self, now: Now, work: impl FnOnce(&mut Outbound, &mut outbound::Context<'_>)) {
+        let mut outcomes: Vec<(SessionId, MessageOutcome)> = Vec::new();
+        let mut context = outbound::Context {
+            endpoint: &mut self.endpoint,
+            settings: &self.settings,
+            key: &self.key,
+            spellings: &self.spellings,
+            threads: &mut self.threads,
+            mint: &mut self.mint,
+            counters: &mut self.counters,
+            outcomes: &mut outcomes,
+            now: now.instant,
+        };
+        work(&mut self.outbound, &mut context);
+        for (session, outcome) in outcomes {
+            self.publish(session, BusEvent::MessageOutcome(outcome));
+        }
+    }
+
+    fn with_inbound(&mut self, now: Now, work: impl FnOnce(&mut Inbound, &mut inbound::Context<'_>)) {
+        let mut events: Vec<(SessionId, BusEvent)> = Vec::new();
+        let mut context = inbound::Context {
+            endpoint: &mut self.endpoint,
+            settings: &self.settings,
+            key: &self.key,
+            spellings: &mut self.spellings,
+            threads: &self.threads,
+            counters: &mut self.counters,
+            actions: &mut self.actions,
+            events: &mut events,
+            linked: self.link.is_up(),
+            now,
+        };
+        work(&mut self.inbound, &mut context);
+        for (session, event) in events {
+            self.publish(session, event);
+        }
+    }
+
+    /// Says `event` to the XMPP side if it is there. An outcome nobody hears is asked for again.
+    fn publish(&mut self, session: SessionId, event: BusEvent) {
+        if self.link.is_up() {
+            let envelope = self.link.envelope(session, event);
+            self.actions.push_back(Action::Publish(envelope));
+        }
+    }
+}
+
+/// The answer to OPTIONS (RFC 3261 §11.2).
+fn capabilities(request: &crate::sip::Request) -> Response {
+    Response::to(request, Status::OK)
+        .with(Name::Allow, refusal::ALLOW)
+        .with(Name::Accept, body::ACCEPT)
+        .with(Name::AcceptEncoding, "identity")
+        .with(Name::Supported, "")
+}
+
+#[cfg(test)]
+mod tests;

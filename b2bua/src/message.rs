@@ -1,0 +1,13 @@
+//! Pager-mode messages as SIP sees them (RFC 3428; RFC 7572).
+//!
+//! [`outbound`] brings messages of XMPP users to SIP, one at a time to each destination;
+//! [`inbound`] brings those of SIP parties to the bus and answers them when their outcome is known;
+//! [`request`] and [`translate`] turn messages into requests and back.
+
+pub mod digest;
+pub mod inbound;
+pub mod outbound;
+pub mod request;
+pub mod split;
+pub mod thread;
+pub mod translate;

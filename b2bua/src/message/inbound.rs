@@ -1,0 +1,282 @@
+//! Messages from SIP: each is answered when its outcome is known (RFC 3428 §7).
+//!
+//! A request gets a 2xx only after the XMPP server has its message, and never two different final
+//! responses: what was answered is stored before it is sent, and a repeat hears it again.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use tandem_shared::bus::SessionId;
+use tandem_shared::event::{Event, MessageOutcome};
+use tandem_shared::pii::Pii;
+use tandem_shared::refusal::Refusal;
+use tandem_shared::timers::Timers;
+
+use super::thread::Threads;
+use super::translate::{self, Translated};
+use crate::action::{Action, Key, Record};
+use crate::clock::Now;
+use crate::counters::Counters;
+use crate::fingerprint::Fingerprint;
+use crate::refusal;
+use crate::settings::Settings;
+use crate::sip::endpoint::ServerToken;
+use crate::sip::{Endpoint, Request, Response, Status};
+use crate::spelling::Spellings;
+
+/// Requests that wait for their outcome, and those that had one.
+#[derive(Debug, Default)]
+pub struct Inbound {
+    pending: HashMap<Fingerprint, Pending>,
+    timers: Timers<Fingerprint>,
+    /// Given up, but perhaps delivered later.
+    late: VecDeque<Fingerprint>,
+    answered: HashMap<Fingerprint, Status>,
+    order: VecDeque<(i64, Fingerprint)>,
+    pruned: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    /// The same request may come by several transactions.
+    tokens: Vec<ServerToken>,
+    request: Box<Request>,
+    source: IpAddr,
+}
+
+/// What inbound messages work with, lent by the core.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// What sends responses.
+    pub endpoint: &'a mut Endpoint,
+    /// What was configured.
+    pub settings: &'a Settings,
+    /// The installation key.
+    pub key: &'a [u8; 16],
+    /// How users are spelled.
+    pub spellings: &'a mut Spellings,
+    /// Which threads were sent as which Call-ID.
+    pub threads: &'a Threads,
+    /// What is counted.
+    pub counters: &'a mut Counters,
+    /// What is to be stored.
+    pub actions: &'a mut VecDeque<Action>,
+    /// What is to be published.
+    pub events: &'a mut Vec<(SessionId, Event)>,
+    /// Whether the XMPP side is there.
+    pub linked: bool,
+    /// The time.
+    pub now: Now,
+}
+
+impl Inbound {
+    /// Takes back what the store held.
+    pub fn restore(&mut self, request: Fingerprint, status: Status, at: i64) {
+        if self.answered.insert(request, status).is_none() {
+            self.order.push_back((at, request));
+        }
+    }
+
+    /// Takes a MESSAGE request.
+    pub fn handle_request(
+        &mut self,
+        token: ServerToken,
+        request: Box<Request>,
+        source: IpAddr,
+        cx: &mut Context<'_>,
+    ) {
+        let print = Fingerprint::of(cx.key, source, &request);
+        if let Some(pending) = self.pending.get_mut(&print) {
+            if pending.tokens.len() < MAX_COPIES {
+                pending.tokens.push(token);
+            }
+            return;
+        }
+        if let Some(status) = self.answered.get(&print) {
+            cx.counters.recorded += 1;
+            return cx.respond(token, Response::to(&request, *status));
+        }
+        if !cx.linked {
+            return cx.refuse(token, &request, &refusal::not_now("The XMPP side is away"));
+        }
+        if self.pending.len() >= cx.settings.message.pending {
+            return cx.refuse(token, &request, &refusal::not_now("Too many messages are waiting"));
+        }
+        match cx.translate(print, &request, source) {
+            Ok(Translated::Message(message)) => {
+                cx.spellings.hear(&message.from, cx.actions);
+                tracing::debug!(id = %message.id, from = %message.from, to = %message.to,
+                    "message from SIP");
+                cx.counters.published += 1;
+                let session = SessionId::conversation(&message.from, &message.to);
+                cx.events.push((session, Event::Message(message)));
+                self.timers.set(print, cx.now.instant + cx.settings.message.confirm_for);
+                let tokens = vec![token];
+                self.pending.insert(print, Pending { tokens, request, source });
+            }
+            Ok(Translated::Nothing) => {
+                cx.counters.ignored += 1;
+                cx.respond(token, Response::to(&request, Status::ACCEPTED));
+            }
+            Err(refusal) => {
+                tracing::info!(id = %print.message_id(), from = %Pii(source), reason = ?refusal.reason,
+                    "message from SIP refused");
+                cx.counters.spoofed += u64::from(refusal == translate::spoofed());
+                cx.refuse(token, &request, &refusal);
+            }
+        }
+    }
+
+    /// The outcome of a message came.
+    pub fn handle_outcome(&mut self, outcome: MessageOutcome, cx: &mut Context<'_>) {
+        let Some(print) = Fingerprint::from_message_id(&outcome.id) else {
+            return;
+        };
+        let Some(pending) = self.pending.remove(&print) else {
+            // The sender heard 480 and may repeat: then it is told that it arrived.
+            if outcome.refusal.is_none() && self.late.contains(&print) {
+                self.record(print, Status::ACCEPTED, cx);
+            }
+            return;
+        };
+        self.timers.cancel(&print);
+        let response = match &outcome.refusal {
+            None => {
+                cx.counters.accepted += 1;
+                Response::to(&pending.request, Status::ACCEPTED)
+            }
+            Some(refusal) => {
+                tracing::info!(id = %outcome.id, reason = ?refusal.reason, "message from SIP refused");
+                cx.counters.rejected += 1;
+                let (mapping, global) = (&cx.settings.mapping, cx.settings.global_failures);
+                refusal::to_sip(refusal, &pending.request, mapping, global)
+            }
+        };
+        self.record(print, response.status, cx);
+        cx.answer(pending, response);
+    }
+
+    /// The XMPP side came back: what waits is said again, since nobody may know of it any more.
+    pub fn publish_again(&mut self, cx: &mut Context<'_>) {
+        let mut waiting: Vec<_> = self.pending.iter().collect();
+        // In any order, but always the same one.
+        waiting.sort_by_key(|(print, _)| print.0);
+        for (print, pending) in waiting {
+            if let Ok(Translated::Message(message)) = cx.translate(*print, &pending.request, pending.source) {
+                let session = SessionId::conversation(&message.from, &message.to);
+                cx.events.push((session, Event::Message(message)));
+            }
+        }
+    }
+
+    /// A message could not be put on the bus.
+    pub fn handle_unpublished(&mut self, id: &tandem_shared::message::MessageId, cx: &mut Context<'_>) {
+        if let Some(print) = Fingerprint::from_message_id(id)
+            && let Some(pending) = self.pending.remove(&print)
+        {
+            self.timers.cancel(&print);
+            self.give_up(pending, "The XMPP side is busy", cx);
+        }
+    }
+
+    /// The process ends: everybody who waits is told to try again.
+    pub fn end(&mut self, cx: &mut Context<'_>) {
+        for (_, pending) in std::mem::take(&mut self.pending) {
+            self.give_up(pending, "The gateway is restarting", cx);
+        }
+    }
+
+    /// Lets every timer due fire.
+    pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        while let Some(print) = self.timers.pop(cx.now.instant) {
+            if let Some(pending) = self.pending.remove(&print) {
+                tracing::info!(id = %print.message_id(), "no outcome of a message from SIP in time");
+                cx.counters.unconfirmed += 1;
+                self.late.push_back(print);
+                if self.late.len() > MAX_LATE {
+                    self.late.pop_front();
+                }
+                self.give_up(pending, "The XMPP side does not answer", cx);
+            }
+        }
+        self.prune(cx);
+    }
+
+    /// When [`Inbound::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    fn give_up(&self, pending: Pending, text: &str, cx: &mut Context<'_>) {
+        cx.counters.rejected += 1;
+        let (mapping, refusal) = (&cx.settings.mapping, refusal::not_now(text));
+        let response = refusal::to_sip(&refusal, &pending.request, mapping, false);
+        cx.answer(pending, response);
+    }
+
+    fn record(&mut self, request: Fingerprint, status: Status, cx: &mut Context<'_>) {
+        let at = cx.now.unix_ms();
+        self.restore(request, status, at);
+        cx.actions.push_back(Action::Store(Record::Answered { request, status, at }));
+        self.prune(cx);
+    }
+
+    /// Forgets what was answered too long ago, now and then.
+    fn prune(&mut self, cx: &mut Context<'_>) {
+        let oldest = cx.now.unix_ms() - KEEP_MS;
+        while self.order.len() > MAX_ANSWERED || self.order.front().is_some_and(|(at, _)| *at < oldest) {
+            if let Some((_, print)) = self.order.pop_front() {
+                self.answered.remove(&print);
+            }
+        }
+        let now = cx.now.instant;
+        if self.pruned.is_none_or(|last| now >= last + PRUNE) {
+            self.pruned = Some(now);
+            let kept_from = self.order.front().map_or(oldest, |(at, _)| *at);
+            cx.actions.push_back(Action::Forget(Key::AnsweredBefore(kept_from)));
+        }
+    }
+}
+
+impl Context<'_> {
+    fn translate(&self, print: Fingerprint, request: &Request, source: IpAddr) -> Result<Translated, Refusal> {
+        translate::from_sip(request, source, print.message_id(), self.settings, self.threads, self.now)
+    }
+
+    fn refuse(&mut self, token: ServerToken, request: &Request, refusal: &Refusal) {
+        self.counters.rejected += 1;
+        let (mapping, global) = (&self.settings.mapping, self.settings.global_failures);
+        self.respond(token, refusal::to_sip(refusal, request, mapping, global));
+    }
+
+    fn answer(&mut self, pending: Pending, response: Response) {
+        let mut tokens = pending.tokens.into_iter();
+        let Some(first) = tokens.next() else {
+            return;
+        };
+        for token in tokens {
+            self.respond(token, response.clone());
+        }
+        self.respond(first, response);
+    }
+
+    fn respond(&mut self, token: ServerToken, response: Response) {
+        self.endpoint.respond(token, response, self.now.instant);
+    }
+}
+
+/// Transactions with the same request that are answered together.
+const MAX_COPIES: usize = 4;
+/// Given-up messages whose outcome is still of interest.
+const MAX_LATE: usize = 1024;
+/// How long an answer is remembered.
+const KEEP_MS: i64 = 24 * 3600 * 1000;
+/// How many answers are remembered.
+const MAX_ANSWERED: usize = 200_000;
+/// How often the store is told what to forget.
+const PRUNE: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,362 @@
+//! Messages on their way to SIP: one queue for each destination, one request at a time in each
+//! (RFC 3428 §8).
+//!
+//! A message ends in exactly one outcome. What was surely not delivered is sent again as the same
+//! request until its time is over; after a request nobody answered, its destination has to answer
+//! an OPTIONS before the next message goes out. Other destinations never wait.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use tandem_shared::bus::SessionId;
+use tandem_shared::event::MessageOutcome;
+use tandem_shared::message::{Message, Outcome};
+use tandem_shared::mint::{self, Mint};
+use tandem_shared::pii::Pii;
+use tandem_shared::refusal::{Reason, Refusal};
+use tandem_shared::timers::Timers;
+
+use super::request::{self, Target};
+use super::thread::Threads;
+use crate::counters::Counters;
+use crate::route::RouteId;
+use crate::settings::Settings;
+use crate::sip::endpoint::{ClientToken, Failure};
+use crate::sip::{Endpoint, Response};
+use crate::spelling::Spellings;
+
+pub mod backoff;
+pub mod job;
+pub mod register;
+
+mod destination;
+
+use destination::{Destination, Next, State};
+use job::{Answer, Job};
+use register::{Progress, Register};
+
+/// All queues.
+#[derive(Debug, Default)]
+pub struct Outbound {
+    destinations: HashMap<u128, Destination>,
+    by_token: HashMap<ClientToken, u128>,
+    timers: Timers<u128>,
+    register: Register,
+    waiting: usize,
+    tokens: u64,
+}
+
+/// What the queues work with, lent by the core.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// What sends requests.
+    pub endpoint: &'a mut Endpoint,
+    /// What was configured.
+    pub settings: &'a Settings,
+    /// The installation key.
+    pub key: &'a [u8; 16],
+    /// How users are spelled.
+    pub spellings: &'a Spellings,
+    /// Which threads were sent as which Call-ID.
+    pub threads: &'a mut Threads,
+    /// For what must not be guessed.
+    pub mint: &'a mut Mint,
+    /// What is counted.
+    pub counters: &'a mut Counters,
+    /// Where outcomes go.
+    pub outcomes: &'a mut Vec<(SessionId, MessageOutcome)>,
+    /// The time.
+    pub now: Instant,
+}
+
+impl Outbound {
+    /// Takes a message from the bus: into its queue, or back with a refusal.
+    pub fn handle_message(&mut self, message: Box<Message>, session: SessionId, cx: &mut Context<'_>) {
+        match self.register.get(&message.id) {
+            Some(Progress::Pending) => {
+                cx.counters.repeated += 1;
+                return;
+            }
+            Some(Progress::Finished(outcome)) => {
+                cx.counters.repeated += 1;
+                cx.outcomes.push((session, MessageOutcome::new(message.id, outcome)));
+                return;
+            }
+            None => {}
+        }
+        match self.admit(&message, cx) {
+            Ok((key, target, route)) => {
+                self.register.begin(&message.id);
+                cx.counters.taken += 1;
+                self.waiting += 1;
+                let deadline = cx.now + cx.settings.message.retry_for;
+                let destination = self.destinations.entry(key).or_default();
+                destination.queue.push_back(Job::new(message, session, target, route, deadline));
+                if destination.state == State::Doubtful {
+                    self.timers.set(key, cx.now);
+                }
+                self.advance(key, cx);
+            }
+            Err(refusal) => {
+                tracing::info!(id = %message.id, from = %Pii(&message.from), to = %Pii(&message.to),
+                    reason = ?refusal.reason, "message refused");
+                cx.counters.refused += 1;
+                cx.outcomes.push((session, MessageOutcome::new(message.id, Err(refusal))));
+            }
+        }
+    }
+
+    /// A final response came.
+    pub fn handle_response(&mut self, token: ClientToken, response: &Response, cx: &mut Context<'_>) {
+        let Some(key) = self.by_token.remove(&token) else {
+            return;
+        };
+        let Some(destination) = self.destinations.get_mut(&key) else {
+            return;
+        };
+        match destination.state {
+            State::Sending(open) if open == token => {
+                destination.state = State::Ready;
+                let answer = destination.queue.front_mut().map(|job| job.hear(response, cx));
+                match answer {
+                    Some(Answer::Done(outcome)) => self.finish_head(key, outcome, cx),
+                    Some(Answer::Retry { after }) => self.rest(key, after, cx),
+                    Some(Answer::Continue) | None => {}
+                }
+                self.advance(key, cx);
+            }
+            State::Probing(open) if open == token => {
+                let silent = matches!(response.status.code(), 408 | 502..=504);
+                if silent {
+                    self.doubt(key, cx);
+                } else {
+                    destination.state = State::Ready;
+                    destination.failures = 0;
+                    self.timers.cancel(&key);
+                    self.advance(key, cx);
+                }
+            }
+            State::Ready | State::Resting | State::Doubtful | State::Sending(_) | State::Probing(_) => {}
+        }
+    }
+
+    /// No final response will come.
+    pub fn handle_failed(&mut self, token: ClientToken, failure: Failure, cx: &mut Context<'_>) {
+        let Some(key) = self.by_token.remove(&token) else {
+            return;
+        };
+        let Some(destination) = self.destinations.get_mut(&key) else {
+            return;
+        };
+        match (destination.state, failure) {
+            (State::Sending(open), Failure::NotSent(reason)) if open == token => {
+                destination.state = State::Ready;
+                if let Some(job) = destination.queue.front_mut() {
+                    job.note_not_sent(reason, cx);
+                }
+                self.rest(key, None, cx);
+                self.advance(key, cx);
+            }
+            (State::Sending(open), Failure::Timeout | Failure::Lost) if open == token => {
+                cx.counters.in_doubt += 1;
+                let doubt = destination.queue.front().map(Job::doubt);
+                destination.failures = 0;
+                self.doubt(key, cx);
+                if let Some(refusal) = doubt {
+                    self.finish_head(key, Err(refusal), cx);
+                }
+            }
+            (State::Probing(open), _) if open == token => self.doubt(key, cx),
+            (State::Ready | State::Resting | State::Doubtful | State::Sending(_) | State::Probing(_), _) => {}
+        }
+    }
+
+    /// Lets every timer due fire.
+    pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        while let Some(key) = self.timers.pop(cx.now) {
+            self.expire(key, cx);
+            let Some(destination) = self.destinations.get_mut(&key) else {
+                continue;
+            };
+            match destination.wake(cx.now) {
+                Next::Send => self.advance(key, cx),
+                Next::Probe => self.probe(key, cx),
+                Next::Forget => {
+                    self.destinations.remove(&key);
+                }
+                Next::Wait(at) => self.timers.set(key, at),
+                Next::Nothing => {}
+            }
+        }
+    }
+
+    /// When [`Outbound::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// How many messages have no outcome yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Everything that can be refused before a message is queued.
+    fn admit(&self, message: &Message, cx: &Context<'_>) -> Result<(u128, Target, RouteId), Refusal> {
+        let settings = cx.settings;
+        let to = &message.to;
+        settings.emergency.check(&to.user)?;
+        if message.hops == 0 {
+            return Err(Refusal::new(Reason::Looped).with_text("The message went in circles."));
+        }
+        if settings.mapping.serves(&to.host) {
+            return Err(Refusal::new(Reason::Looped)
+                .with_text("This is an XMPP user; write to that address directly."));
+        }
+        let own = settings.mapping.domain.as_str();
+        let route = settings.routes.find(to, own)?;
+        let user = cx.spellings.spell(to);
+        settings.emergency.check(user)?;
+        let found = settings.routes.get(route).ok_or_else(|| Refusal::new(Reason::ItemNotFound))?;
+        let target = Target::new(to, user, found, own)?;
+        let key = mint::hash(cx.key, &[to.user.as_bytes(), to.host.as_bytes()]);
+        let queued = self.destinations.get(&key).map_or(0, |known| known.queue.len());
+        if queued >= settings.message.queue_per_destination || self.waiting >= settings.message.queue_total {
+            return Err(Refusal::new(Reason::ResourceConstraint)
+                .with_text("Too many messages are waiting. Try again later."));
+        }
+        Ok((key, target, route))
+    }
+
+    /// Sends the head of a queue that is ready, or drops the queue when it is empty.
+    fn advance(&mut self, key: u128, cx: &mut Context<'_>) {
+        loop {
+            let Some(destination) = self.destinations.get_mut(&key) else {
+                return;
+            };
+            if destination.state != State::Ready {
+                return;
+            }
+            let Some(job) = destination.queue.front_mut() else {
+                self.destinations.remove(&key);
+                self.timers.cancel(&key);
+                return;
+            };
+            self.tokens += 1;
+            let token = ClientToken(self.tokens);
+            match job.send(token, cx) {
+                Ok(()) => {
+                    destination.state = State::Sending(token);
+                    self.by_token.insert(token, key);
+                    return;
+                }
+                Err(job::NotNow::Full) => self.rest(key, None, cx),
+                Err(job::NotNow::Refused(refusal)) => self.finish_head(key, Err(refusal), cx),
+            }
+        }
+    }
+
+    /// Lets a destination rest before its head is tried again, if it still has time.
+    fn rest(&mut self, key: u128, after: Option<u32>, cx: &mut Context<'_>) {
+        let Some(destination) = self.destinations.get_mut(&key) else {
+            return;
+        };
+        let Some(head) = destination.queue.front() else {
+            return;
+        };
+        let deadline = head.deadline;
+        let pause = match after {
+            Some(seconds) => std::time::Duration::from_secs(u64::from(seconds.max(1))),
+            None => backoff::pause(destination.failures, cx.mint),
+        };
+        let at = cx.now + pause;
+        if cx.now >= deadline || (after.is_some() && at >= deadline) {
+            let refusal = head.expired();
+            return self.finish_head(key, Err(refusal), cx);
+        }
+        destination.failures += 1;
+        destination.state = State::Resting;
+        destination.until = Some(at.min(deadline));
+        self.timers.set(key, at.min(deadline));
+        cx.counters.retried += 1;
+    }
+
+    /// Nothing more goes to a destination until it answers a probe.
+    fn doubt(&mut self, key: u128, cx: &mut Context<'_>) {
+        let Some(destination) = self.destinations.get_mut(&key) else {
+            return;
+        };
+        let at = cx.now + backoff::pause(destination.failures, cx.mint);
+        destination.failures += 1;
+        destination.state = State::Doubtful;
+        destination.until = Some(at);
+        let deadline = destination.queue.front().map(|head| head.deadline);
+        self.timers.set(key, deadline.map_or(at, |deadline| at.min(deadline)));
+    }
+
+    fn probe(&mut self, key: u128, cx: &mut Context<'_>) {
+        let Some(destination) = self.destinations.get_mut(&key) else {
+            return;
+        };
+        let Some(head) = destination.queue.front() else {
+            return;
+        };
+        self.tokens += 1;
+        let token = ClientToken(self.tokens);
+        let request = request::probe(&head.target, cx.settings, cx.mint);
+        cx.counters.probes += 1;
+        let sent = head.hop(None, cx).map(|hop| cx.endpoint.request(token, request, hop, cx.now));
+        match sent {
+            Ok(Ok(())) => {
+                destination.state = State::Probing(token);
+                self.by_token.insert(token, key);
+                self.timers.set(key, head.deadline);
+            }
+            Ok(Err(_)) | Err(_) => self.doubt(key, cx),
+        }
+    }
+
+    /// Refuses what has waited for too long at a destination that does not answer.
+    fn expire(&mut self, key: u128, cx: &mut Context<'_>) {
+        while let Some(destination) = self.destinations.get(&key)
+            && !matches!(destination.state, State::Sending(_) | State::Ready)
+            && let Some(head) = destination.queue.front()
+            && head.deadline <= cx.now
+        {
+            // A head that has rested until its deadline gets its last try first.
+            if destination.state == State::Resting && destination.until.is_some_and(|at| at <= cx.now) {
+                return;
+            }
+            let refusal = head.expired();
+            self.finish_head(key, Err(refusal), cx);
+        }
+    }
+
+    fn finish_head(&mut self, key: u128, outcome: Outcome, cx: &mut Context<'_>) {
+        let Some(destination) = self.destinations.get_mut(&key) else {
+            return;
+        };
+        let Some(Job { message, session, .. }) = destination.queue.pop_front() else {
+            return;
+        };
+        self.waiting = self.waiting.saturating_sub(1);
+        match &outcome {
+            Ok(()) => {
+                cx.counters.delivered += 1;
+                destination.failures = 0;
+                tracing::debug!(id = %message.id, to = %message.to, "message delivered");
+            }
+            Err(refusal) => {
+                cx.counters.refused += 1;
+                tracing::info!(id = %message.id, to = %Pii(&message.to), reason = ?refusal.reason,
+                    status = refusal.status, "message not delivered");
+            }
+        }
+        self.register.finish(&message.id, &outcome, cx.now);
+        cx.outcomes.push((session, MessageOutcome::new(message.id, outcome)));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! One message in a queue: its request, its parts, and what was said about it so far.
+
+use std::time::Instant;
+
+use tandem_shared::bus::SessionId;
+use tandem_shared::message::{Message, Outcome};
+use tandem_shared::refusal::{Reason, Refusal};
+
+use super::Context;
+use crate::message::digest;
+use crate::message::request::{self, Attempt, Target};
+use crate::message::split;
+use crate::refusal;
+use crate::route::{Route, RouteId};
+use crate::sip::endpoint::ClientToken;
+use crate::sip::hop::NotSent;
+use crate::sip::{Hop, Request, Response, Transport};
+
+/// A message that has no outcome yet.
+#[derive(Debug)]
+pub struct Job {
+    pub(super) message: Box<Message>,
+    pub(super) session: SessionId,
+    pub(super) target: Target,
+    pub(super) route: RouteId,
+    /// Until when it is tried.
+    pub(super) deadline: Instant,
+    /// Its parts when it does not fit one request.
+    parts: Vec<String>,
+    /// Which part is on its way; those before arrived.
+    part: usize,
+    /// How many challenges of this part were answered.
+    round: u32,
+    /// The challenge to answer with the next request.
+    challenge: Option<Box<Response>>,
+    large: Large,
+    /// What was said last about why it does not arrive.
+    last: Option<Refusal>,
+}
+
+/// What is known of sending it whole although it is too large for its route's transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Large {
+    Unknown,
+    /// It went by another transport.
+    Tried,
+    /// The peer has no other transport.
+    Impossible,
+}
+
+/// What a final response means for a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It ended.
+    Done(Outcome),
+    /// It did not arrive, and may later.
+    Retry {
+        /// Seconds the peer asked for.
+        after: Option<u32>,
+    },
+    /// Send the next request for it.
+    Continue,
+}
+
+/// Why a request was not sent.
+#[derive(Debug)]
+pub(super) enum NotNow {
+    /// Too many requests are open.
+    Full,
+    /// It cannot be sent at all.
+    Refused(Refusal),
+}
+
+impl Job {
+    /// A message on its way to `target`, to be tried until `deadline`.
+    pub(super) fn new(
+        message: Box<Message>,
+        session: SessionId,
+        target: Target,
+        route: RouteId,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            message,
+            session,
+            target,
+            route,
+            deadline,
+            parts: Vec::new(),
+            part: 0,
+            round: 0,
+            challenge: None,
+            large: Large::Unknown,
+            last: None,
+        }
+    }
+
+    /// Sends its next request.
+    pub(super) fn send(&mut self, token: ClientToken, cx: &mut Context<'_>) -> Result<(), NotNow> {
+        let route = self.route(cx).map_err(NotNow::Refused)?;
+        let mut request = self.compose(route, cx).map_err(NotNow::Refused)?;
+        let mut transport = route.transport;
+        if !request::is_surely_small(&self.message, self.text()) || self.challenge.is_some() {
+            let allowed = match self.large {
+                Large::Impossible => Err(Refusal::new(Reason::TooLarge)),
+                Large::Unknown | Large::Tried => request::transport(route, request.wire_len()),
+            };
+            transport = match allowed {
+                Ok(transport) => transport,
+                Err(_) if route.split && self.parts.is_empty() => {
+                    self.cut(route, cx).map_err(NotNow::Refused)?;
+                    cx.counters.split += 1;
+                    request = self.compose(route, cx).map_err(NotNow::Refused)?;
+                    route.transport
+                }
+                Err(refusal) => return Err(NotNow::Refused(self.with_parts(refusal))),
+            };
+        }
+        if transport != route.transport {
+            self.large = Large::Tried;
+        }
+        if let Some(thread) = &self.message.thread {
+            cx.threads.sent(request.call_id(), thread);
+        }
+        let hop = route.hop(&self.message.to, transport).map_err(NotNow::Refused)?;
+        tracing::debug!(id = %self.message.id, to = %self.message.to, route = route.name,
+            host = %hop.host, port = hop.port, part = self.part, round = self.round,
+            "sending a message");
+        cx.endpoint.request(token, request, hop, cx.now).map_err(|_| NotNow::Full)
+    }
+
+    /// Takes a final response to its last request.
+    pub(super) fn hear(&mut self, response: &Response, cx: &mut Context<'_>) -> Answer {
+        if response.status.is_success() {
+            self.round = 0;
+            self.challenge = None;
+            self.part += 1;
+            return match self.part < self.parts.len() {
+                true => Answer::Continue,
+                false => Answer::Done(Ok(())),
+            };
+        }
+        let refusal = refusal::from_sip(response);
+        match response.status.code() {
+            401 | 407 => {
+                let account = self.route(cx).is_ok_and(|route| route.credentials.is_some());
+                if account && self.round < ANSWERED {
+                    cx.counters.challenged += 1;
+                    self.round += 1;
+                    self.challenge = Some(Box::new(response.clone()));
+                    return Answer::Continue;
+                }
+                Answer::Done(Err(self.with_parts(unauthenticated(&refusal))))
+            }
+            480 | 503 if refusal.retry_after.is_some() => {
+                let after = refusal.retry_after;
+                self.round = 0;
+                self.challenge = None;
+                self.last = Some(refusal);
+                Answer::Retry { after }
+            }
+            _ => Answer::Done(Err(self.with_parts(refusal))),
+        }
+    }
+
+    /// Its last request was surely not delivered.
+    pub(super) fn note_not_sent(&mut self, reason: NotSent, cx: &Context<'_>) {
+        let splits = self.route(cx).is_ok_and(|route| route.split);
+        if self.large == Large::Tried && self.parts.is_empty() && splits {
+            self.large = Large::Impossible;
+        }
+        self.last = Some(match reason {
+            NotSent::Resolve => Refusal::new(Reason::RemoteServerNotFound)
+                .with_text("The contact's server has no address."),
+            NotSent::Tls => Refusal::new(Reason::RemoteServerTimeout)
+                .with_text("The contact's server cannot be reached securely."),
+            NotSent::Connect | NotSent::Closed | NotSent::Unreachable => {
+                Refusal::new(Reason::RemoteServerTimeout)
+                    .with_text("The contact's server cannot be reached.")
+            }
+        });
+    }
+
+    /// Why it is given up, its time being over.
+    pub(super) fn expired(&self) -> Refusal {
+        let refusal = self.last.clone().unwrap_or_else(|| {
+            Refusal::new(Reason::RemoteServerTimeout)
+                .with_text("The contact's server does not answer.")
+        });
+        self.with_parts(refusal)
+    }
+
+    /// Nobody knows whether it arrived.
+    pub(super) fn doubt(&self) -> Refusal {
+        let refusal = Refusal::new(Reason::InDoubt)
+            .with_text("There was no answer. The message may not have been delivered.");
+        self.with_parts(refusal)
+    }
+
+    /// Where its requests go over `transport`, or over the route's own.
+    pub(super) fn hop(&self, transport: Option<Transport>, cx: &Context<'_>) -> Result<Hop, Refusal> {
+        let route = self.route(cx)?;
+        route.hop(&self.message.to, transport.unwrap_or(route.transport))
+    }
+
+    fn route<'a>(&self, cx: &Context<'a>) -> Result<&'a Route, Refusal> {
+        let route = cx.settings.routes.get(self.route);
+        route.ok_or_else(|| Refusal::new(Reason::ItemNotFound))
+    }
+
+    fn text(&self) -> &str {
+        self.parts.get(self.part).map_or(&self.message.body, |part| part)
+    }
+
+    fn compose(&self, route: &Route, cx: &mut Context<'_>) -> Result<Request, Refusal> {
+        let attempt = Attempt {
+            text: self.text(),
+            part: self.part,
+            round: self.round,
+        };
+        let mut request =
+            request::compose(&self.message, &self.target, route, attempt, cx.settings, cx.key)?;
+        if let (Some(challenge), Some(account)) = (&self.challenge, &route.credentials)
+            && !digest::answer(&mut request, challenge, account, &cx.mint.token())
+        {
+            return Err(unauthenticated(&refusal::from_sip(challenge)));
+        }
+        Ok(request)
+    }
+
+    /// Cuts the text into parts that fit a datagram each.
+    fn cut(&mut self, route: &Route, cx: &Context<'_>) -> Result<(), Refusal> {
+        let attempt = Attempt { text: "", part: 0, round: 0 };
+        let empty = request::compose(&self.message, &self.target, route, attempt, cx.settings, cx.key)?;
+        let answer = route.credentials.as_ref().map_or(0, |_| MAX_ANSWER);
+        let room = request::MAX_DATAGRAM.saturating_sub(empty.wire_len() + answer);
+        self.parts = split::split(&self.message.body, room, cx.settings.message.parts)
+            .ok_or_else(|| {
+                Refusal::new(Reason::TooLarge).with_text("The message is too long for this contact.")
+            })?;
+        Ok(())
+    }
+
+    /// `refusal`, saying what of a message in parts arrived.
+    fn with_parts(&self, refusal: Refusal) -> Refusal {
+        if self.part == 0 {
+            return refusal;
+        }
+        let text = refusal.text.clone().unwrap_or_default();
+        let (arrived, all) = (self.part, self.parts.len());
+        refusal.with_text(format!("{arrived} of {all} parts were delivered. {text}"))
+    }
+}
+
+/// The account was not accepted, which is the operator's business and not the user's.
+fn unauthenticated(refusal: &Refusal) -> Refusal {
+    tracing::warn!(status = refusal.status, "the next hop does not accept the route's account");
+    let mut refusal = Refusal {
+        reason: Reason::InternalServerError,
+        ..refusal.clone()
+    };
+    refusal = refusal.with_text("The gateway could not authenticate to the contact's server.");
+    refusal
+}
+
+/// How often one request's challenge is answered; a second time for a nonce that had grown old.
+const ANSWERED: u32 = 2;
+/// Bytes the answer to a challenge may take.
+const MAX_ANSWER: usize = 420;

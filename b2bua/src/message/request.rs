@@ -1,0 +1,266 @@
+//! Messages of XMPP users as MESSAGE requests (RFC 7572 §4; RFC 3428 §4).
+//!
+//! Call-ID, From tag and CSeq follow from the message alone under the installation key, so a
+//! message that is sent again after a restart is the same request. No Contact: RFC 3428 §4 forbids
+//! it outside dialogs. No device in From or To: peers compare them literally.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use tandem_shared::address::{Address, number, uri};
+use tandem_shared::message::Message;
+use tandem_shared::mint::{self, Mint};
+use tandem_shared::refusal::{Reason, Refusal};
+
+use crate::clock;
+use crate::route::{Identity, Route, host_of};
+use crate::settings::Settings;
+use crate::sip::header::Name;
+use crate::sip::uri::{Host, Uri};
+use crate::sip::{Method, Request, Transport};
+
+/// One try of one part of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The text of this part.
+    pub text: &'a str,
+    /// Which part, from 0; always 0 of a message sent whole.
+    pub part: usize,
+    /// How many challenges were answered before, at most [`MAX_ROUND`].
+    pub round: u32,
+}
+
+/// Who a message goes to, as SIP writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The Request-URI's user and host, without device.
+    to: String,
+    /// The Request-URI.
+    pub uri: Uri,
+}
+
+impl Target {
+    /// The party `contact`, whose user part is spelled `user`, on `route`.
+    ///
+    /// # Errors
+    /// When the contact has no SIP form.
+    pub fn new(contact: &Address, user: &str, route: &Route, own: &str) -> Result<Self, Refusal> {
+        let mut to = String::with_capacity(64);
+        if contact.host == own {
+            let (host, port) = match (&route.domain, &route.next_hop) {
+                (Some(domain), _) => (domain, None),
+                (None, Some(hop)) => (&hop.host, hop.port),
+                (None, None) => return Err(Refusal::new(Reason::ItemNotFound)),
+            };
+            let usual = |port: &u16| *port == route.transport.default_port();
+            write_uri(&mut to, user, host, port.filter(|port| !usual(port)));
+            if number::parse(user).is_some() {
+                to.push_str(";user=phone");
+            }
+        } else {
+            write_uri(&mut to, user, &host_of(contact)?, None);
+        }
+        let mut full = to.clone();
+        if let Some(device) = &contact.device {
+            let _ = write!(full, ";gr={}", uri::device_to_gr(device));
+        }
+        let uri = Uri::parse(&full).map_err(|_| {
+            Refusal::new(Reason::JidMalformed).with_text("The address has no SIP form.")
+        })?;
+        Ok(Self { to, uri })
+    }
+}
+
+/// The request for `attempt` to bring `message` to `target`.
+///
+/// # Errors
+/// When the sender may not use the route.
+pub fn compose(
+    message: &Message,
+    target: &Target,
+    route: &Route,
+    attempt: Attempt<'_>,
+    settings: &Settings,
+    key: &[u8; 16],
+) -> Result<Request, Refusal> {
+    let mut request = Request::new(Method::Message, target.uri.clone());
+    let headers = &mut request.headers;
+    let mut line = String::with_capacity(96);
+
+    line.push('<');
+    write_identity(&mut line, &message.from, route, settings)?;
+    line.push_str(">;tag=");
+    line.push_str(&derive(key, b"tag", message, attempt.part));
+    headers.push(Name::From, &line);
+
+    line.clear();
+    let _ = write!(line, "<{}>", target.to);
+    headers.push(Name::To, &line);
+
+    match message.thread.as_deref().filter(|thread| may_be_call_id(thread, message)) {
+        Some(thread) => headers.push(Name::CallId, thread),
+        None => headers.push(Name::CallId, &derive(key, b"call", message, attempt.part)),
+    }
+
+    line.clear();
+    let number = message.ordinal.number & NUMBERS;
+    let _ = write!(line, "{} MESSAGE", number * ROUNDS + attempt.round.min(MAX_ROUND) + 1);
+    headers.push(Name::CSeq, &line);
+
+    line.clear();
+    let _ = write!(line, "{}", message.hops);
+    headers.push(Name::MaxForwards, &line);
+    headers.push(Name::ContentType, "text/plain;charset=UTF-8");
+    if let Some(lang) = message.lang.as_deref().filter(|lang| is_language(lang)) {
+        headers.push(Name::ContentLanguage, lang);
+    }
+    if let Some(subject) = message.subject.as_deref().filter(|_| attempt.part == 0) {
+        headers.push(Name::Subject, cut(subject, MAX_SUBJECT));
+    }
+    if let Some(date) = message.sent.and_then(clock::to_date) {
+        headers.push(Name::Date, &date);
+    }
+    request.body = Bytes::copy_from_slice(attempt.text.as_bytes());
+    Ok(request)
+}
+
+/// An OPTIONS that asks whether `target` answers again.
+#[must_use]
+pub fn probe(target: &Target, settings: &Settings, mint: &mut Mint) -> Request {
+    let mut request = Request::new(Method::Options, target.uri.clone());
+    let headers = &mut request.headers;
+    let own = &settings.mapping.domain;
+    headers.push(Name::From, &format!("<sip:{own}>;tag={}", mint.token()));
+    headers.push(Name::To, &format!("<{}>", target.to));
+    headers.push(Name::CallId, &mint.token());
+    headers.push(Name::CSeq, "1 OPTIONS");
+    headers.push(Name::Accept, "text/plain");
+    request
+}
+
+/// How many bytes `request` can at most have on the wire, or fewer where that is plain to see.
+#[must_use]
+pub fn is_surely_small(message: &Message, text: &str) -> bool {
+    let subject = message.subject.as_ref().map_or(0, String::len);
+    let users = message.from.user.len() + message.from.host.len() + message.to.user.len()
+        + message.to.host.len()
+        + message.to.device.as_ref().map_or(0, String::len)
+        + message.thread.as_ref().map_or(0, String::len);
+    text.len() + subject + users * 6 + 600 <= MAX_DATAGRAM
+}
+
+/// The transport for a request of `size` bytes.
+///
+/// # Errors
+/// `TooLarge` when the route has none for it.
+pub fn transport(route: &Route, size: usize) -> Result<Transport, Refusal> {
+    let transport = match route.transport {
+        Transport::Udp if size <= MAX_DATAGRAM => return Ok(Transport::Udp),
+        Transport::Udp => route.large,
+        reliable => Some(reliable),
+    };
+    transport.filter(|_| size <= route.max_size).ok_or_else(|| {
+        Refusal::new(Reason::TooLarge).with_text("The message is too long for this contact.")
+    })
+}
+
+fn write_identity(
+    line: &mut String,
+    from: &Address,
+    route: &Route,
+    settings: &Settings,
+) -> Result<(), Refusal> {
+    let own = &settings.mapping.domain;
+    match &route.identity {
+        Identity::User => {
+            let _ = write!(line, "sip:{}@{own}", settings.mapping.user_to_sip(from));
+        }
+        Identity::Number => {
+            let number = settings.numbers.number(from).ok_or_else(|| {
+                Refusal::new(Reason::NotAllowed)
+                    .with_text("You have no telephone number of your own to send this from.")
+            })?;
+            match &route.domain {
+                Some(domain) => write_uri(line, number, domain, None),
+                None => {
+                    let _ = write!(line, "sip:{}@{own}", uri::user_to_sip(number));
+                }
+            }
+            line.push_str(";user=phone");
+        }
+        Identity::Fixed(uri) => {
+            let _ = write!(line, "{uri}");
+        }
+    }
+    Ok(())
+}
+
+fn write_uri(out: &mut String, user: &str, host: &Host, port: Option<u16>) {
+    let _ = write!(out, "sip:{}@{host}", uri::user_to_sip(user));
+    if let Some(port) = port {
+        let _ = write!(out, ":{port}");
+    }
+}
+
+/// A token that names the conversation of `message` and the counting it is in.
+fn derive(key: &[u8; 16], what: &[u8], message: &Message, part: usize) -> String {
+    let (from, to) = (&message.from, &message.to);
+    // The device may change within a conversation; the counting goes by accounts and thread.
+    let hash = mint::hash(
+        key,
+        &[
+            what,
+            from.user.as_bytes(),
+            from.host.as_bytes(),
+            to.user.as_bytes(),
+            to.host.as_bytes(),
+            message.thread.as_deref().unwrap_or_default().as_bytes(),
+            &message.ordinal.epoch.to_le_bytes(),
+            &(message.ordinal.number & !NUMBERS).to_le_bytes(),
+            &u64::try_from(part).unwrap_or(u64::MAX).to_le_bytes(),
+        ],
+    );
+    mint::base32(hash)
+}
+
+/// Whether a thread can be a Call-ID as it is (RFC 3261 §25.1 `word [ "@" word ]`), and tells
+/// nobody who sent it (specs 2.3).
+fn may_be_call_id(thread: &str, message: &Message) -> bool {
+    let word = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~()/:?".contains(&b))
+    };
+    let (local, host) = thread.split_once('@').unwrap_or((thread, "-"));
+    (MIN_CALL_ID..=MAX_CALL_ID).contains(&thread.len())
+        && word(local)
+        && word(host)
+        && !thread.contains(&message.from.user)
+}
+
+/// RFC 5646 §2.1, loosely.
+fn is_language(text: &str) -> bool {
+    text.len() <= 35 && !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+fn cut(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
+/// The largest request for UDP, in bytes (RFC 3261 §18.1.1).
+pub const MAX_DATAGRAM: usize = 1300;
+/// How often a challenge is answered.
+pub const MAX_ROUND: u32 = ROUNDS - 1;
+/// CSeq numbers kept for each message: one for each answered challenge.
+const ROUNDS: u32 = 4;
+/// The part of an ordinal's number that fits in a CSeq; the rest goes into the tag.
+const NUMBERS: u32 = (1 << 28) - 1;
+/// Shorter threads could meet by chance.
+const MIN_CALL_ID: usize = 8;
+/// Longer ones fill the datagram.
+const MAX_CALL_ID: usize = 128;
+/// The longest subject, in bytes.
+const MAX_SUBJECT: usize = 200;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Ranges of addresses requests may come from: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// A range of IP addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    base: IpAddr,
+    bits: u8,
+}
+
+/// Why a text is no range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no address range; write 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32")]
+pub struct InvalidNetwork(String);
+
+impl Network {
+    /// Whether `address` is in the range; an IPv4-mapped one counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.base, address.to_canonical()) {
+            (IpAddr::V4(base), IpAddr::V4(other)) => {
+                prefix(u128::from(base.to_bits()) << 96, self.bits)
+                    == prefix(u128::from(other.to_bits()) << 96, self.bits)
+            }
+            (IpAddr::V6(base), IpAddr::V6(other)) => {
+                prefix(base.to_bits(), self.bits) == prefix(other.to_bits(), self.bits)
+            }
+            _ => false,
+        }
+    }
+
+    /// How many leading bits its addresses share.
+    #[must_use]
+    pub fn bits(&self) -> u8 {
+        self.bits
+    }
+}
+
+fn prefix(address: u128, bits: u8) -> u128 {
+    match bits {
+        0 => 0,
+        bits => address >> (128 - u32::from(bits.min(128))),
+    }
+}
+
+impl FromStr for Network {
+    type Err = InvalidNetwork;
+
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
+        let invalid = || InvalidNetwork(text.to_owned());
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
+        let base: IpAddr = address.parse().map_err(|_| invalid())?;
+        let most = if base.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            Some(bits) => bits.parse().ok().filter(|bits| *bits <= most),
+            None => Some(most),
+        };
+        Ok(Self {
+            base: base.to_canonical(),
+            bits: bits.ok_or_else(invalid)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contains(network: &str, address: &str) -> bool {
+        let network: Network = network.parse().unwrap();
+        network.contains(address.parse().unwrap())
+    }
+
+    #[test]
+    fn ranges_hold_their_addresses_only() {
+        assert!(contains("10.0.0.0/8", "10.255.1.2"));
+        assert!(!contains("10.0.0.0/8", "11.0.0.1"));
+        assert!(contains("192.0.2.7", "192.0.2.7") && !contains("192.0.2.7", "192.0.2.8"));
+        assert!(contains("10.0.0.0/8", "::ffff:10.1.1.1"));
+        assert!(contains("2001:db8::/32", "2001:db8:1::1"));
+        assert!(!contains("2001:db8::/32", "10.0.0.1"));
+        assert!(contains("0.0.0.0/0", "203.0.113.9"));
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused() {
+        for text in ["", "10.0.0.0/33", "10/8", "::/129", "example.com", "1.2.3.4/x"] {
+            assert!(text.parse::<Network>().is_err(), "{text}");
+        }
+    }
+}

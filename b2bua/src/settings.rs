@@ -1,0 +1,60 @@
+//! What the core needs to know, checked and ready to use; the shell reads it from the configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tandem_shared::address::Mapping;
+
+use crate::emergency::Emergency;
+use crate::number::Numbers;
+use crate::route::Routes;
+use crate::sip::endpoint::EndpointConfig;
+
+/// Everything a [`Core`](crate::core::Core) is told at its start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Which JIDs stand for whom, normalised.
+    pub mapping: Mapping,
+    /// The ways out.
+    pub routes: Arc<Routes>,
+    /// The users' telephone numbers.
+    pub numbers: Numbers,
+    /// The numbers never carried.
+    pub emergency: Emergency,
+    /// What the SIP endpoint is told.
+    pub endpoint: EndpointConfig,
+    /// How messages are treated.
+    pub message: MessageSettings,
+    /// Whether an account's refusal becomes a 6xx, which ends forking everywhere.
+    pub global_failures: bool,
+}
+
+/// How messages are treated.
+#[derive(Debug, Clone)]
+pub struct MessageSettings {
+    /// How long a message that was surely not delivered is tried again.
+    pub retry_for: Duration,
+    /// How long the XMPP side may take to confirm a message from SIP. Below the sender's Timer F.
+    pub confirm_for: Duration,
+    /// Most messages waiting for one destination.
+    pub queue_per_destination: usize,
+    /// Most messages waiting in all.
+    pub queue_total: usize,
+    /// Most messages from SIP waiting for their outcome.
+    pub pending: usize,
+    /// Most parts a message is cut into.
+    pub parts: usize,
+}
+
+impl Default for MessageSettings {
+    fn default() -> Self {
+        Self {
+            retry_for: Duration::from_secs(600),
+            confirm_for: Duration::from_secs(20),
+            queue_per_destination: 100,
+            queue_total: 20_000,
+            pending: 4096,
+            parts: 10,
+        }
+    }
+}
