@@ -101,7 +101,11 @@ pub fn host_from_text(text: &str) -> Result<String, Refusal> {
 /// # Errors
 /// `jid-malformed` when `host` is not a domain of letters, digits and hyphens in that form.
 pub fn host_to_ascii(host: &str) -> Result<String, Refusal> {
-    if host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok() {
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let v6 = |text: &str| text.parse::<std::net::Ipv6Addr>().is_ok();
+    if bracketed.is_some_and(v6) || host.parse::<std::net::IpAddr>().is_ok() {
         return Ok(host.to_owned());
     }
     let plain = |label: &str| {

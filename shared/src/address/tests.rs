@@ -136,6 +136,8 @@ fn hosts_that_are_none_are_refused() {
         "a@b",
         "a\r\nb",
         "[::g]",
+        "[a\r\nb",
+        "[::1]x",
         "a;b",
         "a?b",
     ] {
