@@ -64,3 +64,19 @@ words:
 unit:
     cargo test --workspace --lib --bins --locked --quiet
     cargo test -p tandem-shared -p tandem-component -p tandem-b2bua --tests --locked --quiet
+
+# Show Tandem between a private XMPP server and a SIP phone, to be tried by hand until Ctrl-C.
+demo:
+    .ci/demo/run
+
+# The demo's conversation as a test: exit code 0 or 1, nothing left running.
+demo-check:
+    .ci/demo/run --check
+
+# The README shows configs/ word for word, and what it shows works.
+readme:
+    .ci/readme
+
+# Build optimised, install below PREFIX (/usr/local) and /etc/tandem; DESTDIR for packages.
+install:
+    .ci/install
