@@ -72,8 +72,17 @@ impl Udp {
 
     /// Sends what is queued, as far as the socket takes it.
     pub(super) fn flush(&mut self, events: &mut VecDeque<TransportEvent>) {
+        // Not through `try_io`: it tries nothing before the socket was polled for the first time.
+        self.send_queue(events, |udp| udp.send_batch());
+    }
+
+    fn send_queue(
+        &mut self,
+        events: &mut VecDeque<TransportEvent>,
+        send: impl Fn(&Self) -> io::Result<usize>,
+    ) {
         while !self.queue.is_empty() {
-            match self.send_batch() {
+            match send(self) {
                 Ok(sent) => {
                     self.queue.drain(..sent.min(self.queue.len()));
                 }
@@ -96,7 +105,9 @@ impl Udp {
         early: &mut VecDeque<TransportEvent>,
     ) {
         while !self.queue.is_empty() && self.socket.poll_send_ready(cx).is_ready() {
-            self.flush(early);
+            self.send_queue(early, |udp| {
+                udp.socket.try_io(Interest::WRITABLE, || udp.send_batch())
+            });
         }
         while events.len() < end && self.socket.poll_recv_ready(cx).is_ready() {
             // An echo of ICMP is read away like a datagram.
@@ -147,22 +158,16 @@ impl Udp {
         Ok(())
     }
 
-    fn send_batch(&mut self) -> io::Result<usize> {
-        let Self { socket, queue, .. } = self;
-        socket.try_io(Interest::WRITABLE, || {
-            let batch = queue.iter().take(BATCH);
-            let slices: Vec<[IoSlice<'_>; 1]> = batch
-                .clone()
-                .map(|datagram| [IoSlice::new(&datagram.bytes)])
-                .collect();
-            let peers: Vec<Option<SockaddrStorage>> = batch
-                .map(|datagram| Some(SockaddrStorage::from(datagram.peer)))
-                .collect();
-            let mut headers = MultiHeaders::preallocate(slices.len(), None);
-            let flags = MsgFlags::MSG_DONTWAIT;
-            let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &peers, [], flags)?;
-            Ok(sent.count())
-        })
+    fn send_batch(&self) -> io::Result<usize> {
+        let batch = self.queue.iter().take(BATCH);
+        let slices: Vec<[IoSlice<'_>; 1]> =
+            batch.clone().map(|datagram| [IoSlice::new(&datagram.bytes)]).collect();
+        let peers: Vec<Option<SockaddrStorage>> =
+            batch.map(|datagram| Some(SockaddrStorage::from(datagram.peer))).collect();
+        let mut headers = MultiHeaders::preallocate(slices.len(), None);
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let sent = sendmmsg(self.socket.as_raw_fd(), &mut headers, &slices, &peers, [], flags)?;
+        Ok(sent.count())
     }
 
     fn refuse_first(&mut self, error: &io::Error, events: &mut VecDeque<TransportEvent>) {
