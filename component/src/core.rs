@@ -7,13 +7,10 @@
 use crate::action::{Action, Key, Record};
 use crate::clock::Now;
 use crate::config::Config;
-use crate::confirm::{Confirm, Written};
+use crate::confirm::Confirm;
+use crate::context::Context;
 use crate::iq::Answers;
-use crate::message::inbox::{Ended, Inbox};
-use crate::message::numbering::Numbering;
-use crate::message::outbox::{Outbox, Row};
-use crate::message::recent::Recent;
-use crate::message::translate::{self, Content};
+use crate::message::{self, Messages};
 use crate::presence::Pairs;
 use crate::refusal::to_xmpp;
 use crate::stanza::{Frame, Kind};
@@ -25,8 +22,7 @@ use std::time::{Duration, Instant};
 use tandem_shared::bus::link::{Link, Mismatch, Output};
 use tandem_shared::bus::{Incoming, NodeId, SessionId};
 use tandem_shared::event::Event;
-use tandem_shared::message::{Message, MessageId};
-use tandem_shared::mint::{self, Mint};
+use tandem_shared::mint::Mint;
 use tandem_shared::pii::Pii;
 use tandem_shared::refusal::{Reason, Refusal};
 
@@ -34,27 +30,11 @@ use tandem_shared::refusal::{Reason, Refusal};
 const ANNOUNCE: usize = 200;
 /// Time between two such groups.
 const ANNOUNCE_EVERY: Duration = Duration::from_millis(20);
-/// How long a stanza is known, so that one sent again after a stream was resumed is not delivered
-/// twice (specs 2.10).
-const DUPLICATES_KEEP: Duration = Duration::from_secs(24 * 3600);
-/// How many stanzas are known.
-const DUPLICATES_MAX: usize = 100_000;
-
 /// What happened, for the log and for people who debug.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counters {
-    /// Messages taken from XMPP.
-    pub accepted: u64,
-    /// Messages from XMPP that were refused before they were taken.
-    pub refused: u64,
-    /// Messages that came twice.
-    pub duplicates: u64,
-    /// Outcomes for messages that were no longer held.
-    pub late_outcomes: u64,
-    /// Messages from SIP that the server has.
-    pub delivered: u64,
-    /// Messages from SIP that ended with a refusal.
-    pub bounced: u64,
+    /// To messages.
+    pub messages: message::Counters,
     /// Stanzas without valid addresses or over a bound.
     pub unusable: u64,
 }
@@ -70,13 +50,9 @@ pub struct Core {
     answers: Answers,
     pairs: Pairs,
     announce_at: Option<Instant>,
-    outbox: Outbox,
-    inbox: Inbox,
-    numbering: Numbering,
-    duplicates: Recent<u128, ()>,
-    outcomes: VecDeque<Ended>,
+    messages: Messages,
     actions: VecDeque<Action>,
-    counters: Counters,
+    unusable: u64,
     now: Now,
 }
 
@@ -96,16 +72,12 @@ impl Core {
             link: Link::new(node, epoch, config.mapping.digests()),
             confirm: Confirm::new(domain, server),
             answers: Answers::new(now.instant),
-            outbox: Outbox::new(config.message.outbox_max, config.message.patience()),
-            inbox: Inbox::new(config.message.inbox_max),
+            messages: Messages::new(&config.message),
             stream_open: false,
             pairs: Pairs::default(),
             announce_at: None,
-            numbering: Numbering::default(),
-            duplicates: Recent::new(DUPLICATES_KEEP, DUPLICATES_MAX),
-            outcomes: VecDeque::new(),
             actions: VecDeque::new(),
-            counters: Counters::default(),
+            unusable: 0,
             config,
             mint,
             now,
@@ -117,11 +89,11 @@ impl Core {
         self.now = now;
         for record in records {
             match record {
-                Record::Message(row) => self.outbox.restore(*row, now.instant),
+                Record::Message(row) => self.messages.restore(*row, now.instant),
                 Record::Pair(pair) => self.pairs.restore(pair),
             }
         }
-        let (messages, pairs) = (self.outbox.len(), self.pairs.len());
+        let (messages, pairs) = (self.messages.held().0, self.pairs.len());
         tracing::info!(messages, pairs, "state restored");
     }
 
@@ -132,11 +104,8 @@ impl Core {
         self.confirm.handle_opened(now.instant);
         self.pairs.announce_all();
         self.announce_at = Some(now.instant);
-        self.outbox.handle_stream_opened(
-            &self.config.mapping,
-            &mut self.confirm,
-            &mut self.actions,
-        );
+        let (messages, mut context) = self.messages();
+        messages.handle_stream_opened(&mut context);
     }
 
     /// The stream is gone.
@@ -144,12 +113,8 @@ impl Core {
         self.now = now;
         self.stream_open = false;
         self.announce_at = None;
-        for written in self.confirm.handle_closed() {
-            if let Written::Message(id, _) = written {
-                let ended = self.inbox.handle_unconfirmed(id);
-                self.end(ended);
-            }
-        }
+        let unconfirmed = self.confirm.handle_closed();
+        self.messages.handle_stream_closed(unconfirmed);
     }
 
     /// A stanza came from the server.
@@ -157,7 +122,7 @@ impl Core {
         self.now = now;
         self.confirm.handle_heard(now.instant);
         let Some(frame) = Frame::read(stanza) else {
-            self.counters.unusable += 1;
+            self.unusable += 1;
             tracing::debug!(
                 name = stanza.name(),
                 "a stanza without a usable frame was dropped"
@@ -175,7 +140,7 @@ impl Core {
     pub fn handle_skipped(&mut self, tag: &Element, defect: Defect, now: Now) {
         self.now = now;
         self.confirm.handle_heard(now.instant);
-        self.counters.unusable += 1;
+        self.unusable += 1;
         let Some(frame) = Frame::read(tag).filter(Frame::may_be_refused) else {
             return;
         };
@@ -208,14 +173,14 @@ impl Core {
     pub fn handle_bus_room(&mut self, mut room: usize) {
         while room > 0
             && self.link.is_up()
-            && let Some((session, outcome)) = self.outcomes.pop_front()
+            && let Some((session, outcome)) = self.messages.poll_outcome()
         {
             let envelope = self.link.envelope(session, Event::MessageOutcome(outcome));
             self.actions.push_back(Action::Publish(envelope));
             room -= 1;
         }
         while room > 0 && self.link.is_up() {
-            let Some(message) = self.outbox.poll_queued() else {
+            let Some(message) = self.messages.poll_queued() else {
                 return;
             };
             let session = SessionId::conversation(&message.from, &message.to);
@@ -236,13 +201,8 @@ impl Core {
             self.actions.push_back(Action::CloseStream);
             self.handle_stream_closed(now);
         }
-        let confirm = self.stream_open.then_some(&mut self.confirm);
-        self.outbox.handle_timeout(
-            now.instant,
-            &self.config.mapping,
-            confirm,
-            &mut self.actions,
-        );
+        let (messages, mut context) = self.messages();
+        messages.handle_timeout(&mut context);
         if self.announce_at.is_some_and(|at| now.instant >= at) {
             let presences = self.pairs.poll_announcements(ANNOUNCE);
             let send = |presence| Action::Send(Box::new(presence));
@@ -261,7 +221,7 @@ impl Core {
         [
             self.link.poll_timeout(),
             confirm.flatten(),
-            self.outbox.poll_timeout(),
+            self.messages.poll_timeout(),
             self.announce_at,
         ]
         .into_iter()
@@ -291,99 +251,35 @@ impl Core {
     /// What happened so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters {
+            messages: self.messages.counters(),
+            unusable: self.unusable,
+        }
     }
 
     /// How much is held: messages to SIP, unconfirmed messages from SIP, presence pairs.
     #[must_use]
     pub fn held(&self) -> (usize, usize, usize) {
-        (self.outbox.len(), self.inbox.len(), self.pairs.len())
+        let (outbox, inbox) = self.messages.held();
+        (outbox, inbox, self.pairs.len())
     }
 
     fn handle_message(&mut self, frame: &Frame, stanza: &Element) {
         if frame.form == "error" {
-            let ended = self.inbox.handle_bounce(
-                frame,
-                stanza,
-                &self.config.mapping,
-                &mut self.confirm,
-                self.now.instant,
-                &mut self.actions,
-            );
-            self.end(ended);
+            let (messages, mut context) = self.messages();
+            messages.handle_bounce(frame, stanza, &mut context);
             return;
         }
         // The server itself speaks to us too, unasked (ejabberd's privileges, XEP-0356).
         if frame.from.node().is_none() {
             return;
         }
-        let content = self
-            .check_sender(frame)
-            .and_then(|()| translate::from_xmpp(frame, stanza, &self.config.mapping));
-        match content {
-            Ok(None) => {}
-            Ok(Some(content)) => self.accept(frame, content),
-            Err(refusal) => {
-                self.counters.refused += 1;
-                self.refuse(frame, &refusal);
-            }
-        }
-    }
-
-    fn accept(&mut self, frame: &Frame, content: Content) {
-        let now = self.now.instant;
-        let duplicate = frame.id.as_ref().map(|id| {
-            let (from, to) = (frame.from.to_bare(), frame.to.to_bare());
-            let parts = [from.as_str(), to.as_str(), id, &content.body];
-            mint::hash(&[0; 16], &parts.map(str::as_bytes))
+        let taken = self.check_sender(frame).and_then(|()| {
+            let (messages, mut context) = self.messages();
+            messages.handle_stanza(frame, stanza, &mut context)
         });
-        if let Some(key) = duplicate
-            && self.duplicates.get(&key, now).is_some()
-        {
-            self.counters.duplicates += 1;
-            tracing::debug!(from = %frame.from, "a stanza that came before was dropped");
-            return;
-        }
-        let ordinal = self.numbering.next(
-            &content.from,
-            &content.to,
-            content.thread.as_deref(),
-            &mut self.mint,
-            now,
-        );
-        let id = MessageId(self.mint.token());
-        let row = Row {
-            from: frame.from.clone(),
-            to: frame.to.clone(),
-            message: Message {
-                id: id.clone(),
-                from: content.from,
-                to: content.to,
-                body: content.body,
-                subject: content.subject,
-                lang: content.lang,
-                thread: content.thread,
-                wire_id: frame.id.clone(),
-                sent: content.sent,
-                hops: Message::HOPS,
-                ordinal,
-            },
-        };
-        match self
-            .outbox
-            .accept(row, content.store, now, &mut self.actions)
-        {
-            Ok(()) => {
-                self.counters.accepted += 1;
-                if let Some(key) = duplicate {
-                    self.duplicates.insert(key, (), now);
-                }
-                tracing::debug!(id = %id, from = %frame.from, to = %frame.to, "message to SIP");
-            }
-            Err(refusal) => {
-                self.counters.refused += 1;
-                self.refuse(frame, &refusal);
-            }
+        if let Err(refusal) = taken {
+            self.refuse(frame, &refusal);
         }
     }
 
@@ -407,7 +303,8 @@ impl Core {
             "result" | "error" => {
                 let id = frame.id.as_deref().unwrap_or_default();
                 for written in self.confirm.handle_answer(&frame.from, id) {
-                    self.handle_confirmed(written);
+                    let (messages, mut context) = self.messages();
+                    messages.handle_confirmed(written, &mut context);
                 }
             }
             "get" | "set" => match self.answers.answer(frame, stanza, self.now) {
@@ -415,74 +312,17 @@ impl Core {
                 Ok(Some(payload)) => self.send(frame.result_with(payload)),
                 Err(refusal) => self.refuse(frame, &refusal),
             },
-            _ => self.counters.unusable += 1,
-        }
-    }
-
-    fn handle_confirmed(&mut self, written: Written) {
-        match written {
-            Written::Message(id, attempt) => {
-                let ended = self.inbox.handle_confirmed(id, attempt, self.now.instant);
-                self.end(ended);
-            }
-            Written::Error(id) => self.outbox.handle_error_confirmed(&id, &mut self.actions),
+            _ => self.unusable += 1,
         }
     }
 
     fn handle_event(&mut self, session: SessionId, event: Event) {
+        let (messages, mut context) = self.messages();
         match event {
-            Event::Message(message) => {
-                let id = message.id.clone();
-                let confirm = self.stream_open.then_some(&mut self.confirm);
-                let ended = self.inbox.handle_message(
-                    session,
-                    *message,
-                    &self.config.mapping,
-                    confirm,
-                    self.now.instant,
-                    &mut self.actions,
-                );
-                tracing::debug!(id = %id, "message from SIP");
-                self.end(ended);
-            }
-            Event::MessageOutcome(outcome) => {
-                let id = outcome.id.clone();
-                let reason = outcome.refusal.as_ref().map(|refusal| refusal.reason);
-                match reason {
-                    Some(reason) => tracing::info!(id = %id, ?reason, "message refused by SIP"),
-                    None => tracing::debug!(id = %id, "message delivered to SIP"),
-                }
-                let confirm = self.stream_open.then_some(&mut self.confirm);
-                let held = self.outbox.handle_outcome(
-                    outcome,
-                    &self.config.mapping,
-                    confirm,
-                    &mut self.actions,
-                );
-                if !held {
-                    self.counters.late_outcomes += 1;
-                    tracing::debug!(id = %id, "an outcome came for a message that had ended");
-                }
-            }
+            Event::Message(message) => messages.handle_message(session, *message, &mut context),
+            Event::MessageOutcome(outcome) => messages.handle_outcome(outcome, &mut context),
             Event::Unknown(kind) => tracing::debug!(kind, "an event of an unknown kind came"),
             Event::Control(_) => {}
-        }
-    }
-
-    fn end(&mut self, ended: Option<Ended>) {
-        let Some((session, outcome)) = ended else {
-            return;
-        };
-        match &outcome.refusal {
-            None => self.counters.delivered += 1,
-            Some(refusal) => {
-                self.counters.bounced += 1;
-                tracing::info!(id = %outcome.id, reason = ?refusal.reason, "message refused by XMPP");
-            }
-        }
-        // Without a link nobody waits for it; when the message comes again it is answered again.
-        if self.link.is_up() {
-            self.outcomes.push_back((session, outcome));
         }
     }
 
@@ -492,11 +332,11 @@ impl Core {
                 Output::Send(envelope) => self.actions.push_back(Action::Publish(envelope)),
                 Output::Up(node) => {
                     tracing::info!(%node, "the SIP side is there");
-                    self.outbox.handle_up();
+                    self.messages.handle_up();
                 }
                 Output::Lost(node) => {
                     tracing::warn!(%node, "the SIP side is gone; messages to it wait");
-                    self.outcomes.clear();
+                    self.messages.handle_lost();
                 }
                 Output::Close(mismatch) => {
                     report(&mismatch);
@@ -513,6 +353,18 @@ impl Core {
         }
         tracing::info!(from = %Pii(&frame.from), "a stranger was turned away");
         Err(Refusal::new(Reason::Forbidden).with_text("This gateway does not serve your domain."))
+    }
+
+    /// The messages and what they may use.
+    fn messages(&mut self) -> (&mut Messages, Context<'_>) {
+        let context = Context {
+            mapping: &self.config.mapping,
+            mint: &mut self.mint,
+            confirm: self.stream_open.then_some(&mut self.confirm),
+            now: self.now.instant,
+            actions: &mut self.actions,
+        };
+        (&mut self.messages, context)
     }
 
     fn refuse(&mut self, frame: &Frame, refusal: &Refusal) {

@@ -6,6 +6,7 @@ pub mod action;
 pub mod clock;
 pub mod config;
 pub mod confirm;
+pub mod context;
 pub mod core;
 pub mod disco;
 pub mod iq;

@@ -7,6 +7,7 @@ use tandem_shared::address::{Address, Mapping};
 use tandem_shared::bus::Envelope;
 use tandem_shared::event::{Control, Hello, MessageOutcome};
 use tandem_shared::message::Ordinal;
+use tandem_shared::message::{Message, MessageId};
 
 const CONTACT: &str = "+15551234567@sip.example.com";
 
@@ -329,7 +330,7 @@ fn a_stanza_that_comes_twice_is_delivered_once_and_one_without_id_always() {
     bench.stanza(&nameless);
     bench.stanza(&nameless);
     assert_eq!(messages(&bench.drain()).len(), 3);
-    assert_eq!(bench.core.counters().duplicates, 1);
+    assert_eq!(bench.core.counters().messages.duplicates, 1);
 }
 
 #[test]

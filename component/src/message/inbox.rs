@@ -6,14 +6,13 @@
 
 use super::recent::Recent;
 use super::translate;
-use crate::action::Action;
-use crate::confirm::{Confirm, Written};
+use crate::confirm::Written;
+use crate::context::Context;
 use crate::refusal::from_xmpp;
 use crate::stanza::Frame;
 use minidom::Element;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use tandem_shared::address::Mapping;
 use tandem_shared::bus::SessionId;
 use tandem_shared::event::MessageOutcome;
 use tandem_shared::message::{Message, MessageId, Outcome};
@@ -69,43 +68,33 @@ impl Inbox {
         self.pending.is_empty()
     }
 
-    /// A message came over the bus; without `confirm` the XMPP stream is down.
+    /// A message came over the bus.
     pub fn handle_message(
         &mut self,
         session: SessionId,
         message: Message,
-        mapping: &Mapping,
-        confirm: Option<&mut Confirm>,
-        now: Instant,
-        out: &mut VecDeque<Action>,
+        context: &mut Context,
     ) -> Option<Ended> {
-        if self.pending.contains_key(&message.id) {
+        let id = message.id.clone();
+        if self.pending.contains_key(&id) {
             return None;
         }
-        if let Some(refusal) = self.finished.get(&message.id, now) {
+        if let Some(refusal) = self.finished.get(&id, context.now) {
             let refusal = refusal.clone();
-            let id = message.id;
             return Some((session, MessageOutcome { id, refusal }));
         }
-        let busy = |text: &str| {
-            Refusal::new(Reason::RecipientUnavailable)
-                .with_text(text)
-                .with_retry_after(RETRY_AFTER)
-        };
-        let Some(confirm) = confirm else {
-            let refusal = busy("The XMPP server cannot be reached");
-            return Some((session, MessageOutcome::new(message.id, Err(refusal))));
-        };
-        if self.pending.len() >= self.max {
-            let refusal = busy("The XMPP server is busy");
-            return Some((session, MessageOutcome::new(message.id, Err(refusal))));
+        if context.confirm.is_none() {
+            let refusal = come_back("The XMPP server cannot be reached");
+            return Some((session, MessageOutcome::new(id, Err(refusal))));
         }
-        let id = message.id.clone();
-        match translate::to_xmpp(&message, &id.0, mapping) {
-            Err(refusal) => Some(self.finish(session, id, Err(refusal), now)),
+        if self.pending.len() >= self.max {
+            let refusal = come_back("The XMPP server is busy");
+            return Some((session, MessageOutcome::new(id, Err(refusal))));
+        }
+        match translate::to_xmpp(&message, &id.0, context.mapping) {
+            Err(refusal) => Some(self.finish(session, id, Err(refusal), context.now)),
             Ok(stanza) => {
-                out.push_back(Action::Send(Box::new(stanza)));
-                confirm.add(Written::Message(id.clone(), 0));
+                context.send_confirmed(stanza, Written::Message(id.clone(), 0));
                 let pending = Pending {
                     message,
                     session,
@@ -122,32 +111,28 @@ impl Inbox {
         &mut self,
         frame: &Frame,
         stanza: &Element,
-        mapping: &Mapping,
-        confirm: &mut Confirm,
-        now: Instant,
-        out: &mut VecDeque<Action>,
+        context: &mut Context,
     ) -> Option<Ended> {
         let id = MessageId(frame.id.clone()?);
         let pending = self.pending.get_mut(&id)?;
-        let recipient = mapping.user_to_jid(&pending.message.to).ok()?;
+        let recipient = context.mapping.user_to_jid(&pending.message.to).ok()?;
         if recipient.to_bare() != frame.from.to_bare() {
             return None;
         }
-        let refusal = from_xmpp(stanza, &frame.from, mapping);
+        let refusal = from_xmpp(stanza, &frame.from, context.mapping);
         let gone = matches!(
             refusal.reason,
             Reason::RecipientUnavailable | Reason::ServiceUnavailable
         );
         // The device went away: the account may still have another (specs 2.4).
         if gone && pending.message.to.device.take().is_some() {
-            let again = translate::to_xmpp(&pending.message, &id.0, mapping).ok()?;
+            let again = translate::to_xmpp(&pending.message, &id.0, context.mapping).ok()?;
             pending.attempt += 1;
-            out.push_back(Action::Send(Box::new(again)));
-            confirm.add(Written::Message(id, pending.attempt));
+            context.send_confirmed(again, Written::Message(id, pending.attempt));
             return None;
         }
         let pending = self.pending.remove(&id)?;
-        Some(self.finish(pending.session, id, Err(refusal), now))
+        Some(self.finish(pending.session, id, Err(refusal), context.now))
     }
 
     /// The server has the stanza of `id` as written in `attempt`.
@@ -163,9 +148,7 @@ impl Inbox {
     /// its sender is asked to send it again and it is not remembered.
     pub fn handle_unconfirmed(&mut self, id: MessageId) -> Option<Ended> {
         let pending = self.pending.remove(&id)?;
-        let refusal = Refusal::new(Reason::RecipientUnavailable)
-            .with_text("The XMPP server went away")
-            .with_retry_after(RETRY_AFTER);
+        let refusal = come_back("The XMPP server went away");
         Some((pending.session, MessageOutcome::new(id, Err(refusal))))
     }
 
@@ -180,4 +163,11 @@ impl Inbox {
         self.finished.insert(id, ended.refusal.clone(), now);
         (session, ended)
     }
+}
+
+/// "Not now": what SIP shows as 480 with a time to retry after.
+fn come_back(text: &str) -> Refusal {
+    Refusal::new(Reason::RecipientUnavailable)
+        .with_text(text)
+        .with_retry_after(RETRY_AFTER)
 }

@@ -5,14 +5,14 @@
 //! new run of the SIP side, which knows it by its id.
 
 use crate::action::{Action, Key, Record};
-use crate::confirm::{Confirm, Written};
+use crate::confirm::Written;
+use crate::context::Context;
 use crate::refusal::to_xmpp;
 use crate::stanza::{Frame, Kind};
 use jid::Jid;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
-use tandem_shared::address::Mapping;
 use tandem_shared::event::MessageOutcome;
 use tandem_shared::message::{Message, MessageId};
 use tandem_shared::refusal::{Reason, Refusal};
@@ -95,21 +95,16 @@ impl Outbox {
     ///
     /// # Errors
     /// `resource-constraint` when full.
-    pub fn accept(
-        &mut self,
-        row: Row,
-        store: bool,
-        now: Instant,
-        out: &mut VecDeque<Action>,
-    ) -> Result<(), Refusal> {
+    pub fn accept(&mut self, row: Row, store: bool, context: &mut Context) -> Result<(), Refusal> {
         if self.held.len() >= self.max {
             return Err(Refusal::new(Reason::ResourceConstraint)
                 .with_text("The gateway has too many messages on their way. Try again later."));
         }
         if store {
-            out.push_back(Action::Store(Record::Message(Box::new(row.clone()))));
+            let record = Record::Message(Box::new(row.clone()));
+            context.actions.push_back(Action::Store(record));
         }
-        self.hold(row, store, now);
+        self.hold(row, store, context.now);
         Ok(())
     }
 
@@ -145,26 +140,15 @@ impl Outbox {
     }
 
     /// The SIP side said how a message ended. Returns false for one that is not held.
-    pub fn handle_outcome(
-        &mut self,
-        outcome: MessageOutcome,
-        mapping: &Mapping,
-        confirm: Option<&mut Confirm>,
-        out: &mut VecDeque<Action>,
-    ) -> bool {
+    pub fn handle_outcome(&mut self, outcome: MessageOutcome, context: &mut Context) -> bool {
         match outcome.refusal {
-            Some(refusal) => self.refuse(&outcome.id, refusal, mapping, confirm, out),
-            None => self.finish(&outcome.id, out),
+            Some(refusal) => self.refuse(&outcome.id, refusal, context),
+            None => self.finish(&outcome.id, context.actions),
         }
     }
 
     /// The XMPP stream is open: errors nobody confirmed are sent (again).
-    pub fn handle_stream_opened(
-        &mut self,
-        mapping: &Mapping,
-        confirm: &mut Confirm,
-        out: &mut VecDeque<Action>,
-    ) {
+    pub fn handle_stream_opened(&mut self, context: &mut Context) {
         let mut refused: Vec<(u64, &Held)> = self
             .held
             .values()
@@ -174,7 +158,7 @@ impl Outbox {
         refused.sort_unstable_by_key(|(place, _)| *place);
         for (_, held) in refused {
             if let State::Refused(refusal) = &held.state {
-                send_error(&held.row, refusal, mapping, confirm, out);
+                send_error(&held.row, refusal, context);
             }
         }
     }
@@ -185,14 +169,8 @@ impl Outbox {
     }
 
     /// Gives up what the SIP side never gave an outcome for.
-    pub fn handle_timeout(
-        &mut self,
-        now: Instant,
-        mapping: &Mapping,
-        mut confirm: Option<&mut Confirm>,
-        out: &mut VecDeque<Action>,
-    ) {
-        while let Some(id) = self.deadlines.pop(now) {
+    pub fn handle_timeout(&mut self, context: &mut Context) {
+        while let Some(id) = self.deadlines.pop(context.now) {
             let Some(held) = self.held.get(&id) else {
                 continue;
             };
@@ -205,7 +183,7 @@ impl Outbox {
                     .with_text("Not delivered: the SIP side of the gateway could not be reached."),
             };
             tracing::warn!(id = %id, "a message was given up without an outcome");
-            self.refuse(&id, refusal, mapping, confirm.as_deref_mut(), out);
+            self.refuse(&id, refusal, context);
         }
     }
 
@@ -229,14 +207,7 @@ impl Outbox {
         self.held.insert(id, held);
     }
 
-    fn refuse(
-        &mut self,
-        id: &MessageId,
-        refusal: Refusal,
-        mapping: &Mapping,
-        confirm: Option<&mut Confirm>,
-        out: &mut VecDeque<Action>,
-    ) -> bool {
+    fn refuse(&mut self, id: &MessageId, refusal: Refusal, context: &mut Context) -> bool {
         let Some(held) = self.held.get_mut(id) else {
             return false;
         };
@@ -244,9 +215,7 @@ impl Outbox {
             return true;
         }
         self.deadlines.cancel(id);
-        if let Some(confirm) = confirm {
-            send_error(&held.row, &refusal, mapping, confirm, out);
-        }
+        send_error(&held.row, &refusal, context);
         held.state = State::Refused(Box::new(refusal));
         true
     }
@@ -263,13 +232,8 @@ impl Outbox {
     }
 }
 
-fn send_error(
-    row: &Row,
-    refusal: &Refusal,
-    mapping: &Mapping,
-    confirm: &mut Confirm,
-    out: &mut VecDeque<Action>,
-) {
+/// Sends the error stanza; while the stream is down it waits for the next one.
+fn send_error(row: &Row, refusal: &Refusal, context: &mut Context) {
     let frame = Frame {
         kind: Kind::Message,
         from: row.from.clone(),
@@ -277,7 +241,6 @@ fn send_error(
         form: String::new(),
         id: row.message.wire_id.clone(),
     };
-    let error = frame.refuse(&to_xmpp(refusal, mapping));
-    out.push_back(Action::Send(Box::new(error)));
-    confirm.add(Written::Error(row.message.id.clone()));
+    let error = frame.refuse(&to_xmpp(refusal, context.mapping));
+    context.send_confirmed(error, Written::Error(row.message.id.clone()));
 }
