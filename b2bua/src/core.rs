@@ -68,7 +68,11 @@ impl Core {
     pub fn restore(&mut self, rows: impl IntoIterator<Item = Record>) {
         for row in rows {
             match row {
-                Record::Answered { request, status, at } => self.inbound.restore(request, status, at),
+                Record::Answered {
+                    request,
+                    status,
+                    at,
+                } => self.inbound.restore(request, status, at),
                 Record::Spelling { folded, user } => self.spellings.restore(folded, user),
             }
         }
@@ -99,7 +103,8 @@ impl Core {
         unsent: &[TransmitId],
         now: Now,
     ) {
-        self.endpoint.handle_closed(connection, reason, unsent, now.instant);
+        self.endpoint
+            .handle_closed(connection, reason, unsent, now.instant);
         self.drain_sip(now);
     }
 
@@ -121,7 +126,9 @@ impl Core {
     /// The bus did not take an event.
     pub fn handle_bus_refused(&mut self, event: &BusEvent, now: Now) {
         if let BusEvent::Message(message) = event {
-            self.with_inbound(now, |inbound, cx| inbound.handle_unpublished(&message.id, cx));
+            self.with_inbound(now, |inbound, cx| {
+                inbound.handle_unpublished(&message.id, cx)
+            });
             self.drain_sip(now);
         }
     }
@@ -134,6 +141,18 @@ impl Core {
         self.with_inbound(now, Inbound::handle_timeout);
         self.drain_link(now);
         self.drain_sip(now);
+    }
+
+    /// The process is about to end: nothing new is sent or taken.
+    pub fn close(&mut self) {
+        self.outbound.close();
+        self.inbound.close();
+    }
+
+    /// How many requests of ours wait for a final response.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.outbound.in_flight()
     }
 
     /// The process ends: who waits for an answer gets one, and the XMPP side is told.
@@ -178,7 +197,9 @@ impl Core {
     fn handle_event(&mut self, session: SessionId, event: BusEvent, now: Now) {
         match event {
             BusEvent::Message(message) => {
-                self.with_outbound(now, |outbound, cx| outbound.handle_message(message, session, cx));
+                self.with_outbound(now, |outbound, cx| {
+                    outbound.handle_message(message, session, cx)
+                });
             }
             BusEvent::MessageOutcome(outcome) => {
                 self.with_inbound(now, |inbound, cx| inbound.handle_outcome(outcome, cx));
@@ -198,8 +219,11 @@ impl Core {
                 }
                 Output::Lost(peer) => tracing::warn!(%peer, "the XMPP side is gone"),
                 Output::Close(mismatch) => {
-                    tracing::error!(?mismatch, "the two processes do not fit; \
-                        [mapping] must be the same in both configurations");
+                    tracing::error!(
+                        ?mismatch,
+                        "the two processes do not fit; \
+                        [mapping] must be the same in both configurations"
+                    );
                     self.actions.push_back(Action::CloseBus);
                 }
             }
@@ -210,7 +234,11 @@ impl Core {
     fn drain_sip(&mut self, now: Now) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
-                SipEvent::Request { token, request, source } => match request.method {
+                SipEvent::Request {
+                    token,
+                    request,
+                    source,
+                } => match request.method {
                     Method::Options => {
                         let response = capabilities(&request);
                         self.endpoint.respond(token, response, now.instant);
@@ -221,10 +249,14 @@ impl Core {
                 },
                 SipEvent::Provisional { .. } => {}
                 SipEvent::Response { token, response } => {
-                    self.with_outbound(now, |outbound, cx| outbound.handle_response(token, &response, cx));
+                    self.with_outbound(now, |outbound, cx| {
+                        outbound.handle_response(token, &response, cx)
+                    });
                 }
                 SipEvent::Failed { token, failure } => {
-                    self.with_outbound(now, |outbound, cx| outbound.handle_failed(token, failure, cx));
+                    self.with_outbound(now, |outbound, cx| {
+                        outbound.handle_failed(token, failure, cx)
+                    });
                 }
             }
         }
@@ -234,7 +266,11 @@ impl Core {
     }
 
     /// Lets `work` at the outbound messages; outcomes go out before any request that follows them.
-    fn with_outbound(&mut self, now: Now, work: impl FnOnce(&mut Outbound, &mut outbound::Context<'_>)) {
+    fn with_outbound(
+        &mut self,
+        now: Now,
+        work: impl FnOnce(&mut Outbound, &mut outbound::Context<'_>),
+    ) {
         let mut outcomes: Vec<(SessionId, MessageOutcome)> = Vec::new();
         let mut context = outbound::Context {
             endpoint: &mut self.endpoint,
@@ -253,7 +289,11 @@ impl Core {
         }
     }
 
-    fn with_inbound(&mut self, now: Now, work: impl FnOnce(&mut Inbound, &mut inbound::Context<'_>)) {
+    fn with_inbound(
+        &mut self,
+        now: Now,
+        work: impl FnOnce(&mut Inbound, &mut inbound::Context<'_>),
+    ) {
         let mut events: Vec<(SessionId, BusEvent)> = Vec::new();
         let mut context = inbound::Context {
             endpoint: &mut self.endpoint,

@@ -16,7 +16,6 @@ pub mod sip;
 pub mod spelling;
 
 #[cfg(feature = "shell")]
-#[cfg(any())]
 pub mod config;
 #[cfg(feature = "shell")]
 pub mod shell;

@@ -1,2 +1,15 @@
-//! Placeholder.
-fn main() {}
+//! The SIP side of Tandem.
+
+use std::process::ExitCode;
+
+use tandem_b2bua::config::Config;
+use tandem_shared::cli::{self, Program};
+
+fn main() -> ExitCode {
+    cli::main(&Program::<Config> {
+        name: "tandem-b2bua",
+        about: "Tandem's SIP side: messages between a SIP network and the XMPP component",
+        log: |config| &config.log,
+        run: tandem_b2bua::shell::run::run,
+    })
+}

@@ -5,6 +5,9 @@
     reason = "only the shell reads a clock; the cores are handed the time"
 )]
 
+pub mod run;
+
+mod store;
 mod stream;
 mod tls;
 pub mod transport;

@@ -3,7 +3,9 @@
 //! Challenges are read by our own grammar: the header comes from the network. The first algorithm
 //! the peer lists and we know is taken; credentials never leave for another next hop than theirs.
 
-use digest_auth::{Algorithm, AlgorithmType, AuthContext, Charset, HttpMethod, Qop, WwwAuthenticateHeader};
+use digest_auth::{
+    Algorithm, AlgorithmType, AuthContext, Charset, HttpMethod, Qop, WwwAuthenticateHeader,
+};
 
 use crate::sip::grammar;
 use crate::sip::header::Name;
@@ -28,7 +30,12 @@ impl std::fmt::Debug for Credentials {
 
 /// Adds to `request` the answer to the challenges of `response`; false when none can be answered.
 #[must_use]
-pub fn answer(request: &mut Request, response: &Response, account: &Credentials, cnonce: &str) -> bool {
+pub fn answer(
+    request: &mut Request,
+    response: &Response,
+    account: &Credentials,
+    cnonce: &str,
+) -> bool {
     let mut answered = false;
     for (asked, answer) in [
         (Name::WwwAuthenticate, Name::Authorization),
@@ -39,7 +46,10 @@ pub fn answer(request: &mut Request, response: &Response, account: &Credentials,
             let Some(mut challenge) = read(text) else {
                 continue;
             };
-            let known = account.realm.as_ref().is_none_or(|realm| *realm == challenge.realm);
+            let known = account
+                .realm
+                .as_ref()
+                .is_none_or(|realm| *realm == challenge.realm);
             if !known || realms.contains(&challenge.realm) {
                 continue;
             }
@@ -84,7 +94,9 @@ fn read(text: &str) -> Option<WwwAuthenticateHeader> {
     for parameter in grammar::split_list(rest) {
         let (name, value) = parameter.split_once('=')?;
         let value = grammar::trim(value);
-        let inside = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let inside = value
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'));
         let value = inside.map_or_else(|| value.into(), grammar::unquote);
         match grammar::trim(name).to_ascii_lowercase().as_str() {
             "realm" => challenge.realm = value.into_owned(),
@@ -114,7 +126,11 @@ fn algorithm(name: &str) -> Option<Algorithm> {
 }
 
 fn qop(offered: &str) -> Option<Qop> {
-    let has = |wanted: &str| offered.split(',').any(|one| one.trim().eq_ignore_ascii_case(wanted));
+    let has = |wanted: &str| {
+        offered
+            .split(',')
+            .any(|one| one.trim().eq_ignore_ascii_case(wanted))
+    };
     match () {
         () if has("auth") => Some(Qop::AUTH),
         () if has("auth-int") => Some(Qop::AUTH_INT),
@@ -151,13 +167,22 @@ mod tests {
             r#"Digest realm="biloxi.com", qop="auth,auth-int", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", opaque="5ccc""#,
         ])
         .unwrap();
-        for part in ["username=\"bob\"", "uri=\"sip:bob@biloxi.com\"", "nc=00000001", "qop=auth", "opaque=\"5ccc\""] {
+        for part in [
+            "username=\"bob\"",
+            "uri=\"sip:bob@biloxi.com\"",
+            "nc=00000001",
+            "qop=auth",
+            "opaque=\"5ccc\"",
+        ] {
             assert!(value.contains(part), "{value}");
         }
         let ha1 = Algorithm::default().hash(b"bob:biloxi.com:zanzibar");
         let ha2 = Algorithm::default().hash(b"MESSAGE:sip:bob@biloxi.com");
         let all = format!("{ha1}:dcd98b7102dd2f0e8b11d0f600bfb0c093:00000001:0a4f113b:auth:{ha2}");
-        assert!(value.contains(&Algorithm::default().hash(all.as_bytes())), "{value}");
+        assert!(
+            value.contains(&Algorithm::default().hash(all.as_bytes())),
+            "{value}"
+        );
     }
 
     #[test]
@@ -168,7 +193,10 @@ mod tests {
             r#"Digest realm="biloxi.com", nonce="c", algorithm=MD5"#,
         ])
         .unwrap();
-        assert!(value.contains("nonce=\"b\"") && value.contains("SHA-256"), "{value}");
+        assert!(
+            value.contains("nonce=\"b\"") && value.contains("SHA-256"),
+            "{value}"
+        );
     }
 
     #[test]
@@ -187,9 +215,15 @@ mod tests {
     #[test]
     fn a_quote_in_a_realm_does_not_break_out() {
         let mut request = Request::new(Method::Message, Uri::parse("sip:a@b").unwrap());
-        let response = Response::to(&request, Status::UNAUTHORIZED)
-            .with(Name::WwwAuthenticate, r#"Digest realm="a\", x=\"b", nonce="n""#);
-        let account = Credentials { username: "u".into(), password: "p".into(), realm: None };
+        let response = Response::to(&request, Status::UNAUTHORIZED).with(
+            Name::WwwAuthenticate,
+            r#"Digest realm="a\", x=\"b", nonce="n""#,
+        );
+        let account = Credentials {
+            username: "u".into(),
+            password: "p".into(),
+            realm: None,
+        };
         assert!(answer(&mut request, &response, &account, "c"));
         let value = request.headers.get(Name::Authorization).unwrap();
         assert!(value.contains(r#"realm="a\", x=\"b""#), "{value}");

@@ -35,6 +35,7 @@ pub struct Inbound {
     answered: HashMap<Fingerprint, Status>,
     order: VecDeque<(i64, Fingerprint)>,
     pruned: Option<Instant>,
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -97,11 +98,22 @@ impl Inbound {
             cx.counters.recorded += 1;
             return cx.respond(token, Response::to(&request, *status));
         }
+        if self.closed {
+            return cx.refuse(
+                token,
+                &request,
+                &refusal::not_now("The gateway is restarting"),
+            );
+        }
         if !cx.linked {
             return cx.refuse(token, &request, &refusal::not_now("The XMPP side is away"));
         }
         if self.pending.len() >= cx.settings.message.pending {
-            return cx.refuse(token, &request, &refusal::not_now("Too many messages are waiting"));
+            return cx.refuse(
+                token,
+                &request,
+                &refusal::not_now("Too many messages are waiting"),
+            );
         }
         match cx.translate(print, &request, source) {
             Ok(Translated::Message(message)) => {
@@ -111,9 +123,17 @@ impl Inbound {
                 cx.counters.published += 1;
                 let session = SessionId::conversation(&message.from, &message.to);
                 cx.events.push((session, Event::Message(message)));
-                self.timers.set(print, cx.now.instant + cx.settings.message.confirm_for);
+                self.timers
+                    .set(print, cx.now.instant + cx.settings.message.confirm_for);
                 let tokens = vec![token];
-                self.pending.insert(print, Pending { tokens, request, source });
+                self.pending.insert(
+                    print,
+                    Pending {
+                        tokens,
+                        request,
+                        source,
+                    },
+                );
             }
             Ok(Translated::Nothing) => {
                 cx.counters.ignored += 1;
@@ -163,7 +183,9 @@ impl Inbound {
         // In any order, but always the same one.
         waiting.sort_by_key(|(print, _)| print.0);
         for (print, pending) in waiting {
-            if let Ok(Translated::Message(message)) = cx.translate(*print, &pending.request, pending.source) {
+            if let Ok(Translated::Message(message)) =
+                cx.translate(*print, &pending.request, pending.source)
+            {
                 let session = SessionId::conversation(&message.from, &message.to);
                 cx.events.push((session, Event::Message(message)));
             }
@@ -171,13 +193,22 @@ impl Inbound {
     }
 
     /// A message could not be put on the bus.
-    pub fn handle_unpublished(&mut self, id: &tandem_shared::message::MessageId, cx: &mut Context<'_>) {
+    pub fn handle_unpublished(
+        &mut self,
+        id: &tandem_shared::message::MessageId,
+        cx: &mut Context<'_>,
+    ) {
         if let Some(print) = Fingerprint::from_message_id(id)
             && let Some(pending) = self.pending.remove(&print)
         {
             self.timers.cancel(&print);
             self.give_up(pending, "The XMPP side is busy", cx);
         }
+    }
+
+    /// Nothing more is taken.
+    pub fn close(&mut self) {
+        self.closed = true;
     }
 
     /// The process ends: everybody who waits is told to try again.
@@ -219,14 +250,20 @@ impl Inbound {
     fn record(&mut self, request: Fingerprint, status: Status, cx: &mut Context<'_>) {
         let at = cx.now.unix_ms();
         self.restore(request, status, at);
-        cx.actions.push_back(Action::Store(Record::Answered { request, status, at }));
+        cx.actions.push_back(Action::Store(Record::Answered {
+            request,
+            status,
+            at,
+        }));
         self.prune(cx);
     }
 
     /// Forgets what was answered too long ago, now and then.
     fn prune(&mut self, cx: &mut Context<'_>) {
         let oldest = cx.now.unix_ms() - KEEP_MS;
-        while self.order.len() > MAX_ANSWERED || self.order.front().is_some_and(|(at, _)| *at < oldest) {
+        while self.order.len() > MAX_ANSWERED
+            || self.order.front().is_some_and(|(at, _)| *at < oldest)
+        {
             if let Some((_, print)) = self.order.pop_front() {
                 self.answered.remove(&print);
             }
@@ -235,14 +272,27 @@ impl Inbound {
         if self.pruned.is_none_or(|last| now >= last + PRUNE) {
             self.pruned = Some(now);
             let kept_from = self.order.front().map_or(oldest, |(at, _)| *at);
-            cx.actions.push_back(Action::Forget(Key::AnsweredBefore(kept_from)));
+            cx.actions
+                .push_back(Action::Forget(Key::AnsweredBefore(kept_from)));
         }
     }
 }
 
 impl Context<'_> {
-    fn translate(&self, print: Fingerprint, request: &Request, source: IpAddr) -> Result<Translated, Refusal> {
-        translate::from_sip(request, source, print.message_id(), self.settings, self.threads, self.now)
+    fn translate(
+        &self,
+        print: Fingerprint,
+        request: &Request,
+        source: IpAddr,
+    ) -> Result<Translated, Refusal> {
+        translate::from_sip(
+            request,
+            source,
+            print.message_id(),
+            self.settings,
+            self.threads,
+            self.now,
+        )
     }
 
     fn refuse(&mut self, token: ServerToken, request: &Request, refusal: &Refusal) {

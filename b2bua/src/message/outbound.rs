@@ -44,6 +44,7 @@ pub struct Outbound {
     register: Register,
     waiting: usize,
     tokens: u64,
+    closed: bool,
 }
 
 /// What the queues work with, lent by the core.
@@ -71,7 +72,12 @@ pub struct Context<'a> {
 
 impl Outbound {
     /// Takes a message from the bus: into its queue, or back with a refusal.
-    pub fn handle_message(&mut self, message: Box<Message>, session: SessionId, cx: &mut Context<'_>) {
+    pub fn handle_message(
+        &mut self,
+        message: Box<Message>,
+        session: SessionId,
+        cx: &mut Context<'_>,
+    ) {
         match self.register.get(&message.id) {
             Some(Progress::Pending) => {
                 cx.counters.repeated += 1;
@@ -79,7 +85,8 @@ impl Outbound {
             }
             Some(Progress::Finished(outcome)) => {
                 cx.counters.repeated += 1;
-                cx.outcomes.push((session, MessageOutcome::new(message.id, outcome)));
+                cx.outcomes
+                    .push((session, MessageOutcome::new(message.id, outcome)));
                 return;
             }
             None => {}
@@ -91,7 +98,9 @@ impl Outbound {
                 self.waiting += 1;
                 let deadline = cx.now + cx.settings.message.retry_for;
                 let destination = self.destinations.entry(key).or_default();
-                destination.queue.push_back(Job::new(message, session, target, route, deadline));
+                destination
+                    .queue
+                    .push_back(Job::new(message, session, target, route, deadline));
                 if destination.state == State::Doubtful {
                     self.timers.set(key, cx.now);
                 }
@@ -101,13 +110,19 @@ impl Outbound {
                 tracing::info!(id = %message.id, from = %Pii(&message.from), to = %Pii(&message.to),
                     reason = ?refusal.reason, "message refused");
                 cx.counters.refused += 1;
-                cx.outcomes.push((session, MessageOutcome::new(message.id, Err(refusal))));
+                cx.outcomes
+                    .push((session, MessageOutcome::new(message.id, Err(refusal))));
             }
         }
     }
 
     /// A final response came.
-    pub fn handle_response(&mut self, token: ClientToken, response: &Response, cx: &mut Context<'_>) {
+    pub fn handle_response(
+        &mut self,
+        token: ClientToken,
+        response: &Response,
+        cx: &mut Context<'_>,
+    ) {
         let Some(key) = self.by_token.remove(&token) else {
             return;
         };
@@ -117,7 +132,10 @@ impl Outbound {
         match destination.state {
             State::Sending(open) if open == token => {
                 destination.state = State::Ready;
-                let answer = destination.queue.front_mut().map(|job| job.hear(response, cx));
+                let answer = destination
+                    .queue
+                    .front_mut()
+                    .map(|job| job.hear(response, cx));
                 match answer {
                     Some(Answer::Done(outcome)) => self.finish_head(key, outcome, cx),
                     Some(Answer::Retry { after }) => self.rest(key, after, cx),
@@ -136,7 +154,11 @@ impl Outbound {
                     self.advance(key, cx);
                 }
             }
-            State::Ready | State::Resting | State::Doubtful | State::Sending(_) | State::Probing(_) => {}
+            State::Ready
+            | State::Resting
+            | State::Doubtful
+            | State::Sending(_)
+            | State::Probing(_) => {}
         }
     }
 
@@ -167,7 +189,14 @@ impl Outbound {
                 }
             }
             (State::Probing(open), _) if open == token => self.doubt(key, cx),
-            (State::Ready | State::Resting | State::Doubtful | State::Sending(_) | State::Probing(_), _) => {}
+            (
+                State::Ready
+                | State::Resting
+                | State::Doubtful
+                | State::Sending(_)
+                | State::Probing(_),
+                _,
+            ) => {}
         }
     }
 
@@ -196,6 +225,17 @@ impl Outbound {
         self.timers.next()
     }
 
+    /// Nothing more is sent.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// How many requests wait for a final response.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.by_token.len()
+    }
+
     /// How many messages have no outcome yet.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -203,7 +243,11 @@ impl Outbound {
     }
 
     /// Everything that can be refused before a message is queued.
-    fn admit(&self, message: &Message, cx: &Context<'_>) -> Result<(u128, Target, RouteId), Refusal> {
+    fn admit(
+        &self,
+        message: &Message,
+        cx: &Context<'_>,
+    ) -> Result<(u128, Target, RouteId), Refusal> {
         let settings = cx.settings;
         let to = &message.to;
         settings.emergency.check(&to.user)?;
@@ -218,11 +262,19 @@ impl Outbound {
         let route = settings.routes.find(to, own)?;
         let user = cx.spellings.spell(to);
         settings.emergency.check(user)?;
-        let found = settings.routes.get(route).ok_or_else(|| Refusal::new(Reason::ItemNotFound))?;
+        let found = settings
+            .routes
+            .get(route)
+            .ok_or_else(|| Refusal::new(Reason::ItemNotFound))?;
         let target = Target::new(to, user, found, own)?;
         let key = mint::hash(cx.key, &[to.user.as_bytes(), to.host.as_bytes()]);
-        let queued = self.destinations.get(&key).map_or(0, |known| known.queue.len());
-        if queued >= settings.message.queue_per_destination || self.waiting >= settings.message.queue_total {
+        let queued = self
+            .destinations
+            .get(&key)
+            .map_or(0, |known| known.queue.len());
+        if queued >= settings.message.queue_per_destination
+            || self.waiting >= settings.message.queue_total
+        {
             return Err(Refusal::new(Reason::ResourceConstraint)
                 .with_text("Too many messages are waiting. Try again later."));
         }
@@ -235,7 +287,7 @@ impl Outbound {
             let Some(destination) = self.destinations.get_mut(&key) else {
                 return;
             };
-            if destination.state != State::Ready {
+            if destination.state != State::Ready || self.closed {
                 return;
             }
             let Some(job) = destination.queue.front_mut() else {
@@ -292,7 +344,8 @@ impl Outbound {
         destination.state = State::Doubtful;
         destination.until = Some(at);
         let deadline = destination.queue.front().map(|head| head.deadline);
-        self.timers.set(key, deadline.map_or(at, |deadline| at.min(deadline)));
+        self.timers
+            .set(key, deadline.map_or(at, |deadline| at.min(deadline)));
     }
 
     fn probe(&mut self, key: u128, cx: &mut Context<'_>) {
@@ -306,7 +359,9 @@ impl Outbound {
         let token = ClientToken(self.tokens);
         let request = request::probe(&head.target, cx.settings, cx.mint);
         cx.counters.probes += 1;
-        let sent = head.hop(None, cx).map(|hop| cx.endpoint.request(token, request, hop, cx.now));
+        let sent = head
+            .hop(None, cx)
+            .map(|hop| cx.endpoint.request(token, request, hop, cx.now));
         match sent {
             Ok(Ok(())) => {
                 destination.state = State::Probing(token);
@@ -325,7 +380,9 @@ impl Outbound {
             && head.deadline <= cx.now
         {
             // A head that has rested until its deadline gets its last try first.
-            if destination.state == State::Resting && destination.until.is_some_and(|at| at <= cx.now) {
+            if destination.state == State::Resting
+                && destination.until.is_some_and(|at| at <= cx.now)
+            {
                 return;
             }
             let refusal = head.expired();
@@ -337,7 +394,10 @@ impl Outbound {
         let Some(destination) = self.destinations.get_mut(&key) else {
             return;
         };
-        let Some(Job { message, session, .. }) = destination.queue.pop_front() else {
+        let Some(Job {
+            message, session, ..
+        }) = destination.queue.pop_front()
+        else {
             return;
         };
         self.waiting = self.waiting.saturating_sub(1);
@@ -354,7 +414,8 @@ impl Outbound {
             }
         }
         self.register.finish(&message.id, &outcome, cx.now);
-        cx.outcomes.push((session, MessageOutcome::new(message.id, outcome)));
+        cx.outcomes
+            .push((session, MessageOutcome::new(message.id, outcome)));
     }
 }
 

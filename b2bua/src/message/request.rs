@@ -97,14 +97,22 @@ pub fn compose(
     let _ = write!(line, "<{}>", target.to);
     headers.push(Name::To, &line);
 
-    match message.thread.as_deref().filter(|thread| may_be_call_id(thread, message)) {
+    match message
+        .thread
+        .as_deref()
+        .filter(|thread| may_be_call_id(thread, message))
+    {
         Some(thread) => headers.push(Name::CallId, thread),
         None => headers.push(Name::CallId, &derive(key, b"call", message, attempt.part)),
     }
 
     line.clear();
     let number = message.ordinal.number & NUMBERS;
-    let _ = write!(line, "{} MESSAGE", number * ROUNDS + attempt.round.min(MAX_ROUND) + 1);
+    let _ = write!(
+        line,
+        "{} MESSAGE",
+        number * ROUNDS + attempt.round.min(MAX_ROUND) + 1
+    );
     headers.push(Name::CSeq, &line);
 
     line.clear();
@@ -142,7 +150,9 @@ pub fn probe(target: &Target, settings: &Settings, mint: &mut Mint) -> Request {
 #[must_use]
 pub fn is_surely_small(message: &Message, text: &str) -> bool {
     let subject = message.subject.as_ref().map_or(0, String::len);
-    let users = message.from.user.len() + message.from.host.len() + message.to.user.len()
+    let users = message.from.user.len()
+        + message.from.host.len()
+        + message.to.user.len()
         + message.to.host.len()
         + message.to.device.as_ref().map_or(0, String::len)
         + message.thread.as_ref().map_or(0, String::len);
@@ -228,7 +238,9 @@ fn derive(key: &[u8; 16], what: &[u8], message: &Message, part: usize) -> String
 fn may_be_call_id(thread: &str, message: &Message) -> bool {
     let word = |text: &str| {
         !text.is_empty()
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~()/:?".contains(&b))
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~()/:?".contains(&b))
     };
     let (local, host) = thread.split_once('@').unwrap_or((thread, "-"));
     (MIN_CALL_ID..=MAX_CALL_ID).contains(&thread.len())
@@ -239,11 +251,15 @@ fn may_be_call_id(thread: &str, message: &Message) -> bool {
 
 /// RFC 5646 §2.1, loosely.
 fn is_language(text: &str) -> bool {
-    text.len() <= 35 && !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    text.len() <= 35
+        && !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 fn cut(text: &str, most: usize) -> &str {
-    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    let end = (0..=most.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
     text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 

@@ -22,7 +22,11 @@ pub fn split(text: &str, room: usize, most: usize) -> Option<Vec<String>> {
     }
     let count = pieces.len();
     let numbered = (1..).zip(pieces);
-    Some(numbered.map(|(at, piece)| format!("({at}/{count}) {piece}")).collect())
+    Some(
+        numbered
+            .map(|(at, piece)| format!("({at}/{count}) {piece}"))
+            .collect(),
+    )
 }
 
 /// Where the first piece of `text` ends.
@@ -46,7 +50,10 @@ fn cut(text: &str, room: usize) -> usize {
         return word_end;
     }
     match end {
-        0 => (1..=room).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(text.len()),
+        0 => (1..=room)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(text.len()),
         end => end,
     }
 }
@@ -62,7 +69,14 @@ mod tests {
     #[test]
     fn parts_end_between_words() {
         let parts = split("the quick brown fox jumps over the lazy dog", 28, 9).unwrap();
-        assert_eq!(parts, ["(1/3) the quick brown fox", "(2/3) jumps over the lazy", "(3/3) dog"]);
+        assert_eq!(
+            parts,
+            [
+                "(1/3) the quick brown fox",
+                "(2/3) jumps over the lazy",
+                "(3/3) dog"
+            ]
+        );
     }
 
     #[test]
@@ -76,7 +90,12 @@ mod tests {
     #[test]
     fn one_endless_character_is_cut_all_the_same() {
         let endless = format!("a{}", "\u{301}".repeat(200));
-        assert!(split(&endless, 64, 99).unwrap().iter().all(|part| part.len() <= 64));
+        assert!(
+            split(&endless, 64, 99)
+                .unwrap()
+                .iter()
+                .all(|part| part.len() <= 64)
+        );
     }
 
     #[test]

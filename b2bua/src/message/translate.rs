@@ -15,11 +15,11 @@ use crate::clock::{self, Now};
 use crate::emergency;
 use crate::route::Route;
 use crate::settings::Settings;
+use crate::sip::Request;
 use crate::sip::address::NameAddr;
 use crate::sip::grammar;
 use crate::sip::header::Name;
 use crate::sip::uri::{SipUri, Uri};
-use crate::sip::Request;
 
 /// What a request amounts to.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,9 +51,8 @@ pub fn from_sip(
     let date = headers.get(Name::Date).and_then(clock::from_date);
     let seconds = headers.get(Name::Expires).and_then(grammar::parse_number);
     if let (Some(date), Some(seconds)) = (date, seconds)
-        && i64::try_from(seconds).is_ok_and(|seconds| {
-            date.saturating_add(seconds.saturating_mul(1000)) < now.unix_ms()
-        })
+        && i64::try_from(seconds)
+            .is_ok_and(|seconds| date.saturating_add(seconds.saturating_mul(1000)) < now.unix_ms())
     {
         return Ok(Translated::Nothing);
     }
@@ -63,12 +62,18 @@ pub fn from_sip(
         from,
         to,
         body,
-        subject: headers.get(Name::Subject).filter(|text| !text.is_empty()).map(str::to_owned),
+        subject: headers
+            .get(Name::Subject)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned),
         lang: language(headers.get(Name::ContentLanguage)),
         thread,
         wire_id: None,
         sent: date.filter(|date| date.saturating_add(DELAY_MS) < now.unix_ms()),
-        hops: request.max_forwards().unwrap_or(Message::HOPS).saturating_sub(1),
+        hops: request
+            .max_forwards()
+            .unwrap_or(Message::HOPS)
+            .saturating_sub(1),
         ordinal: Ordinal::default(),
     })))
 }
@@ -125,7 +130,11 @@ fn by_number(text: &str, settings: &Settings) -> Option<Address> {
 }
 
 /// The contact a request comes from.
-fn sender(request: &Request, route: Option<&Route>, settings: &Settings) -> Result<Address, Refusal> {
+fn sender(
+    request: &Request,
+    route: Option<&Route>,
+    settings: &Settings,
+) -> Result<Address, Refusal> {
     let asserted = request
         .headers
         .values(Name::PAssertedIdentity)
@@ -185,7 +194,10 @@ fn contact(user: &str, host: &str, settings: &Settings) -> Address {
     let Ok(address) = Address::new(user, host) else {
         return anonymous(settings);
     };
-    let plain = user.len() <= 64 && user.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._*#".contains(&b));
+    let plain = user.len() <= 64
+        && user
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+-._*#".contains(&b));
     match plain || settings.mapping.contact_to_jid(&address).is_ok() {
         true => address,
         false => anonymous(settings),
@@ -209,7 +221,9 @@ pub fn spoofed() -> Refusal {
 
 fn language(header: Option<&str>) -> Option<String> {
     let first = header?.split(',').next()?.trim();
-    let valid = first.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let valid = first
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'-');
     (valid && (1..=35).contains(&first.len())).then(|| first.to_owned())
 }
 

@@ -122,11 +122,15 @@ impl Job {
         if let Some(thread) = &self.message.thread {
             cx.threads.sent(request.call_id(), thread);
         }
-        let hop = route.hop(&self.message.to, transport).map_err(NotNow::Refused)?;
+        let hop = route
+            .hop(&self.message.to, transport)
+            .map_err(NotNow::Refused)?;
         tracing::debug!(id = %self.message.id, to = %self.message.to, route = route.name,
             host = %hop.host, port = hop.port, part = self.part, round = self.round,
             "sending a message");
-        cx.endpoint.request(token, request, hop, cx.now).map_err(|_| NotNow::Full)
+        cx.endpoint
+            .request(token, request, hop, cx.now)
+            .map_err(|_| NotNow::Full)
     }
 
     /// Takes a final response to its last request.
@@ -143,7 +147,9 @@ impl Job {
         let refusal = refusal::from_sip(response);
         match response.status.code() {
             401 | 407 => {
-                let account = self.route(cx).is_ok_and(|route| route.credentials.is_some());
+                let account = self
+                    .route(cx)
+                    .is_ok_and(|route| route.credentials.is_some());
                 if account && self.round < ANSWERED {
                     cx.counters.challenged += 1;
                     self.round += 1;
@@ -198,7 +204,11 @@ impl Job {
     }
 
     /// Where its requests go over `transport`, or over the route's own.
-    pub(super) fn hop(&self, transport: Option<Transport>, cx: &Context<'_>) -> Result<Hop, Refusal> {
+    pub(super) fn hop(
+        &self,
+        transport: Option<Transport>,
+        cx: &Context<'_>,
+    ) -> Result<Hop, Refusal> {
         let route = self.route(cx)?;
         route.hop(&self.message.to, transport.unwrap_or(route.transport))
     }
@@ -209,7 +219,9 @@ impl Job {
     }
 
     fn text(&self) -> &str {
-        self.parts.get(self.part).map_or(&self.message.body, |part| part)
+        self.parts
+            .get(self.part)
+            .map_or(&self.message.body, |part| part)
     }
 
     fn compose(&self, route: &Route, cx: &mut Context<'_>) -> Result<Request, Refusal> {
@@ -218,8 +230,14 @@ impl Job {
             part: self.part,
             round: self.round,
         };
-        let mut request =
-            request::compose(&self.message, &self.target, route, attempt, cx.settings, cx.key)?;
+        let mut request = request::compose(
+            &self.message,
+            &self.target,
+            route,
+            attempt,
+            cx.settings,
+            cx.key,
+        )?;
         if let (Some(challenge), Some(account)) = (&self.challenge, &route.credentials)
             && !digest::answer(&mut request, challenge, account, &cx.mint.token())
         {
@@ -230,13 +248,25 @@ impl Job {
 
     /// Cuts the text into parts that fit a datagram each.
     fn cut(&mut self, route: &Route, cx: &Context<'_>) -> Result<(), Refusal> {
-        let attempt = Attempt { text: "", part: 0, round: 0 };
-        let empty = request::compose(&self.message, &self.target, route, attempt, cx.settings, cx.key)?;
+        let attempt = Attempt {
+            text: "",
+            part: 0,
+            round: 0,
+        };
+        let empty = request::compose(
+            &self.message,
+            &self.target,
+            route,
+            attempt,
+            cx.settings,
+            cx.key,
+        )?;
         let answer = route.credentials.as_ref().map_or(0, |_| MAX_ANSWER);
         let room = request::MAX_DATAGRAM.saturating_sub(empty.wire_len() + answer);
-        self.parts = split::split(&self.message.body, room, cx.settings.message.parts)
-            .ok_or_else(|| {
-                Refusal::new(Reason::TooLarge).with_text("The message is too long for this contact.")
+        self.parts =
+            split::split(&self.message.body, room, cx.settings.message.parts).ok_or_else(|| {
+                Refusal::new(Reason::TooLarge)
+                    .with_text("The message is too long for this contact.")
             })?;
         Ok(())
     }
@@ -254,7 +284,10 @@ impl Job {
 
 /// The account was not accepted, which is the operator's business and not the user's.
 fn unauthenticated(refusal: &Refusal) -> Refusal {
-    tracing::warn!(status = refusal.status, "the next hop does not accept the route's account");
+    tracing::warn!(
+        status = refusal.status,
+        "the next hop does not accept the route's account"
+    );
     let mut refusal = Refusal {
         reason: Reason::InternalServerError,
         ..refusal.clone()

@@ -82,7 +82,10 @@ mod tests {
 
     #[test]
     fn an_outcome_is_remembered_for_a_day() {
-        #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test needs some instant to count from"
+        )]
         let start = Instant::now();
         let mut register = Register::default();
         let (a, b) = (MessageId("a".into()), MessageId("b".into()));

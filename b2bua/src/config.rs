@@ -1,0 +1,252 @@
+//! `b2bua.toml`: what stands in it, and the [`Settings`] that follow from it.
+//!
+//! Every value is checked while it is read or in [`Schema::finish`]; what passes cannot fail later.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use jid::Jid;
+use serde::{Deserialize, Serialize};
+use tandem_shared::address::{Mapping, number};
+use tandem_shared::config::{BusSection, ConfigError, LogSection, Schema, Secret};
+
+use crate::emergency::Emergency;
+use crate::number::Numbers;
+use crate::route::Routes;
+use crate::settings::Settings;
+use crate::shell::transport::{CertificateFiles, Limits, TransportConfig};
+use crate::sip::Transport;
+use crate::sip::endpoint::{Admission, EndpointConfig, SentBy};
+use crate::sip::transaction::Timers;
+use crate::sip::uri::{Host, HostPort};
+
+pub mod listen;
+pub mod message;
+pub mod process;
+pub mod route;
+
+pub use listen::{ListenRow, SipSection, TransportName};
+pub use message::{EmergencySection, MessageSection};
+pub use process::{Durability, LimitsSection, StoreSection};
+pub use route::{Patterns, RouteRow};
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[mapping]`
+    pub mapping: Mapping,
+    /// `[bus]`
+    #[serde(default)]
+    pub bus: BusSection,
+    /// `[log]`
+    #[serde(default)]
+    pub log: LogSection,
+    /// `[sip]`
+    #[serde(default)]
+    pub sip: SipSection,
+    /// `[message]`
+    #[serde(default)]
+    pub message: MessageSection,
+    /// `[emergency]`
+    #[serde(default)]
+    pub emergency: EmergencySection,
+    /// `[store]`
+    #[serde(default)]
+    pub store: StoreSection,
+    /// `[limits]`
+    #[serde(default)]
+    pub limits: LimitsSection,
+    /// `[[listen]]`
+    #[serde(default = "listen::loopback")]
+    pub listen: Vec<ListenRow>,
+    /// `[[route]]`
+    #[serde(default)]
+    pub route: Vec<RouteRow>,
+    /// `[[number]]`
+    #[serde(default)]
+    pub number: Vec<NumberRow>,
+}
+
+/// `[[number]]`: a telephone number and the XMPP user it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NumberRow {
+    /// The number: `+15551234567`, or a local one.
+    pub number: String,
+    /// The user, without a resource.
+    pub jid: String,
+}
+
+impl Schema for Config {
+    const TABLES: &'static [&'static str] = &[
+        "bus",
+        "emergency",
+        "limits",
+        "listen",
+        "log",
+        "mapping",
+        "message",
+        "number",
+        "route",
+        "sip",
+        "store",
+    ];
+    const FOREIGN_TABLES: &'static [&'static str] = &["xmpp", "presence"];
+    const DEFAULT_PATH: &'static str = "/etc/tandem/b2bua.toml";
+
+    fn finish(mut self) -> Result<Self, ConfigError> {
+        self.mapping = self.mapping.normalised().map_err(|refusal| {
+            let text = refusal.text.unwrap_or_default();
+            ConfigError(format!("mapping.domain, mapping.user_domains: {text}"))
+        })?;
+        listen::check(&self.listen, &self.sip)?;
+        let mut names = HashSet::new();
+        for row in &mut self.route {
+            if !names.insert(row.name.clone()) {
+                return Err(ConfigError(format!(
+                    "route.name: {:?} is there twice",
+                    row.name
+                )));
+            }
+            row.finish(&self.listen)?;
+        }
+        self.message.check()?;
+        self.numbers()?;
+        Ok(self)
+    }
+}
+
+impl Config {
+    /// What the core is told, now that it is known where the sockets listen.
+    ///
+    /// # Errors
+    /// None after [`Schema::finish`] went well.
+    pub fn settings(&self, listening: &[(Transport, SocketAddr)]) -> Result<Settings, ConfigError> {
+        let routes = self.routes()?;
+        let admission = self.admission(&routes);
+        let mut endpoint = EndpointConfig::new(self.sent_by(listening), admission);
+        endpoint.timers = Timers {
+            t1: std::time::Duration::from_millis(self.sip.t1_ms),
+            ..Timers::default()
+        };
+        endpoint.max_open_client = self.limits.transactions;
+        endpoint.max_open_server = self.limits.transactions;
+        endpoint.max_finished = self.limits.answered;
+        Ok(Settings {
+            mapping: self.mapping.clone(),
+            routes,
+            numbers: self.numbers()?,
+            emergency: Emergency::new(self.emergency.numbers.iter().cloned()),
+            endpoint,
+            message: self.message.settings(),
+            global_failures: self.sip.global_failures,
+        })
+    }
+
+    /// The routes.
+    ///
+    /// # Errors
+    /// Names the key and the fix.
+    pub fn routes(&self) -> Result<Arc<Routes>, ConfigError> {
+        let rows: Result<Vec<_>, _> = self.route.iter().map(RouteRow::route).collect();
+        Ok(Arc::new(Routes::new(rows?)))
+    }
+
+    /// Who may come in: the sources of all routes.
+    #[must_use]
+    pub fn admission(&self, routes: &Arc<Routes>) -> Admission {
+        let routes = Arc::clone(routes);
+        Admission::new(move |source| routes.of_source(source).is_some())
+    }
+
+    /// What the sockets are told.
+    #[must_use]
+    pub fn transport(&self, admission: Admission) -> TransportConfig {
+        let of = |wanted: TransportName| {
+            let rows = self
+                .listen
+                .iter()
+                .filter(move |row| row.transport == wanted);
+            rows.map(|row| row.address).collect()
+        };
+        let certificate = self.listen.iter().find_map(|row| {
+            let (chain, key) = (row.certificate.clone()?, row.key.clone()?);
+            Some(CertificateFiles { chain, key })
+        });
+        TransportConfig {
+            udp: of(TransportName::Udp),
+            tcp: of(TransportName::Tcp),
+            tls: of(TransportName::Tls),
+            certificate,
+            authorities: self.sip.authorities.clone(),
+            admission,
+            limits: Limits {
+                connections: self.limits.connections,
+                connections_per_source: self.limits.connections_per_source,
+                ..Limits::default()
+            },
+        }
+    }
+
+    fn numbers(&self) -> Result<Numbers, ConfigError> {
+        let rows = self.number.iter().map(|row| {
+            let number = number::parse(&row.number).ok_or_else(|| {
+                ConfigError(format!(
+                    "number.number: {:?} is no telephone number",
+                    row.number
+                ))
+            })?;
+            let user = Jid::new(&row.jid)
+                .ok()
+                .and_then(|jid| self.mapping.user_from_jid(&jid).ok())
+                .filter(|user| self.mapping.serves(&user.host))
+                .ok_or_else(|| {
+                    ConfigError(format!(
+                        "number.jid: {:?} is no user of {}",
+                        row.jid,
+                        self.mapping.user_domains.join(", ")
+                    ))
+                })?;
+            Ok((number.as_str().to_owned(), user))
+        });
+        Ok(Numbers::new(rows.collect::<Result<Vec<_>, _>>()?))
+    }
+
+    fn sent_by(&self, listening: &[(Transport, SocketAddr)]) -> SentBy {
+        let of = |wanted: Transport| {
+            let local = listening.iter().find(|(transport, _)| *transport == wanted);
+            let address = local.or(listening.first()).map(|(_, address)| *address);
+            let ip = address.map_or(std::net::Ipv4Addr::LOCALHOST.into(), |address| address.ip());
+            HostPort {
+                host: self
+                    .sip
+                    .host
+                    .as_ref()
+                    .map_or(Host::Ip(ip), |host| host.0.clone()),
+                port: local.map(|(_, address)| address.port()),
+            }
+        };
+        SentBy {
+            udp: of(Transport::Udp),
+            tcp: of(Transport::Tcp),
+            tls: of(Transport::Tls),
+        }
+    }
+}
+
+/// A secret of a row of `table`, from its value or its file; none when neither is there.
+fn optional_secret(
+    key: &str,
+    value: &Secret,
+    path: Option<&std::path::Path>,
+) -> Result<Option<Secret>, ConfigError> {
+    if value.is_empty() && path.is_none() {
+        return Ok(None);
+    }
+    Secret::from_value_or_file(key, value, path).map(Some)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! `[[listen]]` and `[sip]`: where we are.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use tandem_shared::config::ConfigError;
+
+use crate::sip::Transport;
+use crate::sip::uri::Host;
+
+/// `[[listen]]`: one socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenRow {
+    /// `udp`, `tcp` or `tls`.
+    pub transport: TransportName,
+    /// Address and port.
+    pub address: SocketAddr,
+    /// PEM file of the certificate chain; TLS only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// PEM file of the private key; TLS only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}
+
+/// A transport in the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransportName {
+    /// Datagrams.
+    #[default]
+    Udp,
+    /// A stream in the clear.
+    Tcp,
+    /// A stream under TLS.
+    Tls,
+}
+
+impl From<TransportName> for Transport {
+    fn from(name: TransportName) -> Self {
+        match name {
+            TransportName::Udp => Self::Udp,
+            TransportName::Tcp => Self::Tcp,
+            TransportName::Tls => Self::Tls,
+        }
+    }
+}
+
+/// A host name or address in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HostName(pub(super) Host);
+
+impl TryFrom<String> for HostName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let host = match text.parse::<std::net::IpAddr>() {
+            Ok(ip) => Ok(Host::Ip(ip)),
+            Err(_) => Host::parse(&text),
+        };
+        host.map(Self)
+            .map_err(|_| format!("{text:?} is neither a host name nor an address"))
+    }
+}
+
+impl From<HostName> for String {
+    fn from(name: HostName) -> Self {
+        name.0.to_string()
+    }
+}
+
+/// `[sip]`: who we are to SIP peers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SipSection {
+    /// The name or address peers reach us by; the address of the listener when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostName>,
+    /// PEM file of the authorities whose certificates we trust; the common ones when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<PathBuf>,
+    /// Round-trip estimate in milliseconds, from which all SIP timers follow (RFC 3261 §17.1.1.1).
+    pub t1_ms: u64,
+    /// Whether a refusal by a whole account becomes a 6xx.
+    pub global_failures: bool,
+}
+
+impl Default for SipSection {
+    fn default() -> Self {
+        Self {
+            host: None,
+            authorities: None,
+            t1_ms: 500,
+            global_failures: false,
+        }
+    }
+}
+
+/// What is listened on unless the file says otherwise: nobody else's address.
+pub(super) fn loopback() -> Vec<ListenRow> {
+    let row = |transport| ListenRow {
+        transport,
+        address: SocketAddr::from(([127, 0, 0, 1], 5060)),
+        certificate: None,
+        key: None,
+    };
+    vec![row(TransportName::Udp), row(TransportName::Tcp)]
+}
+
+pub(super) fn check(rows: &[ListenRow], sip: &SipSection) -> Result<(), ConfigError> {
+    let wrong = |text: &str| Err(ConfigError(text.to_owned()));
+    if !(10..=10_000).contains(&sip.t1_ms) {
+        return wrong("sip.t1_ms: must be from 10 to 10000");
+    }
+    let mut files = None;
+    for row in rows {
+        if row.address.ip().is_unspecified() && sip.host.is_none() {
+            return wrong("sip.host: is missing; name the host or address peers reach us by");
+        }
+        let own = (&row.certificate, &row.key);
+        match (row.transport, own) {
+            (TransportName::Tls, (Some(_), Some(_))) => {
+                if files.is_some_and(|files| files != own) {
+                    return wrong("listen.certificate: all TLS listeners must use the same one");
+                }
+                files = Some(own);
+            }
+            (TransportName::Tls, _) => {
+                return wrong("listen.certificate and listen.key: both are needed for tls");
+            }
+            (TransportName::Udp | TransportName::Tcp, (None, None)) => {}
+            (TransportName::Udp | TransportName::Tcp, _) => {
+                return wrong("listen.certificate and listen.key: only for transport = \"tls\"");
+            }
+        }
+    }
+    Ok(())
+}

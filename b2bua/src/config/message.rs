@@ -1,0 +1,88 @@
+//! `[message]` and `[emergency]`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tandem_shared::config::ConfigError;
+
+use crate::emergency::Emergency;
+use crate::settings::MessageSettings;
+
+/// `[message]`: how messages are treated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MessageSection {
+    /// Seconds a message that was surely not delivered is tried again.
+    pub retry_for: u64,
+    /// Seconds the XMPP side may take to confirm a message from SIP.
+    pub confirm_for: u64,
+    /// Most messages waiting for one destination.
+    pub queue_per_destination: usize,
+    /// Most messages waiting for SIP in all.
+    pub queue_total: usize,
+    /// Most messages from SIP waiting for their outcome.
+    pub pending_max: usize,
+    /// Most parts a message is cut into where a route says `split`.
+    pub parts_max: usize,
+}
+
+impl Default for MessageSection {
+    fn default() -> Self {
+        let defaults = MessageSettings::default();
+        Self {
+            retry_for: defaults.retry_for.as_secs(),
+            confirm_for: defaults.confirm_for.as_secs(),
+            queue_per_destination: defaults.queue_per_destination,
+            queue_total: defaults.queue_total,
+            pending_max: defaults.pending,
+            parts_max: defaults.parts,
+        }
+    }
+}
+
+impl MessageSection {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |text: &str| Err(ConfigError(format!("message.{text}")));
+        match self {
+            _ if self.retry_for > 24 * 3600 => wrong("retry_for: must be at most 86400 seconds"),
+            _ if !(1..=30).contains(&self.confirm_for) => {
+                wrong("confirm_for: must be from 1 to 30 seconds; senders give up after 32")
+            }
+            _ if self.queue_per_destination == 0
+                || self.queue_total == 0
+                || self.pending_max == 0 =>
+            {
+                wrong("queue_per_destination, queue_total, pending_max: must not be 0")
+            }
+            _ if !(2..=99).contains(&self.parts_max) => wrong("parts_max: must be from 2 to 99"),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn settings(&self) -> MessageSettings {
+        MessageSettings {
+            retry_for: Duration::from_secs(self.retry_for),
+            confirm_for: Duration::from_secs(self.confirm_for),
+            queue_per_destination: self.queue_per_destination,
+            queue_total: self.queue_total,
+            pending: self.pending_max,
+            parts: self.parts_max,
+        }
+    }
+}
+
+/// `[emergency]`: what is never carried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EmergencySection {
+    /// The numbers, as digits.
+    pub numbers: Vec<String>,
+}
+
+impl Default for EmergencySection {
+    fn default() -> Self {
+        Self {
+            numbers: Emergency::DEFAULT.map(str::to_owned).to_vec(),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `[store]` and `[limits]`: the process itself.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// `[store]`: what survives a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSection {
+    /// The database file.
+    pub path: PathBuf,
+    /// What it must survive.
+    pub durability: Durability,
+}
+
+/// What the store must survive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The death of the process.
+    #[default]
+    Process,
+    /// A power failure; slower.
+    Power,
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("/var/lib/tandem/b2bua.sqlite"),
+            durability: Durability::Process,
+        }
+    }
+}
+
+/// `[limits]`: how far what peers cause may grow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsSection {
+    /// Most stream connections, both directions.
+    pub connections: usize,
+    /// Most inbound stream connections from one address.
+    pub connections_per_source: usize,
+    /// Most open SIP transactions, each direction.
+    pub transactions: usize,
+    /// Most answered requests kept for their retransmissions.
+    pub answered: usize,
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            connections_per_source: 32,
+            transactions: 32_768,
+            answered: 65_536,
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! `[[route]]`: a way out to SIP, and who may come in by it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use tandem_shared::config::{ConfigError, Secret};
+
+use super::listen::{HostName, ListenRow, TransportName};
+use super::optional_secret;
+use crate::message::digest::Credentials;
+use crate::route::{Identity, Network, NextHop, Pattern, Route};
+use crate::sip::Transport;
+use crate::sip::uri::{Host, HostPort, Uri};
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteRow {
+    /// For logs.
+    pub name: String,
+    /// Which contacts it takes; none when it is for inbound requests only.
+    #[serde(default, rename = "match")]
+    pub patterns: Patterns,
+    /// `sip:host:port` or `host:port`; the contact's own domain when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<NextHopText>,
+    /// How requests go.
+    #[serde(default)]
+    pub transport: TransportName,
+    /// The name its certificate must bear, if not that of the next hop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_name: Option<String>,
+    /// The host in URIs of numbers; that of the next hop when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<HostName>,
+    /// Who users are there.
+    #[serde(default)]
+    pub from: FromText,
+    /// Ranges of addresses inbound requests may come from.
+    #[serde(default)]
+    pub inbound: Networks,
+    /// Whether P-Asserted-Identity names the sender.
+    #[serde(default)]
+    pub trust_identity: bool,
+    /// Answers challenges, with `password`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub username: String,
+    /// The password, or else `password_file`.
+    #[serde(default, skip_serializing_if = "Secret::is_empty")]
+    pub password: Secret,
+    /// A file that holds the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// The only realm the account is for; any realm of the next hop when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
+    /// Whether texts that are too long go in parts.
+    #[serde(default)]
+    pub split: bool,
+    /// Most bytes of a request over a stream.
+    #[serde(default = "max_size")]
+    pub max_size: usize,
+    /// How requests go that are too large for UDP.
+    #[serde(default)]
+    pub large: Large,
+}
+
+/// How requests go that are too large for UDP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Large {
+    /// Over TCP to the same hop.
+    #[default]
+    Tcp,
+    /// Over TLS to the same host.
+    Tls,
+    /// Not at all.
+    Off,
+}
+
+/// One pattern, or a list of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "OneOrMany", into = "Vec<String>")]
+pub struct Patterns(Vec<(String, Pattern)>);
+
+/// A list of address ranges, or one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "OneOrMany", into = "Vec<String>")]
+pub struct Networks(Vec<(String, Network)>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+        self,
+    ) -> Result<Vec<(String, T)>, String> {
+        let texts = match self {
+            Self::One(text) => vec![text],
+            Self::Many(texts) => texts,
+        };
+        let parse = |text: String| match text.parse::<T>() {
+            Ok(value) => Ok((text, value)),
+            Err(error) => Err(error.to_string()),
+        };
+        texts.into_iter().map(parse).collect()
+    }
+}
+
+impl TryFrom<OneOrMany> for Patterns {
+    type Error = String;
+
+    fn try_from(texts: OneOrMany) -> Result<Self, String> {
+        texts.parse().map(Self)
+    }
+}
+
+impl TryFrom<OneOrMany> for Networks {
+    type Error = String;
+
+    fn try_from(texts: OneOrMany) -> Result<Self, String> {
+        texts.parse().map(Self)
+    }
+}
+
+impl From<Patterns> for Vec<String> {
+    fn from(patterns: Patterns) -> Self {
+        patterns.0.into_iter().map(|(text, _)| text).collect()
+    }
+}
+
+impl From<Networks> for Vec<String> {
+    fn from(networks: Networks) -> Self {
+        networks.0.into_iter().map(|(text, _)| text).collect()
+    }
+}
+
+/// A next hop as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NextHopText(HostPort);
+
+impl TryFrom<String> for NextHopText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let rest = text.strip_prefix("sip:").unwrap_or(&text);
+        HostPort::parse(rest)
+            .map(Self)
+            .map_err(|_| format!("{text:?} is no next hop; write \"sip:pbx.example.com:5060\""))
+    }
+}
+
+impl From<NextHopText> for String {
+    fn from(text: NextHopText) -> Self {
+        format!("sip:{}", text.0)
+    }
+}
+
+/// `user`, `number` or a SIP URI.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FromText(Identity);
+
+impl Default for FromText {
+    fn default() -> Self {
+        Self(Identity::User)
+    }
+}
+
+impl TryFrom<String> for FromText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "user" => Ok(Self(Identity::User)),
+            "number" => Ok(Self(Identity::Number)),
+            _ => match Uri::parse(&text) {
+                Ok(uri @ Uri::Sip(_)) => Ok(Self(Identity::Fixed(uri))),
+                Ok(Uri::Tel(_) | Uri::Other { .. }) | Err(_) => Err(format!(
+                    "{text:?} is no identity; write \"user\", \"number\" or a sip: URI"
+                )),
+            },
+        }
+    }
+}
+
+impl From<FromText> for String {
+    fn from(text: FromText) -> Self {
+        match text.0 {
+            Identity::User => "user".to_owned(),
+            Identity::Number => "number".to_owned(),
+            Identity::Fixed(uri) => uri.to_string(),
+        }
+    }
+}
+
+impl RouteRow {
+    /// Reads its secret and checks what must fit together.
+    pub(super) fn finish(&mut self, listen: &[ListenRow]) -> Result<(), ConfigError> {
+        let name = &self.name;
+        let wrong = |text: &str| Err(ConfigError(format!("route {name:?}: {text}")));
+        let password = optional_secret(
+            "route.password",
+            &self.password,
+            self.password_file.as_deref(),
+        )?;
+        if password.is_some() == self.username.is_empty() {
+            return wrong("username and password (or password_file) belong together");
+        }
+        self.password = password.unwrap_or_default();
+        self.password_file = None;
+        let by_host = |pattern: &Pattern| matches!(pattern, Pattern::Host(_));
+        if self.next_hop.is_none() && !self.patterns.0.iter().all(|(_, pattern)| by_host(pattern)) {
+            return wrong(
+                "next_hop: is missing; only patterns like \"*@domain\" lead anywhere by themselves",
+            );
+        }
+        if self.tls_name.is_some()
+            && self.transport != TransportName::Tls
+            && self.large != Large::Tls
+        {
+            return wrong("tls_name: only for transport = \"tls\" or large = \"tls\"");
+        }
+        if !(1300..=65_535).contains(&self.max_size) {
+            return wrong("max_size: must be from 1300 to 65535 bytes");
+        }
+        if let Some(NextHopText(HostPort {
+            host: Host::Ip(ip),
+            port,
+        })) = &self.next_hop
+        {
+            let default = Transport::from(self.transport).default_port();
+            let (ip, port) = (*ip, port.unwrap_or(default));
+            if listen
+                .iter()
+                .any(|row| row.address.ip() == ip && row.address.port() == port)
+            {
+                return wrong("next_hop: leads back to a listener of this process");
+            }
+        }
+        Ok(())
+    }
+
+    /// The route it describes.
+    pub(super) fn route(&self) -> Result<Route, ConfigError> {
+        let credentials = (!self.username.is_empty()).then(|| Credentials {
+            username: self.username.clone(),
+            password: self.password.reveal().to_owned(),
+            realm: self.realm.clone(),
+        });
+        Ok(Route {
+            name: self.name.clone(),
+            patterns: self
+                .patterns
+                .0
+                .iter()
+                .map(|(_, pattern)| pattern.clone())
+                .collect(),
+            next_hop: self
+                .next_hop
+                .clone()
+                .map(|NextHopText(HostPort { host, port })| NextHop { host, port }),
+            transport: self.transport.into(),
+            tls_name: self.tls_name.as_deref().map(Into::into),
+            domain: self.domain.clone().map(|HostName(host)| host),
+            identity: self.from.0.clone(),
+            credentials,
+            split: self.split,
+            max_size: self.max_size,
+            large: match self.large {
+                Large::Tcp => Some(Transport::Tcp),
+                Large::Tls => Some(Transport::Tls),
+                Large::Off => None,
+            },
+            inbound: self.inbound.0.iter().map(|(_, network)| *network).collect(),
+            trust_identity: self.trust_identity,
+        })
+    }
+}
+
+fn max_size() -> usize {
+    8192
+}

@@ -1,0 +1,323 @@
+//! The loop of the process: sockets, bus, store and clock around the core.
+//!
+//! What the core asks for is carried out in rounds: first the store, then the bus, then SIP. While a
+//! round is being stored the next one gathers; nothing else is waited for.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context as _;
+use tandem_shared::bus::local::Local;
+use tandem_shared::bus::url::Url;
+use tandem_shared::bus::{Bus, Envelope, Incoming, SendError};
+use tandem_shared::mint::Mint;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
+
+use super::store::Store;
+use super::transport::{Transport, TransportEvent};
+use crate::action::Action;
+use crate::clock::Now;
+use crate::config::Config;
+use crate::core::Core;
+
+/// Runs the process until it is told to end.
+///
+/// # Errors
+/// When it cannot begin: a socket, the database or the bus.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut process = Process::start(&config)?;
+        process.run().await
+    })
+}
+
+struct Process {
+    core: Core,
+    transport: Transport,
+    bus: Local,
+    store: Store,
+    signals: Signals,
+    /// Asked for, not yet begun.
+    gathered: Vec<Action>,
+    /// To be carried out once the store has written.
+    storing: Option<Vec<Action>>,
+    packets: Vec<TransportEvent>,
+    envelopes: Vec<Incoming>,
+    report_at: Instant,
+    /// Set when the process is to end: until when open requests are waited for.
+    ending: Option<Instant>,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+enum Woken {
+    Packets,
+    Envelopes,
+    Stored,
+    Time,
+    Signal,
+}
+
+impl Process {
+    fn start(config: &Config) -> anyhow::Result<Self> {
+        let (store, restored) = Store::open(&config.store.path, config.store.durability)?;
+        let routes = config.routes()?;
+        let transport = Transport::bind(config.transport(config.admission(&routes)))?;
+        for (protocol, address) in transport.listening() {
+            tracing::info!(transport = protocol.as_str(), %address, "listening");
+        }
+        let settings = config.settings(transport.listening())?;
+        let Url::Local(path) = &config.bus.url;
+        let bus = Local::listen(path)
+            .with_context(|| format!("bus.url {}: cannot be listened on", path.display()))?;
+        let mut seed = [0; 16];
+        getrandom::fill(&mut seed).context("no random numbers")?;
+        let now = now();
+        let epoch = u64::try_from(now.unix_ms()).unwrap_or(0);
+        let mut core = Core::new(settings, Mint::new(seed), restored.key, epoch);
+        core.restore(restored.rows);
+        Ok(Self {
+            core,
+            transport,
+            bus,
+            store,
+            signals: Signals {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+            },
+            gathered: Vec::new(),
+            storing: None,
+            packets: Vec::new(),
+            envelopes: Vec::new(),
+            report_at: now.instant + REPORT,
+            ending: None,
+        })
+    }
+
+    async fn run(&mut self) -> anyhow::Result<()> {
+        loop {
+            self.tick();
+            self.perform_gathered().await;
+            if self.has_ended() {
+                break;
+            }
+            match self.wait().await {
+                Woken::Packets => self.take_packets(),
+                Woken::Envelopes => self.take_envelopes(),
+                Woken::Stored => {
+                    if let Some(actions) = self.storing.take() {
+                        self.perform(actions).await;
+                    }
+                }
+                Woken::Time => {}
+                Woken::Signal if self.ending.is_some() => {
+                    tracing::warn!("told to end twice; ending at once");
+                    return Ok(());
+                }
+                Woken::Signal => {
+                    tracing::info!("told to end");
+                    self.ending = Some(now().instant + DRAIN);
+                    self.core.close();
+                }
+            }
+        }
+        self.end().await;
+        Ok(())
+    }
+
+    /// Lets due timers fire, and collects what the core asks for.
+    fn tick(&mut self) {
+        let now = now();
+        if self.core.poll_timeout().is_some_and(|at| at <= now.instant) {
+            self.core.handle_timeout(now);
+        }
+        while let Some(action) = self.core.poll_action() {
+            self.gathered.push(action);
+        }
+        if now.instant >= self.report_at {
+            self.report_at = now.instant + REPORT;
+            self.report();
+        }
+    }
+
+    /// Begins the next round, unless one is being stored.
+    async fn perform_gathered(&mut self) {
+        if self.storing.is_some() || self.gathered.is_empty() {
+            return;
+        }
+        let mut actions = std::mem::take(&mut self.gathered);
+        let stored = |action: &mut Action| matches!(action, Action::Store(_) | Action::Forget(_));
+        let batch: Vec<Action> = actions.extract_if(.., stored).collect();
+        if batch.is_empty() {
+            self.perform(actions).await;
+            self.collect();
+        } else {
+            self.store.write(batch);
+            self.storing = Some(actions);
+        }
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let due = self
+            .core
+            .poll_timeout()
+            .into_iter()
+            .chain(self.ending)
+            .chain([self.report_at])
+            .min();
+        let due = tokio::time::Instant::from_std(due.unwrap_or(self.report_at));
+        // What peers say waits in the sockets while too much is to be done.
+        let ready = self.gathered.len() < GATHERED;
+        tokio::select! {
+            () = self.store.written(), if self.storing.is_some() => Woken::Stored,
+            () = self.transport.recv_many(&mut self.packets, ROUND), if ready => Woken::Packets,
+            () = self.bus.recv(&mut self.envelopes, ROUND), if ready && self.ending.is_none() => Woken::Envelopes,
+            () = tokio::time::sleep_until(due) => Woken::Time,
+            _ = self.signals.terminate.recv() => Woken::Signal,
+            _ = self.signals.interrupt.recv() => Woken::Signal,
+        }
+    }
+
+    fn take_packets(&mut self) {
+        let now = now();
+        for event in self.packets.drain(..) {
+            match event {
+                TransportEvent::Packet { flow, bytes } => {
+                    self.core.handle_sip_packet(flow, &bytes, now)
+                }
+                TransportEvent::SendFailed { id, reason } => {
+                    self.core.handle_sip_send_failed(id, reason, now);
+                }
+                TransportEvent::Closed {
+                    connection,
+                    reason,
+                    unsent,
+                } => {
+                    self.core
+                        .handle_sip_closed(connection, reason, &unsent, now);
+                }
+            }
+        }
+    }
+
+    fn take_envelopes(&mut self) {
+        let now = now();
+        for incoming in self.envelopes.drain(..) {
+            self.core.handle_bus(incoming, now);
+        }
+    }
+
+    /// Carries out a round whose rows are stored: the bus first, so that an outcome has left the
+    /// process before the request that follows it.
+    async fn perform(&mut self, actions: Vec<Action>) {
+        let mut transmits = Vec::with_capacity(actions.len());
+        let mut said = false;
+        let mut close = false;
+        for action in actions {
+            match action {
+                Action::Publish(envelope) => {
+                    said = true;
+                    self.publish(&envelope).await;
+                }
+                Action::Transmit(transmit) => transmits.push(transmit),
+                Action::CloseBus => close = true,
+                Action::Store(_) | Action::Forget(_) => {}
+            }
+        }
+        if said {
+            self.flush_bus().await;
+        }
+        if close {
+            self.bus.close();
+        }
+        for transmit in transmits {
+            let id = transmit.id;
+            if let (Some(connection), Some(id)) = (self.transport.send(transmit), id) {
+                self.core.handle_sip_bound(id, connection);
+            }
+        }
+        self.transport.flush();
+    }
+
+    async fn publish(&mut self, envelope: &Envelope) {
+        let mut sent = self.bus.send(envelope);
+        if sent == Err(SendError::Full) {
+            self.flush_bus().await;
+            sent = self.bus.send(envelope);
+        }
+        if let Err(error) = sent {
+            tracing::debug!(%error, "an event was not put on the bus");
+            self.core.handle_bus_refused(&envelope.event, now());
+        }
+    }
+
+    /// Waits until the bus has taken everything. A peer that does not read is cut off, since it
+    /// would hold up everybody else; it hears what it missed when it is back.
+    async fn flush_bus(&mut self) {
+        if timeout(PATIENCE, self.bus.flush()).await.is_err() {
+            tracing::warn!("the XMPP side does not read; its link is closed");
+            self.bus.close();
+        }
+    }
+
+    fn collect(&mut self) {
+        while let Some(action) = self.core.poll_action() {
+            self.gathered.push(action);
+        }
+    }
+
+    /// Whether the end has come and nothing open is worth waiting for.
+    fn has_ended(&self) -> bool {
+        let idle = self.core.in_flight() == 0 && self.storing.is_none();
+        self.ending
+            .is_some_and(|deadline| idle || now().instant >= deadline)
+    }
+
+    /// Answers who waits, says goodbye, and lets it all leave.
+    async fn end(&mut self) {
+        self.core.end(now());
+        if let Some(actions) = self.storing.take() {
+            self.store.written().await;
+            self.perform(actions).await;
+        }
+        self.collect();
+        self.perform_gathered().await;
+        if let Some(actions) = self.storing.take() {
+            self.store.written().await;
+            self.perform(actions).await;
+        }
+        // Streams are written by tasks of their own.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.report();
+    }
+
+    fn report(&self) {
+        let (counters, sip) = self.core.counters();
+        tracing::info!(?counters, ?sip, drops = ?self.transport.drops(), waiting = self.core.waiting(),
+            "counts since the start");
+    }
+}
+
+fn now() -> Now {
+    Now {
+        instant: Instant::now(),
+        wall: SystemTime::now(),
+    }
+}
+
+/// How often counts are logged.
+const REPORT: Duration = Duration::from_secs(600);
+/// How long open requests are waited for at the end.
+const DRAIN: Duration = Duration::from_secs(1);
+/// How long the bus may take to take what it is given.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Most packets or envelopes taken at once.
+const ROUND: usize = 256;
+/// Most actions that may wait for their round.
+const GATHERED: usize = 4096;

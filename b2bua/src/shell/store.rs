@@ -1,0 +1,198 @@
+//! The database (SQLite): what must survive the process, written on a thread of its own.
+//!
+//! Each batch is one transaction. Answered requests are only ever appended, read at the start and
+//! dropped from the old end, so their table has no index to keep up.
+
+use std::path::Path;
+use std::sync::mpsc;
+
+use anyhow::Context as _;
+use rusqlite::{Connection, params};
+
+use crate::action::{Action, Key, Record};
+use crate::config::Durability;
+use crate::fingerprint::Fingerprint;
+use crate::sip::Status;
+
+/// The way to the thread that writes.
+#[derive(Debug)]
+pub(super) struct Store {
+    batches: mpsc::Sender<Vec<Action>>,
+    done: tokio::sync::mpsc::UnboundedReceiver<()>,
+}
+
+/// What was in the database.
+#[derive(Debug)]
+pub(super) struct Restored {
+    /// The installation's key, made at its first start.
+    pub(super) key: [u8; 16],
+    /// The rows, oldest first.
+    pub(super) rows: Vec<Record>,
+}
+
+impl Store {
+    /// Opens or makes the database at `path`, and starts the thread.
+    pub(super) fn open(path: &Path, durability: Durability) -> anyhow::Result<(Self, Restored)> {
+        let place = path.display().to_string();
+        let database = open(path, durability)
+            .with_context(|| format!("store.path {place}: cannot be opened"))?;
+        let restored =
+            restore(&database).with_context(|| format!("store.path {place}: cannot be read"))?;
+        let (batches, received) = mpsc::channel::<Vec<Action>>();
+        let (finished, done) = tokio::sync::mpsc::unbounded_channel();
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                while let Ok(batch) = received.recv() {
+                    // What was to be stored only spares a repeat after a restart; to send nothing
+                    // because of a full disk would be worse.
+                    if let Err(error) = write(&database, &batch) {
+                        tracing::error!(%error, "the store cannot be written");
+                    }
+                    if finished.send(()).is_err() {
+                        break;
+                    }
+                }
+            })
+            .context("the store's thread cannot be started")?;
+        Ok((Self { batches, done }, restored))
+    }
+
+    /// Hands over a batch; [`Store::written`] tells when it is on disk.
+    pub(super) fn write(&mut self, batch: Vec<Action>) {
+        // The thread ends only with this.
+        let _ = self.batches.send(batch);
+    }
+
+    /// Waits for the batch handed over last. Cancel-safe.
+    pub(super) async fn written(&mut self) {
+        let _ = self.done.recv().await;
+    }
+}
+
+fn open(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
+    let database = Connection::open(path)?;
+    database.busy_timeout(std::time::Duration::from_secs(5))?;
+    database.pragma_update(None, "journal_mode", "WAL")?;
+    let synchronous = match durability {
+        Durability::Process => "NORMAL",
+        Durability::Power => "FULL",
+    };
+    database.pragma_update(None, "synchronous", synchronous)?;
+    database.execute_batch(SCHEMA)?;
+    Ok(database)
+}
+
+fn restore(database: &Connection) -> anyhow::Result<Restored> {
+    let mut fresh = [0; 16];
+    getrandom::fill(&mut fresh).context("no random numbers")?;
+    database.execute(
+        "INSERT OR IGNORE INTO installation (id, key) VALUES (0, ?1)",
+        params![fresh],
+    )?;
+    let key = database.query_row("SELECT key FROM installation", [], |row| row.get(0))?;
+    let mut rows = Vec::new();
+    let mut answered =
+        database.prepare("SELECT request, status, at FROM answered ORDER BY rowid")?;
+    let mut found = answered.query([])?;
+    while let Some(row) = found.next()? {
+        let (request, status): ([u8; 16], u16) = (row.get(0)?, row.get(1)?);
+        if let Some(status) = Status::new(status) {
+            let request = Fingerprint(u128::from_le_bytes(request));
+            rows.push(Record::Answered {
+                request,
+                status,
+                at: row.get(2)?,
+            });
+        }
+    }
+    let mut spelling = database.prepare("SELECT folded, user FROM spelling ORDER BY rowid")?;
+    let mut found = spelling.query([])?;
+    while let Some(row) = found.next()? {
+        rows.push(Record::Spelling {
+            folded: row.get(0)?,
+            user: row.get(1)?,
+        });
+    }
+    Ok(Restored { key, rows })
+}
+
+fn write(database: &Connection, batch: &[Action]) -> rusqlite::Result<()> {
+    let transaction = database.unchecked_transaction()?;
+    for action in batch {
+        match action {
+            Action::Store(Record::Answered {
+                request,
+                status,
+                at,
+            }) => {
+                let request = request.0.to_le_bytes();
+                database
+                    .prepare_cached(
+                        "INSERT INTO answered (request, status, at) VALUES (?1, ?2, ?3)",
+                    )?
+                    .execute(params![request, status.code(), at])?;
+            }
+            Action::Store(Record::Spelling { folded, user }) => {
+                database
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO spelling (folded, user) VALUES (?1, ?2)",
+                    )?
+                    .execute(params![folded, user])?;
+            }
+            Action::Forget(Key::AnsweredBefore(at)) => {
+                database
+                    .prepare_cached("DELETE FROM answered WHERE at < ?1")?
+                    .execute(params![at])?;
+            }
+            Action::Forget(Key::Spelling(folded)) => {
+                database
+                    .prepare_cached("DELETE FROM spelling WHERE folded = ?1")?
+                    .execute(params![folded])?;
+            }
+            Action::Transmit(_) | Action::Publish(_) | Action::CloseBus => {}
+        }
+    }
+    transaction.commit()
+}
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS installation (id INTEGER PRIMARY KEY, key BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS answered (request BLOB NOT NULL, status INTEGER NOT NULL, at INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS spelling (folded TEXT NOT NULL UNIQUE, user TEXT NOT NULL);
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_written_is_there_after_a_restart() {
+        let directory = std::env::temp_dir().join(format!("tandem-store-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("b2bua.sqlite");
+        let (mut store, first) = Store::open(&path, Durability::Process).unwrap();
+        assert!(first.rows.is_empty());
+        let answered = |request, at| Record::Answered {
+            request: Fingerprint(request),
+            status: Status::ACCEPTED,
+            at,
+        };
+        let spelling = Record::Spelling {
+            folded: "bob@x".into(),
+            user: "Bob".into(),
+        };
+        store.write(vec![
+            Action::Store(answered(1, 5)),
+            Action::Store(answered(u128::MAX, 6)),
+            Action::Store(spelling.clone()),
+            Action::Forget(Key::AnsweredBefore(6)),
+        ]);
+        store.written().await;
+        drop(store);
+        let (_store, second) = Store::open(&path, Durability::Power).unwrap();
+        assert_eq!(second.key, first.key);
+        assert_eq!(second.rows, [answered(u128::MAX, 6), spelling]);
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}
