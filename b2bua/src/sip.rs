@@ -5,6 +5,7 @@
 //! draws random numbers or allocates without bound on what a peer sent.
 
 pub mod address;
+pub mod digest;
 pub mod endpoint;
 pub mod frame;
 pub mod grammar;
@@ -16,6 +17,8 @@ pub mod params;
 pub mod parse;
 pub mod print;
 pub mod status;
+#[cfg(test)]
+mod torture;
 pub mod transaction;
 pub mod uri;
 pub mod via;

@@ -160,13 +160,23 @@ impl Udp {
 
     fn send_batch(&self) -> io::Result<usize> {
         let batch = self.queue.iter().take(BATCH);
-        let slices: Vec<[IoSlice<'_>; 1]> =
-            batch.clone().map(|datagram| [IoSlice::new(&datagram.bytes)]).collect();
-        let peers: Vec<Option<SockaddrStorage>> =
-            batch.map(|datagram| Some(SockaddrStorage::from(datagram.peer))).collect();
+        let slices: Vec<[IoSlice<'_>; 1]> = batch
+            .clone()
+            .map(|datagram| [IoSlice::new(&datagram.bytes)])
+            .collect();
+        let peers: Vec<Option<SockaddrStorage>> = batch
+            .map(|datagram| Some(SockaddrStorage::from(datagram.peer)))
+            .collect();
         let mut headers = MultiHeaders::preallocate(slices.len(), None);
         let flags = MsgFlags::MSG_DONTWAIT;
-        let sent = sendmmsg(self.socket.as_raw_fd(), &mut headers, &slices, &peers, [], flags)?;
+        let sent = sendmmsg(
+            self.socket.as_raw_fd(),
+            &mut headers,
+            &slices,
+            &peers,
+            [],
+            flags,
+        )?;
         Ok(sent.count())
     }
 

@@ -6,23 +6,21 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use bytes::Bytes;
 use tandem_shared::mint::Mint;
 
 use super::header::Name;
-use super::hop::{ConnectionId, Flow, Hop, NotSent, Target, Transmit, TransmitId, Transport};
+use super::hop::{ConnectionId, Flow, Hop, NotSent, Transmit, TransmitId, Transport};
 use super::message::{Message, Request, Response};
-use super::method::Method;
-use super::parse::{self, Framing, Malformed};
-use super::status::Status;
+use super::parse::{self, Framing};
 use super::transaction::key::{Key, Keys, MARK_LEN};
-use super::via::{MAGIC_COOKIE, Via};
+use super::via::MAGIC_COOKIE;
 
 mod admission;
 mod answer;
 mod client;
 mod config;
 mod counters;
+mod receive;
 mod server;
 mod validate;
 
@@ -30,7 +28,6 @@ pub use admission::Admission;
 pub use config::{EndpointConfig, SentBy};
 pub use counters::Counters;
 
-use answer::Rejection;
 use client::Clients;
 use server::Servers;
 
@@ -271,163 +268,10 @@ impl Endpoint {
     pub fn open(&self) -> (usize, usize) {
         (self.clients.len(), self.servers.len())
     }
-
-    fn handle_request(&mut self, flow: Flow, mut request: Request, now: Instant) {
-        let Some(mut via) = request.top_via() else {
-            self.out.counters.unreadable += 1;
-            return;
-        };
-        if request.method == Method::Ack {
-            self.out.counters.stray_ack += 1;
-            return;
-        }
-        let key = self.keys.server(&request, &via, &request.method);
-        answer::amend(&mut via, flow);
-        request.headers.set_first(Name::Via, &via.to_string());
-        let target = answer::route(flow, &via);
-        if self.servers.knows(key) {
-            return self.servers.repeat(key, &request, target, &mut self.out);
-        }
-        match self.admit(&request, &via) {
-            Ok(merge) => {
-                self.servers.start(key, merge, target, now);
-                self.out.counters.requests += 1;
-                let (token, request) = (ServerToken(key.0), Box::new(request));
-                let source = Source {
-                    flow,
-                    transport: flow.transport(),
-                };
-                self.out.events.push_back(Event::Request {
-                    token,
-                    request,
-                    source,
-                });
-            }
-            Err(Refused::Drop) => self.out.counters.full += 1,
-            Err(Refused::Answer(rejection)) => {
-                self.refuse(key, rejection.answer(&request.headers), target);
-            }
-        }
-    }
-
-    /// Everything between reading a request and handing it up.
-    fn admit(&self, request: &Request, via: &Via) -> Result<Key, Refused> {
-        if request.method == Method::Cancel {
-            return Err(Refused::Answer(self.answer_cancel(request, via)));
-        }
-        let from_tag = validate::check(request, &self.config)?;
-        let mark = self.keys.uri_mark(&request.uri.to_string());
-        let merge = self.keys.merge(request, &from_tag);
-        if validate::is_loop(request, &self.prefix, &mark) || self.servers.is_merged(merge) {
-            return Err(Rejection::new(Status::LOOP_DETECTED).into());
-        }
-        validate::check_dialog(request)?;
-        if self.servers.len() < self.config.max_open_server {
-            return Ok(merge);
-        }
-        match via.transport.as_ref() {
-            "UDP" => Err(Refused::Drop),
-            _ => Err(Rejection::new(Status::TEMPORARILY_UNAVAILABLE)
-                .with(Name::RetryAfter, RETRY_AFTER.to_owned())
-                .into()),
-        }
-    }
-
-    /// RFC 3261 §9.2: a CANCEL is answered, but stops nothing that is no INVITE.
-    fn answer_cancel(&self, request: &Request, via: &Via) -> Rejection {
-        let mut methods = self.config.allow.iter();
-        let known =
-            methods.any(|method| self.servers.knows(self.keys.server(request, via, method)));
-        Rejection::new(if known {
-            Status::OK
-        } else {
-            Status::NO_SUCH_TRANSACTION
-        })
-    }
-
-    fn handle_malformed(&mut self, flow: Flow, malformed: Malformed) {
-        let Malformed {
-            defect,
-            is_request,
-            is_ack,
-            mut headers,
-        } = malformed;
-        let via = headers
-            .values(Name::Via)
-            .next()
-            .and_then(|text| Via::parse(text).ok());
-        let (Some(mut via), true) = (via, is_request && !is_ack) else {
-            self.out.counters.unreadable += 1;
-            return;
-        };
-        if headers.get(Name::CallId).is_none() || headers.get(Name::CSeq).is_none() {
-            self.out.counters.unreadable += 1;
-            return;
-        }
-        let key = self.keys.client(&via.to_string(), &Method::Options);
-        answer::amend(&mut via, flow);
-        headers.set_first(Name::Via, &via.to_string());
-        let response = Rejection::from(defect).answer(&headers);
-        self.refuse(key, response, answer::route(flow, &via));
-    }
-
-    /// Answers without keeping a transaction (RFC 3261 §8.2.7): a copy gets the same answer.
-    fn refuse(&mut self, key: Key, mut response: Response, target: Target) {
-        self.out.counters.refused += 1;
-        answer::complete(&mut response, &self.keys.tag(key), &self.config.product);
-        let mut bytes = Vec::with_capacity(1024);
-        response.print(&mut bytes);
-        self.out.transmits.push_back(Transmit {
-            id: None,
-            target,
-            bytes: Bytes::from(bytes),
-        });
-    }
-
-    /// RFC 3261 §8.1.3.3, §17.1.3: exactly one Via, with a branch of ours.
-    fn handle_response(&mut self, response: Response, now: Instant) {
-        match self.response_key(&response) {
-            Some(key) => self
-                .clients
-                .respond(key, Box::new(response), now, &mut self.out),
-            None => self.out.counters.stray_response += 1,
-        }
-    }
-
-    fn response_key(&self, response: &Response) -> Option<Key> {
-        let mut vias = response.headers.values(Name::Via);
-        let via = vias.next().filter(|_| vias.next().is_none())?;
-        let via = Via::parse(via).ok()?;
-        Some(self.keys.client(&via.branch()?, &response.cseq()?.method))
-    }
-
-    /// Cheap, for strangers: a response that holds the start of our branches. Whether it belongs
-    /// to a request of ours is decided by the whole branch, which nobody can guess.
-    fn may_answer_us(&self, bytes: &[u8]) -> bool {
-        let head = bytes.get(..SEARCHED).unwrap_or(bytes);
-        bytes.starts_with(b"SIP/2.0 ")
-            && memchr::memmem::find(head, self.prefix.as_bytes()).is_some()
-    }
-}
-
-/// How a request is kept from the core.
-enum Refused {
-    Answer(Rejection),
-    Drop,
-}
-
-impl From<Rejection> for Refused {
-    fn from(rejection: Rejection) -> Self {
-        Self::Answer(rejection)
-    }
 }
 
 /// Characters of a branch that name this endpoint: 40 bits.
 const INSTANCE_LEN: usize = MARK_LEN;
-/// Seconds after which a request put off may come again.
-const RETRY_AFTER: &str = "5";
-/// Where our Via has to begin in a response from an address no route knows, in bytes.
-const SEARCHED: usize = 2048;
 
 #[cfg(test)]
 mod tests;

@@ -313,7 +313,7 @@ impl Fields {
         match Name::new(name) {
             Name::Known(Known::ContentLength) => self.read_length(grammar::trim(value)),
             Name::Other(text) if !grammar::is_token(text) => self.note(Defect::HeaderLine),
-            known => self.headers.push(known, value),
+            known @ (Name::Known(_) | Name::Other(_)) => self.headers.push(known, value),
         }
     }
 

@@ -23,7 +23,7 @@ pub struct Counters {
     pub stray_ack: u64,
     /// Dropped: responses that belong to nothing.
     pub stray_response: u64,
-    /// Dropped or put off: too many requests wait for the core.
+    /// Dropped: datagrams while too many requests wait for the core.
     pub full: u64,
     /// Answered requests forgotten before their time.
     pub forgotten: u64,

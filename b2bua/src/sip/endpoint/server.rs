@@ -246,3 +246,7 @@ const COPIED: [Name<'static>; 7] = [
     Name::Timestamp,
     Name::Server,
 ];
+
+/// Bytes of one answer in the table.
+#[cfg(test)]
+pub(super) const ANSWER_SIZE: usize = size_of::<Answer>();

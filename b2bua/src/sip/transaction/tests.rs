@@ -98,9 +98,12 @@ fn retransmissions_come_after_half_a_second_then_one_two_and_four() {
     }
     let pauses: Vec<_> = out
         .iter()
-        .filter_map(|output| match output {
-            client::Output::ArmE(pause) => Some(pause.as_millis()),
-            _ => None,
+        .filter_map(|output| {
+            if let client::Output::ArmE(pause) = output {
+                Some(pause.as_millis())
+            } else {
+                None
+            }
         })
         .collect();
     assert_eq!(pauses, [500, 1000, 2000, 4000, 4000, 4000]);

@@ -2,10 +2,10 @@ use super::*;
 use proptest::prelude::*;
 
 fn sip(text: &str) -> SipUri {
-    match Uri::parse(text).unwrap() {
-        Uri::Sip(uri) => uri,
-        other => panic!("{other:?}"),
-    }
+    let Uri::Sip(uri) = Uri::parse(text).unwrap() else {
+        panic!("{text}")
+    };
+    uri
 }
 
 #[test]

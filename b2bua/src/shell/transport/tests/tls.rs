@@ -9,7 +9,8 @@ struct Files {
 impl Files {
     /// A certificate for `name` that signs itself, and its key.
     fn new(name: &str) -> Self {
-        let directory = std::env::temp_dir().join(format!("tandem-tls-{}-{name}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("tandem-tls-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
         let files = Self { directory };
@@ -27,9 +28,21 @@ impl Files {
     }
 
     fn config(&self) -> TransportConfig {
-        let certificate = Some(CertificateFiles { chain: self.chain(), key: self.key() });
-        let limits = Limits { handshake: Duration::from_millis(500), ..Limits::default() };
-        TransportConfig { tls: vec![loopback()], certificate, authorities: Some(self.chain()), limits, ..config() }
+        let certificate = Some(CertificateFiles {
+            chain: self.chain(),
+            key: self.key(),
+        });
+        let limits = Limits {
+            handshake: Duration::from_millis(500),
+            ..Limits::default()
+        };
+        TransportConfig {
+            tls: vec![loopback()],
+            certificate,
+            authorities: Some(self.chain()),
+            limits,
+            ..config()
+        }
     }
 }
 
@@ -40,7 +53,10 @@ impl Drop for Files {
 }
 
 fn named(address: SocketAddr, name: &str) -> Hop {
-    Hop { server_name: Some(name.into()), ..hop(address, Protocol::Tls) }
+    Hop {
+        server_name: Some(name.into()),
+        ..hop(address, Protocol::Tls)
+    }
 }
 
 #[tokio::test]
@@ -53,9 +69,16 @@ async fn a_request_goes_over_tls_and_its_answer_comes_back() {
     let (flow, bytes) = packet(next(&mut server).await);
     assert_eq!(bytes, ONE.as_bytes());
     assert_eq!(flow.transport(), Protocol::Tls);
-    let target = Target::Flow { flow, fallback: None };
+    let target = Target::Flow {
+        flow,
+        fallback: None,
+    };
     let answer = "SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n";
-    server.send(Transmit { id: None, target, bytes: Bytes::from_static(answer.as_bytes()) });
+    server.send(Transmit {
+        id: None,
+        target,
+        bytes: Bytes::from_static(answer.as_bytes()),
+    });
     assert_eq!(packet(next(&mut client).await).1, answer);
 }
 
@@ -66,7 +89,11 @@ async fn a_server_with_another_name_is_not_spoken_to() {
     let mut client = Transport::bind(files.config()).unwrap();
     let to = named(server.listening()[0].1, "sip.example.com");
     let connection = client.send(transmit(1, &to)).unwrap();
-    let expected = TransportEvent::Closed { connection, reason: NotSent::Tls, unsent: vec![TransmitId(1)] };
+    let expected = TransportEvent::Closed {
+        connection,
+        reason: NotSent::Tls,
+        unsent: vec![TransmitId(1)],
+    };
     assert_eq!(next(&mut client).await, expected);
 }
 
@@ -77,7 +104,13 @@ async fn a_certificate_nobody_vouches_for_is_refused() {
     let mut client = Transport::bind(config()).unwrap();
     let to = named(server.listening()[0].1, "mine.example.com");
     client.send(transmit(1, &to)).unwrap();
-    assert!(matches!(next(&mut client).await, TransportEvent::Closed { reason: NotSent::Tls, .. }));
+    assert!(matches!(
+        next(&mut client).await,
+        TransportEvent::Closed {
+            reason: NotSent::Tls,
+            ..
+        }
+    ));
 }
 
 #[tokio::test]
@@ -86,17 +119,31 @@ async fn a_client_that_never_shakes_hands_blocks_no_other() {
     let mut server = Transport::bind(files.config()).unwrap();
     let mut silent = TcpStream::connect(server.listening()[0].1).await.unwrap();
     let mut client = Transport::bind(files.config()).unwrap();
-    client.send(transmit(1, &named(server.listening()[0].1, "slow.example.com"))).unwrap();
+    client
+        .send(transmit(
+            1,
+            &named(server.listening()[0].1, "slow.example.com"),
+        ))
+        .unwrap();
     packet(next(&mut server).await);
     let mut nothing = [0; 1];
-    let closed = timeout(Duration::from_secs(2), silent.read(&mut nothing)).await.unwrap();
+    let closed = timeout(Duration::from_secs(2), silent.read(&mut nothing))
+        .await
+        .unwrap();
     assert!(matches!(closed, Ok(0) | Err(_)));
 }
 
 #[test]
 fn a_missing_certificate_is_named_in_the_error() {
-    let certificate = Some(CertificateFiles { chain: "/nowhere/a.pem".into(), key: "/nowhere/b.pem".into() });
-    let config = TransportConfig { tls: vec![loopback()], certificate, ..config() };
+    let certificate = Some(CertificateFiles {
+        chain: "/nowhere/a.pem".into(),
+        key: "/nowhere/b.pem".into(),
+    });
+    let config = TransportConfig {
+        tls: vec![loopback()],
+        certificate,
+        ..config()
+    };
     let error = super::super::tls::acceptor(&config).err().unwrap();
     assert!(error.to_string().contains("/nowhere/a.pem"));
 }

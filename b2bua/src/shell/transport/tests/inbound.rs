@@ -1,0 +1,156 @@
+use super::*;
+
+#[tokio::test]
+async fn a_request_split_at_any_byte_is_read_and_answered_on_its_stream() {
+    let (mut transport, address) = tcp();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    for at in 0..ONE.len() {
+        let (first, second) = ONE.as_bytes().split_at(at);
+        stream.write_all(first).await.unwrap();
+        tokio::task::yield_now().await;
+        stream.write_all(second).await.unwrap();
+        let (flow, bytes) = packet(next(&mut transport).await);
+        assert_eq!(bytes, ONE.as_bytes());
+        let target = Target::Flow {
+            flow,
+            fallback: None,
+        };
+        transport.send(Transmit {
+            id: None,
+            target,
+            bytes: Bytes::from_static(b"ok"),
+        });
+        let mut answer = [0; 2];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"ok");
+    }
+}
+
+#[tokio::test]
+async fn a_double_line_end_is_answered_with_one() {
+    let (mut transport, address) = tcp();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"\r\n\r\n").await.unwrap();
+    let (mut answer, mut events) = ([0; 2], Vec::new());
+    tokio::select! {
+        () = transport.recv_many(&mut events, 1) => panic!("no event expected"),
+        read = stream.read_exact(&mut answer) => assert_eq!(read.unwrap(), 2),
+    }
+    assert_eq!(&answer, b"\r\n");
+}
+
+#[tokio::test]
+async fn half_a_message_is_not_waited_for() {
+    let (mut transport, address) = tcp();
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(&ONE.as_bytes()[..20]).await.unwrap();
+    let drip = async {
+        for byte in &ONE.as_bytes()[20..] {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if slow.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+        }
+    };
+    let ((), event) = tokio::join!(drip, next(&mut transport));
+    assert!(matches!(event, TransportEvent::Closed { .. }), "{event:?}");
+    assert_eq!(
+        transport
+            .drops()
+            .slow
+            .load(std::sync::atomic::Ordering::Relaxed),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_silent_peer_holds_up_nobody() {
+    let (mut transport, address) = tcp();
+    let _silent = TcpStream::connect(address).await.unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(ONE.as_bytes()).await.unwrap();
+    assert_eq!(packet(next(&mut transport).await).1, ONE.as_bytes());
+}
+
+#[tokio::test]
+async fn connections_are_bounded_per_source_and_strangers_are_closed() {
+    let limits = Limits {
+        connections_per_source: 2,
+        ..Limits::default()
+    };
+    let mut transport = Transport::bind(TransportConfig {
+        tcp: vec![loopback()],
+        limits,
+        ..config()
+    })
+    .unwrap();
+    let address = transport.listening()[0].1;
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let _ = stream.write_all(ONE.as_bytes()).await;
+        streams.push(stream);
+    }
+    packet(next(&mut transport).await);
+    packet(next(&mut transport).await);
+    let mut nothing = [0; 1];
+    assert!(matches!(
+        streams[2].read(&mut nothing).await,
+        Ok(0) | Err(_)
+    ));
+
+    let admission = Admission::new(|_| false);
+    let transport = Transport::bind(TransportConfig {
+        tcp: vec![loopback()],
+        admission,
+        ..config()
+    })
+    .unwrap();
+    let mut stranger = TcpStream::connect(transport.listening()[0].1)
+        .await
+        .unwrap();
+    assert!(matches!(stranger.read(&mut nothing).await, Ok(0) | Err(_)));
+    assert_eq!(
+        transport
+            .drops()
+            .connections
+            .load(std::sync::atomic::Ordering::Relaxed),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_flood_that_is_not_read_is_held_back() {
+    let limits = Limits {
+        received: 8,
+        ..Limits::default()
+    };
+    let mut transport = Transport::bind(TransportConfig {
+        tcp: vec![loopback()],
+        limits,
+        ..config()
+    })
+    .unwrap();
+    let mut stream = TcpStream::connect(transport.listening()[0].1)
+        .await
+        .unwrap();
+    let mut written = 0;
+    // Until the windows are full; nothing is taken in beyond the queue and one buffer.
+    while timeout(Duration::from_millis(200), stream.write_all(ONE.as_bytes()))
+        .await
+        .is_ok()
+    {
+        written += 1;
+        assert!(written < 1_000_000);
+    }
+    drop(stream);
+    let mut events = Vec::new();
+    while !events
+        .iter()
+        .any(|event| matches!(event, TransportEvent::Closed { .. }))
+    {
+        transport.recv_many(&mut events, 16).await;
+    }
+    assert!(events.len() > 100);
+}

@@ -1,0 +1,236 @@
+//! Digest authentication as a client (RFC 3261 §22, RFC 7616, RFC 8760).
+//!
+//! A credential answers its own realm only, at most [`MAX_ROUNDS`] times for one request, and is
+//! never shown by `Debug`. Hostile challenges are bounded and read by ourselves before the hashing
+//! crate sees anything: its own reader panics on text that is not ASCII.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use digest_auth::{
+    Algorithm as Hashing, AlgorithmType, AuthContext, Charset, HttpMethod, Qop,
+    WwwAuthenticateHeader,
+};
+use tandem_shared::mint::Mint;
+
+use super::header::Name;
+use super::message::{Request, Response};
+use super::status::Status;
+
+pub mod challenge;
+
+pub use challenge::{Algorithm, Challenge};
+
+/// Who we are to a peer that asks.
+#[derive(Clone)]
+pub struct Credential {
+    /// The user name.
+    pub user: Box<str>,
+    /// The password.
+    pub password: Box<str>,
+    /// The only realm this credential is for; the first one asked for when absent.
+    pub realm: Option<Box<str>>,
+}
+
+/// Why a challenge is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Denied {
+    /// The response is no 401 or 407, or holds no challenge we can read.
+    #[error("no usable challenge")]
+    Unreadable,
+    /// None of the algorithms is MD5, SHA-256 or SHA-512-256 with `auth` or nothing.
+    #[error("no supported algorithm or quality of protection")]
+    Unsupported,
+    /// The challenge is for another realm than the credential.
+    #[error("challenge for another realm")]
+    Realm,
+    /// The answer was not accepted: the password is wrong.
+    #[error("credentials rejected")]
+    Rejected,
+}
+
+/// The state of authentication towards one peer.
+#[derive(Debug)]
+pub struct Digest {
+    credential: Credential,
+    /// The realm of the first challenge binds a credential that names none.
+    realm: Option<Box<str>>,
+    current: Option<Current>,
+}
+
+/// The challenge in use.
+#[derive(Debug)]
+struct Current {
+    challenge: Challenge,
+    proxy: bool,
+    /// How often its nonce was used.
+    uses: u32,
+}
+
+/// How often one request was sent with credentials.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rounds(u8);
+
+impl Digest {
+    /// Not yet challenged.
+    pub fn new(credential: Credential) -> Self {
+        let realm = credential.realm.clone();
+        Self {
+            credential,
+            realm,
+            current: None,
+        }
+    }
+
+    /// Adds credentials under the challenge known from earlier, which saves a round trip; does
+    /// nothing before the first challenge.
+    pub fn authorize(&mut self, request: &mut Request, mint: &mut Mint) {
+        let Some(current) = &mut self.current else {
+            return;
+        };
+        if current.uses >= MAX_USES {
+            self.current = None;
+            return;
+        }
+        let name = if current.proxy {
+            Name::ProxyAuthorization
+        } else {
+            Name::Authorization
+        };
+        if let Some(value) = current.answer(&self.credential, request, mint) {
+            request.headers.set(name, &value);
+        }
+    }
+
+    /// Takes the challenge of a 401 or 407 and adds the answer to `request`, which the caller
+    /// sends as a new transaction with the next CSeq.
+    ///
+    /// # Errors
+    /// Why there is nothing to send again.
+    pub fn answer(
+        &mut self,
+        response: &Response,
+        request: &mut Request,
+        rounds: &mut Rounds,
+        mint: &mut Mint,
+    ) -> Result<(), Denied> {
+        let (name, proxy) = match response.status {
+            Status::UNAUTHORIZED => (Name::WwwAuthenticate, false),
+            Status::PROXY_AUTHENTICATION_REQUIRED => (Name::ProxyAuthenticate, true),
+            _ => return Err(Denied::Unreadable),
+        };
+        let challenge = self.choose(response.headers.all(name))?;
+        let tried = request.headers.get(answer_name(proxy)).is_some();
+        if rounds.0 >= MAX_ROUNDS || (tried && !challenge.stale && self.is_same_nonce(&challenge)) {
+            return Err(Denied::Rejected);
+        }
+        // An answer refused for more than an old nonce: the password is wrong, and asking again
+        // would only lock the account. The first round may have been an authorization in advance.
+        if tried && rounds.0 > 0 && !challenge.stale {
+            return Err(Denied::Rejected);
+        }
+        rounds.0 += 1;
+        self.realm.get_or_insert_with(|| challenge.realm.clone());
+        self.current = Some(Current {
+            challenge,
+            proxy,
+            uses: 0,
+        });
+        request.headers.remove(answer_name(proxy));
+        self.authorize(request, mint);
+        match request.headers.get(answer_name(proxy)) {
+            Some(_) => Ok(()),
+            None => Err(Denied::Unsupported),
+        }
+    }
+
+    /// The topmost challenge we support (RFC 8760 §2.3), if it is for our realm.
+    fn choose<'a>(&self, values: impl Iterator<Item = &'a str>) -> Result<Challenge, Denied> {
+        let mut denied = Denied::Unreadable;
+        for value in values.take(challenge::MAX_CHALLENGES) {
+            match Challenge::parse(value) {
+                Err(worse) => denied = worse,
+                Ok(challenge)
+                    if self
+                        .realm
+                        .as_ref()
+                        .is_some_and(|ours| *ours != challenge.realm) =>
+                {
+                    denied = Denied::Realm;
+                }
+                Ok(challenge) => return Ok(challenge),
+            }
+        }
+        Err(denied)
+    }
+
+    fn is_same_nonce(&self, challenge: &Challenge) -> bool {
+        let current = self.current.as_ref();
+        current.is_some_and(|current| current.challenge.nonce == challenge.nonce)
+    }
+}
+
+impl Current {
+    fn answer(
+        &mut self,
+        credential: &Credential,
+        request: &Request,
+        mint: &mut Mint,
+    ) -> Option<String> {
+        let challenge = &self.challenge;
+        let mut prompt = WwwAuthenticateHeader {
+            domain: None,
+            realm: challenge.realm.to_string(),
+            nonce: challenge.nonce.to_string(),
+            opaque: challenge.opaque.as_ref().map(ToString::to_string),
+            stale: challenge.stale,
+            algorithm: Hashing::new(hashing(challenge.algorithm), challenge.session),
+            qop: challenge.has_auth.then(|| vec![Qop::AUTH]),
+            userhash: false,
+            charset: Charset::UTF8,
+            nc: self.uses,
+        };
+        let mut context = AuthContext::new_with_method(
+            credential.user.as_ref(),
+            credential.password.as_ref(),
+            request.uri.to_string(),
+            None::<Cow<'_, [u8]>>,
+            HttpMethod::from(request.method.as_str()),
+        );
+        // The crate would draw random numbers itself otherwise.
+        context.set_custom_cnonce(mint.token());
+        let answer = prompt.respond(&context).ok()?;
+        self.uses += 1;
+        Some(answer.to_string())
+    }
+}
+
+fn hashing(algorithm: Algorithm) -> AlgorithmType {
+    match algorithm {
+        Algorithm::Md5 => AlgorithmType::MD5,
+        Algorithm::Sha256 => AlgorithmType::SHA2_256,
+        Algorithm::Sha512Of256 => AlgorithmType::SHA2_512_256,
+    }
+}
+
+fn answer_name(proxy: bool) -> Name<'static> {
+    if proxy {
+        Name::ProxyAuthorization
+    } else {
+        Name::Authorization
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").finish_non_exhaustive()
+    }
+}
+
+/// How often one request is sent again with credentials.
+pub const MAX_ROUNDS: u8 = 2;
+/// A nonce is given up long before its counter could overflow.
+const MAX_USES: u32 = 1_000_000;
+
+#[cfg(test)]
+mod tests;

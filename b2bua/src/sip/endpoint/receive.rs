@@ -1,0 +1,176 @@
+//! What becomes of a message once it is read (RFC 3261 §8.1.3, §8.2, §17.2.3).
+//!
+//! A request is a copy of one we know, is refused here, or reaches the core; an answer given here
+//! keeps no state.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::answer::{self, Rejection};
+use super::{Endpoint, Event, ServerToken, Source, validate};
+use crate::sip::header::Name;
+use crate::sip::hop::{Flow, Target, Transmit};
+use crate::sip::message::{Request, Response};
+use crate::sip::method::Method;
+use crate::sip::parse::Malformed;
+use crate::sip::status::Status;
+use crate::sip::transaction::key::Key;
+use crate::sip::via::Via;
+
+impl Endpoint {
+    pub(super) fn handle_request(&mut self, flow: Flow, mut request: Request, now: Instant) {
+        let Some(mut via) = request.top_via() else {
+            self.out.counters.unreadable += 1;
+            return;
+        };
+        if request.method == Method::Ack {
+            self.out.counters.stray_ack += 1;
+            return;
+        }
+        let key = self.keys.server(&request, &via, &request.method);
+        answer::amend(&mut via, flow);
+        request.headers.set_first(Name::Via, &via.to_string());
+        let target = answer::route(flow, &via);
+        if self.servers.knows(key) {
+            return self.servers.repeat(key, &request, target, &mut self.out);
+        }
+        match self.admit(flow, &request, &via) {
+            Ok(merge) => {
+                self.servers.start(key, merge, target, now);
+                self.out.counters.requests += 1;
+                let (token, request) = (ServerToken(key.0), Box::new(request));
+                let source = Source {
+                    flow,
+                    transport: flow.transport(),
+                };
+                self.out.events.push_back(Event::Request {
+                    token,
+                    request,
+                    source,
+                });
+            }
+            Err(Refused::Drop) => self.out.counters.full += 1,
+            Err(Refused::Answer(rejection)) => {
+                self.refuse(key, rejection.answer(&request.headers), target);
+            }
+        }
+    }
+
+    /// Everything between reading a request and handing it up.
+    fn admit(&self, flow: Flow, request: &Request, via: &Via) -> Result<Key, Refused> {
+        if request.method == Method::Cancel {
+            return Err(Refused::Answer(self.answer_cancel(request, via)));
+        }
+        let from_tag = validate::check(request, &self.config)?;
+        let mark = self.keys.uri_mark(&request.uri.to_string());
+        let merge = self.keys.merge(request, &from_tag);
+        if validate::is_loop(request, &self.prefix, &mark) || self.servers.is_merged(merge) {
+            return Err(Rejection::new(Status::LOOP_DETECTED).into());
+        }
+        validate::check_dialog(request)?;
+        if self.servers.len() < self.config.max_open_server {
+            return Ok(merge);
+        }
+        // Over UDP the request comes again by itself, over a stream it would wait for nothing.
+        match flow.transport().is_reliable() {
+            false => Err(Refused::Drop),
+            true => Err(Rejection::new(Status::TEMPORARILY_UNAVAILABLE)
+                .with(Name::RetryAfter, RETRY_AFTER.to_owned())
+                .into()),
+        }
+    }
+
+    /// RFC 3261 §9.2: a CANCEL is answered, but stops nothing that is no INVITE.
+    fn answer_cancel(&self, request: &Request, via: &Via) -> Rejection {
+        let mut methods = self.config.allow.iter();
+        let known =
+            methods.any(|method| self.servers.knows(self.keys.server(request, via, method)));
+        Rejection::new(if known {
+            Status::OK
+        } else {
+            Status::NO_SUCH_TRANSACTION
+        })
+    }
+
+    pub(super) fn handle_malformed(&mut self, flow: Flow, malformed: Malformed) {
+        let Malformed {
+            defect,
+            is_request,
+            is_ack,
+            mut headers,
+        } = malformed;
+        let via = headers
+            .values(Name::Via)
+            .next()
+            .and_then(|text| Via::parse(text).ok());
+        let (Some(mut via), true) = (via, is_request && !is_ack) else {
+            self.out.counters.unreadable += 1;
+            return;
+        };
+        if headers.get(Name::CallId).is_none() || headers.get(Name::CSeq).is_none() {
+            self.out.counters.unreadable += 1;
+            return;
+        }
+        let key = self.keys.client(&via.to_string(), &Method::Options);
+        answer::amend(&mut via, flow);
+        headers.set_first(Name::Via, &via.to_string());
+        let response = Rejection::from(defect).answer(&headers);
+        self.refuse(key, response, answer::route(flow, &via));
+    }
+
+    /// Answers without keeping a transaction (RFC 3261 §8.2.7): a copy gets the same answer.
+    fn refuse(&mut self, key: Key, mut response: Response, target: Target) {
+        self.out.counters.refused += 1;
+        answer::complete(&mut response, &self.keys.tag(key), &self.config.product);
+        let mut bytes = Vec::with_capacity(1024);
+        response.print(&mut bytes);
+        self.out.transmits.push_back(Transmit {
+            id: None,
+            target,
+            bytes: Bytes::from(bytes),
+        });
+    }
+
+    /// RFC 3261 §8.1.3.3, §17.1.3: exactly one Via, with a branch of ours.
+    pub(super) fn handle_response(&mut self, response: Response, now: Instant) {
+        match self.response_key(&response) {
+            Some(key) => self
+                .clients
+                .respond(key, Box::new(response), now, &mut self.out),
+            None => self.out.counters.stray_response += 1,
+        }
+    }
+
+    fn response_key(&self, response: &Response) -> Option<Key> {
+        let mut vias = response.headers.values(Name::Via);
+        let via = vias.next().filter(|_| vias.next().is_none())?;
+        let via = Via::parse(via).ok()?;
+        Some(self.keys.client(&via.branch()?, &response.cseq()?.method))
+    }
+
+    /// Cheap, for strangers: a response that holds the start of our branches. Whether it belongs
+    /// to a request of ours is decided by the whole branch, which nobody can guess.
+    pub(super) fn may_answer_us(&self, bytes: &[u8]) -> bool {
+        let head = bytes.get(..SEARCHED).unwrap_or(bytes);
+        bytes.starts_with(b"SIP/2.0 ")
+            && memchr::memmem::find(head, self.prefix.as_bytes()).is_some()
+    }
+}
+
+/// How a request is kept from the core.
+enum Refused {
+    Answer(Rejection),
+    Drop,
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        Self::Answer(rejection)
+    }
+}
+
+/// Seconds after which a request put off may come again.
+const RETRY_AFTER: &str = "5";
+/// Where our Via has to begin in a response from an address no route knows, in bytes.
+const SEARCHED: usize = 2048;
