@@ -58,6 +58,8 @@ def expect(seen, right):
 
 def show(who, text):
     bold, plain = ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
+    # A message must not steer the terminal.
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
     print(f"  {who}\n      {bold}{text}{plain}", flush=True)
 
 
@@ -166,7 +168,7 @@ def main():
     wrong += stage.strike()
     if told and arguments.check:
         wrong.append("told to end before the conversation was over")
-    for line in wrong:
+    for line in dict.fromkeys(wrong):
         print(f"demo: {line}", file=sys.stderr)
     if not wrong:
         print(f"Nothing is left running ({time.monotonic() - began:.1f} s).")

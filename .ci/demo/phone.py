@@ -74,8 +74,9 @@ class Phone:
 
     def handle(self, source, target, message):
         head, _, body = message.partition(b"\r\n\r\n")
-        start = head.split(b" ", 2)
-        fields = dict(line.split(b":", 1) for line in head.split(b"\r\n")[1:] if b":" in line)
+        first, *lines = head.split(b"\r\n")
+        start = first.split(b" ", 2)
+        fields = dict(line.split(b":", 1) for line in lines if b":" in line)
         key = (start[0], fields.get(b"Call-ID"), fields.get(b"CSeq"), start[1])
         if target != self.address or key in self.known:
             return

@@ -69,7 +69,7 @@ class Stage:
         for name in ("tandem-b2bua", "tandem-component"):
             file = name.removeprefix("tandem-") + ".toml"
             config = self.write(file, self.fill(file))
-            self.start(name, pathlib.Path(binaries) / name, "--config", config)
+            self.start(name, pathlib.Path(binaries).resolve() / name, "--config", config)
         self.wait_port("tandem-b2bua", self.gateway_port)
 
     def make_certificate(self):
@@ -139,7 +139,10 @@ class Stage:
         """Ends every process and removes the directory; returns what did not end well."""
         wrong = []
         for name, process in reversed(self.processes.items()):
-            # The phone only counts as ended in order when it was asked by its own menu.
+            if process.poll() is not None:
+                wrong.append(f"{name} ended by itself with code {process.returncode}")
+                continue
+            # Ours promise to end with 0; the others have customs of their own.
             orderly = name.startswith("tandem-")
             process.send_signal(signal.SIGTERM)
             try:
