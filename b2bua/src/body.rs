@@ -31,7 +31,8 @@ pub fn read(headers: &Headers, body: &[u8]) -> Result<Option<String>, Refusal> {
         return Err(unsupported("Encoded bodies are not read here."));
     }
     let kind = headers.get(Name::ContentType).unwrap_or("text/plain");
-    let kind = MediaType::parse(kind).ok_or_else(|| unsupported("The content type is not valid."))?;
+    let kind =
+        MediaType::parse(kind).ok_or_else(|| unsupported("The content type is not valid."))?;
     let text = read_part(&kind, body, 0)?.text;
     Ok((!text.trim().is_empty()).then_some(text))
 }
@@ -73,9 +74,8 @@ fn unsupported(text: &str) -> Refusal {
 
 /// CRLF and CR to LF, and what XML cannot carry (XML 1.0 §2.2) to U+FFFD.
 fn clean(text: String) -> String {
-    let illegal = |c: char| {
-        matches!(c, '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
-    };
+    let illegal =
+        |c: char| matches!(c, '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
     if !text.contains(illegal) {
         return text;
     }

@@ -55,7 +55,13 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_none() {
-        for text in ["", "yesterday", "Sat, 99 Nov 2010 23:29:00 GMT", "\u{0}", "2010-11-13T23:29:00Z"] {
+        for text in [
+            "",
+            "yesterday",
+            "Sat, 99 Nov 2010 23:29:00 GMT",
+            "\u{0}",
+            "2010-11-13T23:29:00Z",
+        ] {
             assert_eq!(from_date(text), None, "{text}");
         }
     }

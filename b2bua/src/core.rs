@@ -16,10 +16,11 @@ use crate::body;
 use crate::clock::Now;
 use crate::counters::Counters;
 use crate::message::inbound::{self, Inbound};
-use crate::message::outbound::{self, Outbound};
+use crate::message::outbound::{self, Accounts, Outbound};
 use crate::message::thread::Threads;
 use crate::refusal;
 use crate::settings::Settings;
+use crate::sip::digest::Digest;
 use crate::sip::endpoint::{self, Event as SipEvent};
 use crate::sip::header::Name;
 use crate::sip::hop::{ConnectionId, Flow, NotSent, TransmitId};
@@ -38,6 +39,7 @@ pub struct Core {
     inbound: Inbound,
     spellings: Spellings,
     threads: Threads,
+    accounts: Accounts,
     counters: Counters,
     actions: VecDeque<Action>,
 }
@@ -52,6 +54,7 @@ impl Core {
         Self {
             endpoint: Endpoint::new(settings.endpoint.clone(), Mint::new(seed)),
             link: Link::new(NodeId("b2bua".to_owned()), epoch, digests),
+            accounts: accounts(&settings),
             settings,
             key,
             mint,
@@ -238,15 +241,13 @@ impl Core {
                     token,
                     request,
                     source,
-                } => match request.method {
-                    Method::Options => {
-                        let response = capabilities(&request);
-                        self.endpoint.respond(token, response, now.instant);
-                    }
-                    _ => self.with_inbound(now, |inbound, cx| {
-                        inbound.handle_request(token, request, source.flow.source(), cx);
-                    }),
-                },
+                } if request.method == Method::Message => self.with_inbound(now, |inbound, cx| {
+                    inbound.handle_request(token, request, source.flow.source(), cx);
+                }),
+                SipEvent::Request { token, request, .. } => {
+                    let response = capabilities(&request);
+                    self.endpoint.respond(token, response, now.instant);
+                }
                 SipEvent::Provisional { .. } => {}
                 SipEvent::Response { token, response } => {
                     self.with_outbound(now, |outbound, cx| {
@@ -279,6 +280,7 @@ impl Core {
             spellings: &self.spellings,
             threads: &mut self.threads,
             mint: &mut self.mint,
+            accounts: &mut self.accounts,
             counters: &mut self.counters,
             outcomes: &mut outcomes,
             now: now.instant,
@@ -320,6 +322,14 @@ impl Core {
             self.actions.push_back(Action::Publish(envelope));
         }
     }
+}
+
+fn accounts(settings: &Settings) -> Accounts {
+    let routes = settings.routes.iter();
+    let accounts = routes.filter_map(|(id, route)| Some((id, route.credentials.clone()?)));
+    accounts
+        .map(|(id, credential)| (id, Digest::new(credential)))
+        .collect()
 }
 
 /// The answer to OPTIONS (RFC 3261 §11.2).

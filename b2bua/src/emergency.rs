@@ -41,7 +41,9 @@ impl Emergency {
     pub fn is_emergency(&self, user: &str) -> bool {
         let user = user.split(';').next().unwrap_or_default();
         if user.eq_ignore_ascii_case("sos")
-            || user.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("sos."))
+            || user
+                .get(..4)
+                .is_some_and(|start| start.eq_ignore_ascii_case("sos."))
         {
             return true;
         }
@@ -98,8 +100,19 @@ mod tests {
     fn every_spelling_is_caught() {
         let emergency = Emergency::default();
         for user in [
-            "112", "911", "+911", "+1911", "9911", "0112", "00112", "1-1-2", "(911)",
-            "911;phone-context=+1", "sos", "SOS.fire", "１１２",
+            "112",
+            "911",
+            "+911",
+            "+1911",
+            "9911",
+            "0112",
+            "00112",
+            "1-1-2",
+            "(911)",
+            "911;phone-context=+1",
+            "sos",
+            "SOS.fire",
+            "１１２",
         ] {
             let refusal = emergency.check(user).unwrap_err();
             assert_eq!(refusal.reason, Reason::Emergency, "{user}");
@@ -109,7 +122,16 @@ mod tests {
     #[test]
     fn ordinary_numbers_and_names_pass() {
         let emergency = Emergency::default();
-        for user in ["+15559110911", "1120", "+4911234567", "sosumi", "juliet", "911th", "*112", ""] {
+        for user in [
+            "+15559110911",
+            "1120",
+            "+4911234567",
+            "sosumi",
+            "juliet",
+            "911th",
+            "*112",
+            "",
+        ] {
             assert!(!emergency.is_emergency(user), "{user}");
         }
     }

@@ -30,7 +30,11 @@ impl Fingerprint {
             &[
                 &source.octets(),
                 request.call_id().as_bytes(),
-                request.headers.get(Name::CSeq).unwrap_or_default().as_bytes(),
+                request
+                    .headers
+                    .get(Name::CSeq)
+                    .unwrap_or_default()
+                    .as_bytes(),
                 tag.as_bytes(),
                 &request.body,
             ],
@@ -72,9 +76,15 @@ mod tests {
     fn a_message_id_leads_back_to_its_fingerprint() {
         for number in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef] {
             let fingerprint = Fingerprint(number);
-            assert_eq!(Fingerprint::from_message_id(&fingerprint.message_id()), Some(fingerprint));
+            assert_eq!(
+                Fingerprint::from_message_id(&fingerprint.message_id()),
+                Some(fingerprint)
+            );
         }
-        assert_eq!(Fingerprint::from_message_id(&MessageId("ü".repeat(13))), None);
+        assert_eq!(
+            Fingerprint::from_message_id(&MessageId("ü".repeat(13))),
+            None
+        );
     }
 
     #[test]

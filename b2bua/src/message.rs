@@ -4,7 +4,6 @@
 //! [`inbound`] brings those of SIP parties to the bus and answers them when their outcome is known;
 //! [`request`] and [`translate`] turn messages into requests and back.
 
-pub mod digest;
 pub mod inbound;
 pub mod outbound;
 pub mod request;

@@ -146,7 +146,10 @@ pub fn to_sip(refusal: &Refusal, request: &Request, mapping: &Mapping, global: b
         415 => response
             .with(Name::Accept, body::ACCEPT)
             .with(Name::AcceptEncoding, "identity"),
-        416 => response.with(Name::Warning, "399 tandem \"Only sip, tel, im and pres are known here\""),
+        416 => response.with(
+            Name::Warning,
+            "399 tandem \"Only sip, tel, im and pres are known here\"",
+        ),
         _ => response,
     }
 }

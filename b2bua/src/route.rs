@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use tandem_shared::address::{Address, host_to_ascii};
 use tandem_shared::refusal::{Reason, Refusal};
 
-use crate::message::digest::Credentials;
+use crate::sip::digest::Credential;
 use crate::sip::uri::{Host, Uri};
 use crate::sip::{Hop, Transport};
 
@@ -36,7 +36,7 @@ pub struct Route {
     /// Who our users are there.
     pub identity: Identity,
     /// The account that answers its challenges.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<Credential>,
     /// Whether texts that are too long go in parts.
     pub split: bool,
     /// Most bytes of a request over a stream.
@@ -76,7 +76,7 @@ pub struct Routes {
 }
 
 /// Which route, for as long as the process runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RouteId(usize);
 
 impl Routes {
@@ -93,7 +93,11 @@ impl Routes {
     pub fn find(&self, contact: &Address, own: &str) -> Result<RouteId, Refusal> {
         let mut best: Option<(usize, usize)> = None;
         for (at, route) in self.routes.iter().enumerate() {
-            let fit = route.patterns.iter().filter_map(|pattern| pattern.fit(contact, own)).max();
+            let fit = route
+                .patterns
+                .iter()
+                .filter_map(|pattern| pattern.fit(contact, own))
+                .max();
             if let Some(fit) = fit
                 && best.is_none_or(|(_, other)| fit > other)
             {
@@ -112,15 +116,19 @@ impl Routes {
     }
 
     /// All of them, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.routes.iter()
+    pub fn iter(&self) -> impl Iterator<Item = (RouteId, &Route)> {
+        let routes = self.routes.iter().enumerate();
+        routes.map(|(at, route)| (RouteId(at), route))
     }
 
     /// The route that requests from `source` come by: the one with the narrowest range.
     #[must_use]
     pub fn of_source(&self, source: IpAddr) -> Option<&Route> {
         let narrowest = |route: &Route| {
-            let holding = route.inbound.iter().filter(|network| network.contains(source));
+            let holding = route
+                .inbound
+                .iter()
+                .filter(|network| network.contains(source));
             holding.map(Network::bits).max()
         };
         let mut best: Option<(&Route, u8)> = None;
@@ -146,12 +154,16 @@ impl Route {
             None => (host_of(contact)?, None),
         };
         // A port given for one transport holds for UDP and TCP alike, not for TLS.
-        let port = port.filter(|_| (transport == Transport::Tls) == (self.transport == Transport::Tls));
+        let port =
+            port.filter(|_| (transport == Transport::Tls) == (self.transport == Transport::Tls));
         Ok(Hop {
             host,
             port: port.unwrap_or_else(|| transport.default_port()),
             transport,
-            server_name: self.tls_name.clone().filter(|_| transport == Transport::Tls),
+            server_name: self
+                .tls_name
+                .clone()
+                .filter(|_| transport == Transport::Tls),
         })
     }
 }
@@ -177,7 +189,10 @@ pub(crate) mod tests {
             patterns: patterns.iter().map(|text| text.parse().unwrap()).collect(),
             next_hop: next_hop.map(|text| {
                 let parsed = crate::sip::uri::HostPort::parse(text).unwrap();
-                NextHop { host: parsed.host, port: parsed.port }
+                NextHop {
+                    host: parsed.host,
+                    port: parsed.port,
+                }
             }),
             transport: Transport::Udp,
             tls_name: None,
@@ -196,13 +211,23 @@ pub(crate) mod tests {
     fn the_longest_prefix_wins() {
         let routes = Routes::new(vec![
             route("world", &["+*"], Some("192.0.2.1")),
-            route("america", &["+1*", "*@pbx.example.com"], Some("192.0.2.2:5070")),
+            route(
+                "america",
+                &["+1*", "*@pbx.example.com"],
+                Some("192.0.2.2:5070"),
+            ),
         ]);
         let name = |user: &str, host: &str| {
             let found = routes.find(&Address::new(user, host).unwrap(), "sip.example.com");
-            found.ok().and_then(|id| routes.get(id)).map(|route| route.name.clone())
+            found
+                .ok()
+                .and_then(|id| routes.get(id))
+                .map(|route| route.name.clone())
         };
-        assert_eq!(name("+15551", "sip.example.com").as_deref(), Some("america"));
+        assert_eq!(
+            name("+15551", "sip.example.com").as_deref(),
+            Some("america")
+        );
         assert_eq!(name("+4930", "sip.example.com").as_deref(), Some("world"));
         assert_eq!(name("alice", "pbx.example.com").as_deref(), Some("america"));
         assert_eq!(name("alice", "example.net"), None);
@@ -212,8 +237,13 @@ pub(crate) mod tests {
     #[test]
     fn a_domain_route_leads_to_the_domain_itself() {
         let contact = Address::new("romeo", "bücher.example").unwrap();
-        let hop = route("r", &["*@bücher.example"], None).hop(&contact, Transport::Tcp).unwrap();
-        assert_eq!((hop.host.to_string().as_str(), hop.port), ("xn--bcher-kva.example", 5060));
+        let hop = route("r", &["*@bücher.example"], None)
+            .hop(&contact, Transport::Tcp)
+            .unwrap();
+        assert_eq!(
+            (hop.host.to_string().as_str(), hop.port),
+            ("xn--bcher-kva.example", 5060)
+        );
     }
 
     #[test]
@@ -223,7 +253,11 @@ pub(crate) mod tests {
         let mut narrow = route("narrow", &["*"], Some("192.0.2.1"));
         narrow.inbound = vec!["10.1.0.0/16".parse().unwrap()];
         let routes = Routes::new(vec![wide, narrow]);
-        let name = |source: [u8; 4]| routes.of_source(source.into()).map(|route| route.name.as_str());
+        let name = |source: [u8; 4]| {
+            routes
+                .of_source(source.into())
+                .map(|route| route.name.as_str())
+        };
         assert_eq!(name([10, 1, 2, 3]), Some("narrow"));
         assert_eq!(name([10, 2, 2, 3]), Some("wide"));
         assert_eq!(name([192, 0, 2, 1]), None);

@@ -30,7 +30,9 @@ fn skip_tag<'a>(tag: &'a str, text: &mut String) -> &'a str {
         return "";
     };
     let name = inside.trim_start_matches(['<', '/']);
-    let end = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
+    let end = name
+        .find(|c: char| !c.is_ascii_alphanumeric())
+        .unwrap_or(name.len());
     let name = name.get(..end).unwrap_or_default().to_ascii_lowercase();
     if HIDDEN.contains(&name.as_str()) && !inside.starts_with("</") {
         return skip_element(rest, &name);
@@ -48,7 +50,9 @@ fn skip_tag<'a>(tag: &'a str, text: &mut String) -> &'a str {
 /// The text after the closing tag of `name`; nothing when it never closes.
 fn skip_element<'a>(mut rest: &'a str, name: &str) -> &'a str {
     while let Some((_, after)) = rest.split_once("</") {
-        let found = after.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        let found = after
+            .get(..name.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(name));
         rest = after;
         if found {
             return rest.split_once('>').map_or("", |(_, after)| after);
@@ -108,5 +112,16 @@ fn reference(raw: &str) -> Option<(char, &str)> {
 const HIDDEN: [&str; 5] = ["script", "style", "head", "title", "template"];
 /// Elements that end a line.
 const BLOCKS: [&str; 12] = [
-    "p", "div", "li", "tr", "ul", "ol", "blockquote", "pre", "h1", "h2", "h3", "h4",
+    "p",
+    "div",
+    "li",
+    "tr",
+    "ul",
+    "ol",
+    "blockquote",
+    "pre",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
 ];

@@ -25,10 +25,16 @@ pub(super) fn best(kind: &MediaType, body: &[u8], depth: usize) -> Result<Part, 
         let Ok(part) = read(part, depth) else {
             continue;
         };
-        if best.as_ref().is_none_or(|other| part.quality > other.quality) {
+        if best
+            .as_ref()
+            .is_none_or(|other| part.quality > other.quality)
+        {
             best = Some(part);
         }
-        if best.as_ref().is_some_and(|part| part.quality == Quality::Plain) {
+        if best
+            .as_ref()
+            .is_some_and(|part| part.quality == Quality::Plain)
+        {
             break;
         }
     }
@@ -44,16 +50,23 @@ fn read(part: &[u8], depth: usize) -> Result<Part, Refusal> {
         }
     }
     let coding = headers.get("Content-Transfer-Encoding").unwrap_or("binary");
-    if !["7bit", "8bit", "binary"].iter().any(|known| coding.eq_ignore_ascii_case(known)) {
+    if !["7bit", "8bit", "binary"]
+        .iter()
+        .any(|known| coding.eq_ignore_ascii_case(known))
+    {
         return Err(unsupported("Encoded parts are not read here."));
     }
     let kind = headers.get(Name::ContentType).unwrap_or("text/plain");
-    let kind = MediaType::parse(kind).ok_or_else(|| unsupported("The content type is not valid."))?;
+    let kind =
+        MediaType::parse(kind).ok_or_else(|| unsupported("The content type is not valid."))?;
     read_part(&kind, body, depth + 1)
 }
 
 fn split_head(part: &[u8]) -> (&[u8], &[u8]) {
-    if let Some(body) = part.strip_prefix(b"\r\n").or_else(|| part.strip_prefix(b"\n")) {
+    if let Some(body) = part
+        .strip_prefix(b"\r\n")
+        .or_else(|| part.strip_prefix(b"\n"))
+    {
         return (&[], body);
     }
     for gap in [&b"\r\n\r\n"[..], b"\n\n"] {

@@ -18,13 +18,22 @@ fn charsets_become_utf8() {
     assert_eq!(text("text/plain;charset=utf-16", b"\xff\xfeh\0i\0"), "hi");
     assert_eq!(text("text/plain;charset=us-ascii", "ü".as_bytes()), "ü");
     assert_eq!(text("text/plain", b"\xff!"), "\u{fffd}!");
-    assert_eq!(read_as("text/plain;charset=klingon", b"x"), Err(Reason::UnsupportedMedia));
-    assert_eq!(read_as("text/plain;charset=iso-2022-kr", b"x"), Err(Reason::UnsupportedMedia));
+    assert_eq!(
+        read_as("text/plain;charset=klingon", b"x"),
+        Err(Reason::UnsupportedMedia)
+    );
+    assert_eq!(
+        read_as("text/plain;charset=iso-2022-kr", b"x"),
+        Err(Reason::UnsupportedMedia)
+    );
 }
 
 #[test]
 fn what_xml_cannot_carry_is_replaced_and_line_ends_are_one() {
-    assert_eq!(text("text/plain", b"a\r\nb\rc\nd\te\0f\x1b"), "a\nb\nc\nd\te\u{fffd}f\u{fffd}");
+    assert_eq!(
+        text("text/plain", b"a\r\nb\rc\nd\te\0f\x1b"),
+        "a\nb\nc\nd\te\u{fffd}f\u{fffd}"
+    );
     assert_eq!(text("text/plain", "\u{ffff}".as_bytes()), "\u{fffd}");
 }
 
@@ -53,19 +62,35 @@ fn types_that_are_not_read_are_refused() {
 fn encoded_bodies_are_refused() {
     let mut headers = Headers::new();
     headers.push(Name::ContentEncoding, "gzip");
-    assert_eq!(read(&headers, b"x").unwrap_err().reason, Reason::UnsupportedMedia);
+    assert_eq!(
+        read(&headers, b"x").unwrap_err().reason,
+        Reason::UnsupportedMedia
+    );
 }
 
 #[test]
 fn html_is_stripped_to_what_a_person_reads() {
     let html = "<html><head><title>t</title></head><body><p>Hello  <b>Romeo</b> &amp;\n co</p>\
         <script>alert('x < y')</script><!-- > hidden -->1 &lt; 2<br/>&#x1F600;&#252;</body>";
-    assert_eq!(text("text/html", html.as_bytes()), "Hello Romeo & co\n1 < 2\n😀ü");
+    assert_eq!(
+        text("text/html", html.as_bytes()),
+        "Hello Romeo & co\n1 < 2\n😀ü"
+    );
 }
 
 #[test]
 fn broken_html_neither_panics_nor_lets_markup_through() {
-    for html in ["<", "a<b", "<script>x", "&#xfffffff;", "&;", "<ü>", "<!--", "a < b > c", "&lt;b&gt;"] {
+    for html in [
+        "<",
+        "a<b",
+        "<script>x",
+        "&#xfffffff;",
+        "&;",
+        "<ü>",
+        "<!--",
+        "a < b > c",
+        "&lt;b&gt;",
+    ] {
         let _ = read_as("text/html", html.as_bytes());
     }
     assert_eq!(text("text/html", b"a < b"), "a < b");
@@ -77,7 +102,10 @@ const ALTERNATIVE: &[u8] = b"preamble\r\n--x y\r\nContent-Type: text/html\r\n\r\
 
 #[test]
 fn the_plain_part_is_preferred() {
-    assert_eq!(text("multipart/alternative;boundary=\"x y\"", ALTERNATIVE), "hi\nthere");
+    assert_eq!(
+        text("multipart/alternative;boundary=\"x y\"", ALTERNATIVE),
+        "hi\nthere"
+    );
 }
 
 #[test]
@@ -86,19 +114,47 @@ fn parts_may_hold_parts_to_a_depth() {
     let mut kind = "text/plain".to_owned();
     for depth in 0..3 {
         let head = format!("--b{depth}\r\nContent-Type: {kind}\r\n\r\n");
-        body = [head.as_bytes(), &body, format!("\r\n--b{depth}--\r\n").as_bytes()].concat();
+        body = [
+            head.as_bytes(),
+            &body,
+            format!("\r\n--b{depth}--\r\n").as_bytes(),
+        ]
+        .concat();
         kind = format!("multipart/mixed;boundary=b{depth}");
     }
     assert_eq!(text(&kind, &body), "deep");
-    let body = [b"--o\r\nContent-Type: ", kind.as_bytes(), b"\r\n\r\n", &body, b"\r\n--o--"].concat();
-    assert_eq!(read_as("multipart/mixed;boundary=o", &body), Err(Reason::UnsupportedMedia));
+    let body = [
+        b"--o\r\nContent-Type: ",
+        kind.as_bytes(),
+        b"\r\n\r\n",
+        &body,
+        b"\r\n--o--",
+    ]
+    .concat();
+    assert_eq!(
+        read_as("multipart/mixed;boundary=o", &body),
+        Err(Reason::UnsupportedMedia)
+    );
 }
 
 #[test]
 fn broken_parts_are_refused_without_panic() {
-    for body in [&b"--b"[..], b"--b--", b"--b\r\n", b"", b"--b\n\n--b\n\n--b", b"x--b\r\n\r\nhi"] {
+    for body in [
+        &b"--b"[..],
+        b"--b--",
+        b"--b\r\n",
+        b"",
+        b"--b\n\n--b\n\n--b",
+        b"x--b\r\n\r\nhi",
+    ] {
         let _ = read_as("multipart/mixed;boundary=b", body);
     }
-    assert_eq!(read_as("multipart/mixed", ALTERNATIVE), Err(Reason::UnsupportedMedia));
-    assert_eq!(text("multipart/mixed;boundary=b", b"--b\n\nbare\n--b--"), "bare");
+    assert_eq!(
+        read_as("multipart/mixed", ALTERNATIVE),
+        Err(Reason::UnsupportedMedia)
+    );
+    assert_eq!(
+        text("multipart/mixed;boundary=b", b"--b\n\nbare\n--b--"),
+        "bare"
+    );
 }

@@ -7,9 +7,9 @@ use tandem_shared::config::{ConfigError, Secret};
 
 use super::listen::{HostName, ListenRow, TransportName};
 use super::optional_secret;
-use crate::message::digest::Credentials;
 use crate::route::{Identity, Network, NextHop, Pattern, Route};
 use crate::sip::Transport;
+use crate::sip::digest::Credential;
 use crate::sip::uri::{Host, HostPort, Uri};
 
 /// One row.
@@ -214,6 +214,9 @@ impl RouteRow {
         }
         self.password = password.unwrap_or_default();
         self.password_file = None;
+        if !self.username.is_empty() && self.next_hop.is_none() {
+            return wrong("username: only with a next_hop, so that no other host is ever answered");
+        }
         let by_host = |pattern: &Pattern| matches!(pattern, Pattern::Host(_));
         if self.next_hop.is_none() && !self.patterns.0.iter().all(|(_, pattern)| by_host(pattern)) {
             return wrong(
@@ -248,10 +251,10 @@ impl RouteRow {
 
     /// The route it describes.
     pub(super) fn route(&self) -> Result<Route, ConfigError> {
-        let credentials = (!self.username.is_empty()).then(|| Credentials {
-            username: self.username.clone(),
-            password: self.password.reveal().to_owned(),
-            realm: self.realm.clone(),
+        let credentials = (!self.username.is_empty()).then(|| Credential {
+            user: self.username.as_str().into(),
+            password: self.password.reveal().into(),
+            realm: self.realm.as_deref().map(Into::into),
         });
         Ok(Route {
             name: self.name.clone(),

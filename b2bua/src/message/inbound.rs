@@ -202,7 +202,7 @@ impl Inbound {
             && let Some(pending) = self.pending.remove(&print)
         {
             self.timers.cancel(&print);
-            self.give_up(pending, "The XMPP side is busy", cx);
+            cx.give_up(pending, "The XMPP side is busy");
         }
     }
 
@@ -213,8 +213,9 @@ impl Inbound {
 
     /// The process ends: everybody who waits is told to try again.
     pub fn end(&mut self, cx: &mut Context<'_>) {
-        for (_, pending) in std::mem::take(&mut self.pending) {
-            self.give_up(pending, "The gateway is restarting", cx);
+        let prints: Vec<Fingerprint> = self.pending.keys().copied().collect();
+        for pending in prints.iter().filter_map(|print| self.pending.remove(print)) {
+            cx.give_up(pending, "The gateway is restarting");
         }
     }
 
@@ -228,7 +229,7 @@ impl Inbound {
                 if self.late.len() > MAX_LATE {
                     self.late.pop_front();
                 }
-                self.give_up(pending, "The XMPP side does not answer", cx);
+                cx.give_up(pending, "The XMPP side does not answer");
             }
         }
         self.prune(cx);
@@ -238,13 +239,6 @@ impl Inbound {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
-    }
-
-    fn give_up(&self, pending: Pending, text: &str, cx: &mut Context<'_>) {
-        cx.counters.rejected += 1;
-        let (mapping, refusal) = (&cx.settings.mapping, refusal::not_now(text));
-        let response = refusal::to_sip(&refusal, &pending.request, mapping, false);
-        cx.answer(pending, response);
     }
 
     fn record(&mut self, request: Fingerprint, status: Status, cx: &mut Context<'_>) {
@@ -299,6 +293,14 @@ impl Context<'_> {
         self.counters.rejected += 1;
         let (mapping, global) = (&self.settings.mapping, self.settings.global_failures);
         self.respond(token, refusal::to_sip(refusal, request, mapping, global));
+    }
+
+    /// Tells the sender to try again later.
+    fn give_up(&mut self, pending: Pending, text: &str) {
+        self.counters.rejected += 1;
+        let (mapping, refusal) = (&self.settings.mapping, refusal::not_now(text));
+        let response = refusal::to_sip(&refusal, &pending.request, mapping, false);
+        self.answer(pending, response);
     }
 
     fn answer(&mut self, pending: Pending, response: Response) {

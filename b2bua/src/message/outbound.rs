@@ -21,6 +21,7 @@ use super::thread::Threads;
 use crate::counters::Counters;
 use crate::route::RouteId;
 use crate::settings::Settings;
+use crate::sip::digest::Digest;
 use crate::sip::endpoint::{ClientToken, Failure};
 use crate::sip::{Endpoint, Response};
 use crate::spelling::Spellings;
@@ -47,6 +48,9 @@ pub struct Outbound {
     closed: bool,
 }
 
+/// The accounts that answer challenges, each for its route's next hop alone.
+pub type Accounts = HashMap<RouteId, Digest>;
+
 /// What the queues work with, lent by the core.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -62,6 +66,8 @@ pub struct Context<'a> {
     pub threads: &'a mut Threads,
     /// For what must not be guessed.
     pub mint: &'a mut Mint,
+    /// The accounts at next hops.
+    pub accounts: &'a mut Accounts,
     /// What is counted.
     pub counters: &'a mut Counters,
     /// Where outcomes go.

@@ -26,7 +26,7 @@ pub struct Attempt<'a> {
     pub text: &'a str,
     /// Which part, from 0; always 0 of a message sent whole.
     pub part: usize,
-    /// How many challenges were answered before, at most [`MAX_ROUND`].
+    /// How many challenges were answered before, fewer than four.
     pub round: u32,
 }
 
@@ -106,14 +106,7 @@ pub fn compose(
         None => headers.push(Name::CallId, &derive(key, b"call", message, attempt.part)),
     }
 
-    line.clear();
-    let number = message.ordinal.number & NUMBERS;
-    let _ = write!(
-        line,
-        "{} MESSAGE",
-        number * ROUNDS + attempt.round.min(MAX_ROUND) + 1
-    );
-    headers.push(Name::CSeq, &line);
+    headers.push(Name::CSeq, &cseq(message, attempt.round));
 
     line.clear();
     let _ = write!(line, "{}", message.hops);
@@ -130,6 +123,13 @@ pub fn compose(
     }
     request.body = Bytes::copy_from_slice(attempt.text.as_bytes());
     Ok(request)
+}
+
+/// The CSeq of a message after `round` answered challenges.
+#[must_use]
+pub fn cseq(message: &Message, round: u32) -> String {
+    let number = message.ordinal.number & NUMBERS;
+    format!("{} MESSAGE", number * ROUNDS + round.min(ROUNDS - 1) + 1)
 }
 
 /// An OPTIONS that asks whether `target` answers again.
@@ -167,7 +167,7 @@ pub fn transport(route: &Route, size: usize) -> Result<Transport, Refusal> {
     let transport = match route.transport {
         Transport::Udp if size <= MAX_DATAGRAM => return Ok(Transport::Udp),
         Transport::Udp => route.large,
-        reliable => Some(reliable),
+        Transport::Tcp | Transport::Tls => Some(route.transport),
     };
     transport.filter(|_| size <= route.max_size).ok_or_else(|| {
         Refusal::new(Reason::TooLarge).with_text("The message is too long for this contact.")
@@ -265,8 +265,6 @@ fn cut(text: &str, most: usize) -> &str {
 
 /// The largest request for UDP, in bytes (RFC 3261 §18.1.1).
 pub const MAX_DATAGRAM: usize = 1300;
-/// How often a challenge is answered.
-pub const MAX_ROUND: u32 = ROUNDS - 1;
 /// CSeq numbers kept for each message: one for each answered challenge.
 const ROUNDS: u32 = 4;
 /// The part of an ordinal's number that fits in a CSeq; the rest goes into the tag.

@@ -120,14 +120,23 @@ fn a_moved_user_is_named_by_its_own_address() {
     refusal.new_address = Address::new("juliet", "example.com").ok();
     let text = told(&refusal);
     assert!(text.starts_with("SIP/2.0 301 "), "{text}");
-    assert!(text.contains("Contact: <sip:juliet%40example.com@sip.example.com>\r\n"), "{text}");
+    assert!(
+        text.contains("Contact: <sip:juliet%40example.com@sip.example.com>\r\n"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_redirect_leads_to_the_new_contact() {
-    let response = response(302).with(Name::Contact, "\"R\" <sip:romeo@other.example;transport=tcp>;q=1");
+    let response = response(302).with(
+        Name::Contact,
+        "\"R\" <sip:romeo@other.example;transport=tcp>;q=1",
+    );
     let refusal = from_sip(&response);
-    assert_eq!(refusal.new_address, Address::new("romeo", "other.example").ok());
+    assert_eq!(
+        refusal.new_address,
+        Address::new("romeo", "other.example").ok()
+    );
 }
 
 #[test]
@@ -150,7 +159,10 @@ fn words_of_the_xmpp_side_cannot_inject_a_header() {
 #[test]
 fn emergencies_are_refused_in_words_and_with_a_warning() {
     let text = told(&Refusal::new(Reason::Emergency));
-    assert!(text.starts_with("SIP/2.0 403 No emergency service\r\n"), "{text}");
+    assert!(
+        text.starts_with("SIP/2.0 403 No emergency service\r\n"),
+        "{text}"
+    );
     assert!(text.contains("Warning: 399 "), "{text}");
 }
 

@@ -89,7 +89,14 @@ mod tests {
 
     #[test]
     fn what_is_no_range_is_refused() {
-        for text in ["", "10.0.0.0/33", "10/8", "::/129", "example.com", "1.2.3.4/x"] {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10/8",
+            "::/129",
+            "example.com",
+            "1.2.3.4/x",
+        ] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
     }

@@ -7,12 +7,13 @@ use tandem_shared::message::{Message, Outcome};
 use tandem_shared::refusal::{Reason, Refusal};
 
 use super::Context;
-use crate::message::digest;
 use crate::message::request::{self, Attempt, Target};
 use crate::message::split;
 use crate::refusal;
 use crate::route::{Route, RouteId};
+use crate::sip::digest::{Denied, Rounds};
 use crate::sip::endpoint::ClientToken;
+use crate::sip::header::Name;
 use crate::sip::hop::NotSent;
 use crate::sip::{Hop, Request, Response, Transport};
 
@@ -29,10 +30,12 @@ pub struct Job {
     parts: Vec<String>,
     /// Which part is on its way; those before arrived.
     part: usize,
-    /// How many challenges of this part were answered.
+    /// How many requests of this part were challenged.
     round: u32,
-    /// The challenge to answer with the next request.
-    challenge: Option<Box<Response>>,
+    rounds: Rounds,
+    /// The request on its way, kept where it may be challenged; answered, it is the next to go.
+    sent: Option<Request>,
+    challenged: bool,
     large: Large,
     /// What was said last about why it does not arrive.
     last: Option<Refusal>,
@@ -89,7 +92,9 @@ impl Job {
             parts: Vec::new(),
             part: 0,
             round: 0,
-            challenge: None,
+            rounds: Rounds::default(),
+            sent: None,
+            challenged: false,
             large: Large::Unknown,
             last: None,
         }
@@ -98,11 +103,19 @@ impl Job {
     /// Sends its next request.
     pub(super) fn send(&mut self, token: ClientToken, cx: &mut Context<'_>) -> Result<(), NotNow> {
         let route = self.route(cx).map_err(NotNow::Refused)?;
-        let mut request = self.compose(route, cx).map_err(NotNow::Refused)?;
+        let answered = self
+            .sent
+            .take()
+            .filter(|_| std::mem::take(&mut self.challenged));
+        let mut request = match answered {
+            Some(answered) => answered,
+            None => self.compose(route, cx).map_err(NotNow::Refused)?,
+        };
         let mut transport = route.transport;
-        if !request::is_surely_small(&self.message, self.text()) || self.challenge.is_some() {
+        let account = route.credentials.is_some();
+        if account || !request::is_surely_small(&self.message, self.text()) {
             let allowed = match self.large {
-                Large::Impossible => Err(Refusal::new(Reason::TooLarge)),
+                Large::Impossible => request::transport(route, usize::MAX),
                 Large::Unknown | Large::Tried => request::transport(route, request.wire_len()),
             };
             transport = match allowed {
@@ -128,6 +141,7 @@ impl Job {
         tracing::debug!(id = %self.message.id, to = %self.message.to, route = route.name,
             host = %hop.host, port = hop.port, part = self.part, round = self.round,
             "sending a message");
+        self.sent = account.then(|| request.clone());
         cx.endpoint
             .request(token, request, hop, cx.now)
             .map_err(|_| NotNow::Full)
@@ -136,8 +150,7 @@ impl Job {
     /// Takes a final response to its last request.
     pub(super) fn hear(&mut self, response: &Response, cx: &mut Context<'_>) -> Answer {
         if response.status.is_success() {
-            self.round = 0;
-            self.challenge = None;
+            self.begin();
             self.part += 1;
             return match self.part < self.parts.len() {
                 true => Answer::Continue,
@@ -146,22 +159,17 @@ impl Job {
         }
         let refusal = refusal::from_sip(response);
         match response.status.code() {
-            401 | 407 => {
-                let account = self
-                    .route(cx)
-                    .is_ok_and(|route| route.credentials.is_some());
-                if account && self.round < ANSWERED {
-                    cx.counters.challenged += 1;
-                    self.round += 1;
-                    self.challenge = Some(Box::new(response.clone()));
-                    return Answer::Continue;
+            401 | 407 => match self.answer(response, cx) {
+                Ok(()) => Answer::Continue,
+                Err(denied) => {
+                    tracing::warn!(id = %self.message.id, %denied, status = response.status.code(),
+                        "the next hop does not accept the route's account");
+                    Answer::Done(Err(self.with_parts(unauthenticated(refusal))))
                 }
-                Answer::Done(Err(self.with_parts(unauthenticated(&refusal))))
-            }
+            },
             480 | 503 if refusal.retry_after.is_some() => {
                 let after = refusal.retry_after;
-                self.round = 0;
-                self.challenge = None;
+                self.begin();
                 self.last = Some(refusal);
                 Answer::Retry { after }
             }
@@ -238,12 +246,36 @@ impl Job {
             cx.settings,
             cx.key,
         )?;
-        if let (Some(challenge), Some(account)) = (&self.challenge, &route.credentials)
-            && !digest::answer(&mut request, challenge, account, &cx.mint.token())
-        {
-            return Err(unauthenticated(&refusal::from_sip(challenge)));
+        if let Some(account) = cx.accounts.get_mut(&self.route) {
+            account.authorize(&mut request, cx.mint);
         }
         Ok(request)
+    }
+
+    /// Answers the challenge to its last request.
+    fn answer(&mut self, response: &Response, cx: &mut Context<'_>) -> Result<(), Denied> {
+        let (Some(account), Some(mut request)) =
+            (cx.accounts.get_mut(&self.route), self.sent.take())
+        else {
+            return Err(Denied::Unreadable);
+        };
+        account.answer(response, &mut request, &mut self.rounds, cx.mint)?;
+        self.round += 1;
+        request
+            .headers
+            .set(Name::CSeq, &request::cseq(&self.message, self.round));
+        cx.counters.challenged += 1;
+        self.sent = Some(request);
+        self.challenged = true;
+        Ok(())
+    }
+
+    /// Begins a part, or a part anew, as if it had never been challenged.
+    fn begin(&mut self) {
+        self.round = 0;
+        self.rounds = Rounds::default();
+        self.sent = None;
+        self.challenged = false;
     }
 
     /// Cuts the text into parts that fit a datagram each.
@@ -283,20 +315,12 @@ impl Job {
 }
 
 /// The account was not accepted, which is the operator's business and not the user's.
-fn unauthenticated(refusal: &Refusal) -> Refusal {
-    tracing::warn!(
-        status = refusal.status,
-        "the next hop does not accept the route's account"
-    );
-    let mut refusal = Refusal {
+fn unauthenticated(refusal: Refusal) -> Refusal {
+    Refusal {
         reason: Reason::InternalServerError,
-        ..refusal.clone()
-    };
-    refusal = refusal.with_text("The gateway could not authenticate to the contact's server.");
-    refusal
+        ..refusal.with_text("The gateway could not authenticate to the contact's server.")
+    }
 }
 
-/// How often one request's challenge is answered; a second time for a nonce that had grown old.
-const ANSWERED: u32 = 2;
 /// Bytes the answer to a challenge may take.
 const MAX_ANSWER: usize = 420;
