@@ -19,13 +19,12 @@ use crate::{program, template};
 /// Where its HTTP interface listens.
 pub const HTTP: &str = "127.0.0.1:5280";
 
-/// The listener that attaches Tandem. Without `global_routes: false` every component connection
-/// would get the stanzas of every component.
+/// The listener that attaches Tandem: what the README tells administrators to paste, with their two values.
+/// Without `global_routes: false` every component connection would get the stanzas of every component.
 pub fn component_snippet(gateway: &str) -> String {
-    format!(
-        "  - port: 5347\n    ip: \"127.0.0.1\"\n    module: ejabberd_service\n    access: component\n    \
-         global_routes: false\n    hosts:\n      \"{gateway}\":\n        password: \"{SECRET}\"\n"
-    )
+    include_str!("../../../configs/attach/ejabberd.yml")
+        .replace("sip.example.com", gateway)
+        .replace("change-me", SECRET)
 }
 
 pub(super) fn start(bench: &Bench, setup: Setup<'_>, component: &str) -> Result<Process> {

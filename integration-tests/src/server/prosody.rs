@@ -11,9 +11,11 @@ use crate::bench::Bench;
 use crate::process::Process;
 use crate::{program, template};
 
-/// The block that attaches Tandem.
+/// The block that attaches Tandem: what the README tells administrators to paste, with their two values.
 pub fn component_snippet(gateway: &str) -> String {
-    format!("Component \"{gateway}\"\n  component_secret = \"{SECRET}\"\n")
+    include_str!("../../../configs/attach/prosody.cfg.lua")
+        .replace("sip.example.com", gateway)
+        .replace("change-me", SECRET)
 }
 
 pub(super) fn start(bench: &Bench, setup: Setup<'_>, component: &str) -> Result<Process> {
