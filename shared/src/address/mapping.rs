@@ -6,7 +6,7 @@
 //! the SIP side says, a contact's JID is always inside the gateway's domain and its localpart
 //! always leaves the XEP-0106 encoder, so no SIP party can speak as an XMPP user (specs T5).
 
-use super::{Address, escape, host_from_text, number, uri};
+use super::{Address, escape, host_from_text, host_to_ascii, number, uri};
 use crate::refusal::{Reason, Refusal};
 use jid::{BareJid, DomainPart, Jid, NodePart};
 use serde::{Deserialize, Serialize};
@@ -111,13 +111,25 @@ impl Mapping {
         if own && address.user.contains('@') {
             return Err(nobody());
         }
-        let text = if own {
-            address.user.clone()
-        } else {
-            format!("{}@{}", address.user, address.host)
+        let spell = |host: Option<&str>| {
+            let text = match host {
+                None => address.user.clone(),
+                Some(host) => format!("{}@{host}", address.user),
+            };
+            let localpart = escape::escape(&text).ok_or_else(nobody)?;
+            NodePart::new(&localpart)
+                .map(std::borrow::Cow::into_owned)
+                .map_err(|_| nobody())
         };
-        let localpart = escape::escape(&text).ok_or_else(nobody)?;
-        let node = NodePart::new(&localpart).map_err(|_| nobody())?;
+        let host = (!own).then_some(address.host.as_str());
+        let mut node = spell(host)?;
+        if let Some(host) = host {
+            let spelled = escape::unescape(node.as_str());
+            // nodeprep makes another domain of some: of "straße", "strasse". A-labels it leaves.
+            if !spelled.ends_with(&format!("@{host}")) {
+                node = spell(Some(&host_to_ascii(host)?))?;
+            }
+        }
         let domain = DomainPart::new(&self.domain).map_err(|_| nobody())?;
         with_device(
             BareJid::from_parts(Some(&node), &domain),

@@ -125,6 +125,17 @@ fn internationalised_domains_change_form_at_the_border() {
 }
 
 #[test]
+fn a_domain_that_a_localpart_would_fold_into_another_comes_back() {
+    let address = Address::new("romeo", "straße.example").unwrap();
+    let contact = mapping().contact_to_jid(&address).unwrap();
+    assert_eq!(
+        contact,
+        jid(r"romeo\40xn--strae-oqa.example@sip.example.com")
+    );
+    assert_eq!(mapping().contact_from_jid(&contact).unwrap(), address);
+}
+
+#[test]
 fn hosts_that_are_none_are_refused() {
     for text in [
         "",
