@@ -89,9 +89,10 @@ fn check_contact(contact: &Address) {
     };
     assert_eq!(jid.domain().as_str(), "sip.example.com");
     // Case folds and numbers lose their separators once; after that nothing changes any more.
-    if let Ok(read) = mapping.contact_from_jid(&jid)
-        && let Ok(again) = mapping.contact_to_jid(&read)
-    {
-        assert_eq!(mapping.contact_from_jid(&again), Ok(read));
+    if let Ok(read) = mapping.contact_from_jid(&jid) {
+        assert_eq!(read.host, contact.host);
+        if let Ok(again) = mapping.contact_to_jid(&read) {
+            assert_eq!(mapping.contact_from_jid(&again), Ok(read));
+        }
     }
 }
