@@ -29,7 +29,7 @@ pub use config::{CertificateFiles, Drops, Limits, TransportConfig};
 use names::Names;
 
 /// What the sockets report.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum TransportEvent {
     /// One datagram, or one message of a stream: for `Endpoint::handle_packet`.
     Packet {
@@ -54,6 +54,27 @@ pub enum TransportEvent {
         /// The requests that were never written.
         unsent: Vec<TransmitId>,
     },
+}
+
+/// The length of a packet, never its bytes: they hold addresses and bodies.
+impl std::fmt::Debug for TransportEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Packet { flow, bytes } => write!(f, "Packet({flow:?}, {} bytes)", bytes.len()),
+            Self::SendFailed { id, reason } => write!(f, "SendFailed({id:?}, {reason:?})"),
+            Self::Closed {
+                connection,
+                reason,
+                unsent,
+            } => {
+                write!(
+                    f,
+                    "Closed({connection:?}, {reason:?}, {} unsent)",
+                    unsent.len()
+                )
+            }
+        }
+    }
 }
 
 /// All sockets of the b2bua.

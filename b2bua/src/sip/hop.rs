@@ -124,7 +124,7 @@ pub enum Target {
 pub struct TransmitId(pub u64);
 
 /// Bytes to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Transmit {
     /// Set for requests only.
     pub id: Option<TransmitId>,
@@ -132,6 +132,14 @@ pub struct Transmit {
     pub target: Target,
     /// One whole request or response.
     pub bytes: Bytes,
+}
+
+/// The length of the bytes, never the bytes: they hold addresses and bodies.
+impl std::fmt::Debug for Transmit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { id, target, bytes } = self;
+        write!(f, "Transmit({id:?}, {target:?}, {} bytes)", bytes.len())
+    }
 }
 
 /// Why a request was surely not delivered: no byte of it was written.

@@ -91,12 +91,12 @@ impl Request {
         grammar::parse_number(text).and_then(|number| u8::try_from(number).ok())
     }
 
-    /// Bytes on the wire, with the Via the endpoint adds: what RFC 3261 §18.1.1 compares with
+    /// Bytes on the wire at most, with the fields the endpoint adds: what RFC 3261 §18.1.1 compares with
     /// 1,300.
     pub fn wire_len(&self) -> usize {
         let mut out = Vec::with_capacity(1024);
         self.print(&mut out);
-        out.len() + ADDED_VIA
+        out.len() + ADDED
     }
 }
 
@@ -206,5 +206,63 @@ impl std::fmt::Debug for Response {
     }
 }
 
-/// Room for the Via of an outgoing request: host, port, branch and `rport`.
-const ADDED_VIA: usize = 128;
+/// Room for what the endpoint adds to a request: Via with host, port, branch and `rport`,
+/// `Max-Forwards`, `User-Agent`.
+const ADDED: usize = 192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_address_and_no_body() {
+        let mut request = Request::new(
+            Method::Message,
+            Uri::parse("sip:secret@example.com").unwrap(),
+        );
+        request.headers.push(Name::From, "<sip:hidden@example.com>");
+        request.body = Bytes::from_static(b"private");
+        let response = Response::to(&request, Status::OK).with_reason("quiet");
+        let shown = format!("{request:?} {response:?}");
+        for word in ["secret", "hidden", "private", "quiet"] {
+            assert!(!shown.contains(word), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_response_copies_every_via_and_one_of_each_other_field() {
+        let mut request = Request::new(Method::Message, Uri::parse("sip:a@b").unwrap());
+        for (name, value) in [
+            ("Via", "1, 2"),
+            ("v", "3"),
+            ("From", "f"),
+            ("To", "t"),
+            ("i", "c"),
+            ("Subject", "s"),
+            ("CSeq", "1 X"),
+            ("Timestamp", "9"),
+        ] {
+            request.headers.push(name, value);
+        }
+        let response = Response::to(&request, Status::OK);
+        assert_eq!(
+            response.headers.values(Name::Via).collect::<Vec<_>>(),
+            ["1", "2", "3"]
+        );
+        assert_eq!(response.headers.len(), 7);
+        assert_eq!(response.headers.get(Name::Subject), None);
+    }
+
+    #[test]
+    fn retry_after_may_carry_a_comment() {
+        let request = Request::new(Method::Message, Uri::parse("sip:a@b").unwrap());
+        let after = |text| {
+            Response::to(&request, Status::OK)
+                .with(Name::RetryAfter, text)
+                .retry_after()
+        };
+        assert_eq!(after("120 (in a meeting);duration=60"), Some(120));
+        assert_eq!(after("99999999999999999999"), None);
+        assert_eq!(after("soon"), None);
+    }
+}

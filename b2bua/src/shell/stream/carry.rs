@@ -78,7 +78,8 @@ async fn read<S: AsyncRead + Unpin>(
             }
         }
         if framer.is_waiting() {
-            begun.get_or_insert(active);
+            // From here on we wait for the peer; time the core took to read is not its fault.
+            begun.get_or_insert_with(now);
         }
     }
 }

@@ -90,6 +90,27 @@ fn a_proxy_challenge_is_answered_with_the_request_uri_and_method() {
 }
 
 #[test]
+fn a_session_algorithm_hashes_the_first_hash() {
+    let (mut digest, mut request) = (digest(), request());
+    let offer =
+        format!("Digest realm=\"a.example\", nonce=\"{NONCE}\", algorithm=SHA-256-sess, qop=auth");
+    let response = challenged(Status::UNAUTHORIZED, &[&offer]);
+    digest
+        .answer(&response, &mut request, &mut Rounds::default(), &mut mint())
+        .unwrap();
+    let answer = request.headers.get(Name::Authorization).unwrap();
+    let (hash, cnonce) = (
+        Hashing::new(AlgorithmType::SHA2_256, false),
+        field(answer, "cnonce"),
+    );
+    let inner = hash.hash_str("Mufasa:a.example:Circle of Life");
+    let ha1 = hash.hash_str(&format!("{inner}:{NONCE}:{cnonce}"));
+    let ha2 = hash.hash_str("MESSAGE:sip:bob@example.com");
+    let expected = hash.hash_str(&format!("{ha1}:{NONCE}:00000001:{cnonce}:auth:{ha2}"));
+    assert_eq!(field(answer, "response"), expected);
+}
+
+#[test]
 fn the_topmost_supported_algorithm_is_taken() {
     let (mut digest, mut request) = (digest(), request());
     let offers = [

@@ -22,6 +22,14 @@ fn reads_every_part() {
 }
 
 #[test]
+fn parameters_keep_their_case() {
+    assert_eq!(
+        sip("sip:a@b;Transport=tCp;LR").to_string(),
+        "sip:a@b;Transport=tCp;LR"
+    );
+}
+
+#[test]
 fn a_user_may_hold_semicolons_and_question_marks() {
     let uri = sip("sip:user;par=u%40example.net?x@example.com;y");
     assert_eq!(uri.raw_user(), Some("user;par=u%40example.net?x"));

@@ -154,3 +154,22 @@ async fn a_flood_that_is_not_read_is_held_back() {
     }
     assert!(events.len() > 100);
 }
+
+#[tokio::test]
+async fn requests_of_one_stream_keep_their_order() {
+    let (mut transport, address) = tcp();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let numbered = |number: u32| ONE.replace("z9hG4bK1", &format!("z9hG4bK{number}"));
+    let all: String = (0..500).map(numbered).collect();
+    let send = async { stream.write_all(all.as_bytes()).await.unwrap() };
+    let mut events = Vec::new();
+    let receive = async {
+        while events.len() < 500 {
+            transport.recv_many(&mut events, 64).await;
+        }
+    };
+    tokio::join!(send, receive);
+    for (number, event) in (0..).zip(events) {
+        assert_eq!(packet(event).1, numbered(number));
+    }
+}
