@@ -342,4 +342,6 @@ fn capabilities(request: &crate::sip::Request) -> Response {
 }
 
 #[cfg(test)]
+pub(crate) mod bench;
+#[cfg(test)]
 mod tests;

@@ -58,3 +58,44 @@ impl Default for MessageSettings {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::route::{Identity, tests::route};
+    use crate::sip::endpoint::{Admission, SentBy};
+    use crate::sip::uri::HostPort;
+    use tandem_shared::address::Address;
+
+    /// A gateway at `sip.example.com` with routes for numbers, `pbx.example.net` and `sms.example.net`.
+    pub(crate) fn settings() -> Settings {
+        let at = HostPort::parse("198.51.100.1:5060").unwrap();
+        let sent_by = SentBy {
+            udp: at.clone(),
+            tcp: at.clone(),
+            tls: at,
+        };
+        let mut numbers = route("numbers", &["+*", "*"], Some("192.0.2.1"));
+        numbers.identity = Identity::Number;
+        let mut sms = route("sms", &["*@sms.example.net"], Some("192.0.2.3"));
+        sms.split = true;
+        sms.large = None;
+        let pbx = route("pbx", &["*@pbx.example.net"], Some("192.0.2.2:5070"));
+        let routes = Arc::new(Routes::new(vec![numbers, pbx, sms]));
+        let known = Arc::clone(&routes);
+        let admission = Admission::new(move |source| known.of_source(source).is_some());
+        let juliet = Address::new("juliet", "example.com").unwrap();
+        Settings {
+            mapping: Mapping {
+                domain: "sip.example.com".into(),
+                user_domains: vec!["example.com".into()],
+            },
+            routes,
+            numbers: Numbers::new([("+15550001".to_owned(), juliet)]),
+            emergency: Emergency::default(),
+            endpoint: EndpointConfig::new(sent_by, admission),
+            message: MessageSettings::default(),
+            global_failures: false,
+        }
+    }
+}

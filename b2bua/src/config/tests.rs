@@ -1,1 +1,135 @@
+use super::*;
+use std::path::Path;
 
+const SHIPPED: &str = include_str!("../../../configs/b2bua.toml");
+
+fn read(text: &str) -> Result<Config, String> {
+    tandem_shared::config::parse(Path::new("b2bua.toml"), text).map_err(|error| error.to_string())
+}
+
+/// The shipped file with every commented key switched on.
+fn all_keys() -> String {
+    let key = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
+    let lines = SHIPPED
+        .lines()
+        .map(|line| if key(line) { &line[1..] } else { line });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+const MINIMAL: &str = "[mapping]\ndomain = \"sip.example.com\"\n";
+const ROUTE: &str = "[mapping]\ndomain = \"sip.example.com\"\n[[route]]\nname = \"r\"\n";
+
+#[test]
+fn the_shipped_file_shows_the_defaults() {
+    let minimal = read(MINIMAL).unwrap();
+    assert_eq!(read(SHIPPED).unwrap(), minimal);
+    let mut all = read(&all_keys()).unwrap();
+    let shown = all.route.remove(0);
+    assert_eq!(all, minimal);
+    let example =
+        format!("{ROUTE}match = [\"+*\", \"*@pbx.example.com\"]\nnext_hop = \"192.0.2.10:5060\"\n");
+    let mut plain = read(&example).unwrap().route.remove(0);
+    plain.name = "pbx".into();
+    assert_eq!(shown, plain);
+}
+
+#[test]
+fn the_parent_domain_is_served_by_default() {
+    assert_eq!(read(MINIMAL).unwrap().mapping.user_domains, ["example.com"]);
+}
+
+#[test]
+fn mistakes_name_the_key_and_the_fix() {
+    for (text, expected) in [
+        (
+            format!("{ROUTE}match = \"+1?5\"\nnext_hop = \"h\"\n"),
+            "+1555*",
+        ),
+        (format!("{ROUTE}match = \"+*\"\n"), "next_hop: is missing"),
+        (
+            format!("{ROUTE}match = \"*@x.y\"\nnext_hop = \"a b\"\n"),
+            "sip:pbx.example.com:5060",
+        ),
+        (format!("{ROUTE}inbound = [\"10/8\"]\n"), "192.0.2.0/24"),
+        (
+            format!("{ROUTE}next_hop = \"127.0.0.1\"\nmatch = \"+*\"\n"),
+            "leads back",
+        ),
+        (
+            format!("{ROUTE}next_hop = \"h\"\nusername = \"u\"\n"),
+            "belong together",
+        ),
+        (format!("{ROUTE}mach = \"+*\"\n"), "did you mean \"match\"?"),
+        (
+            format!("{ROUTE}from = \"mailto:x\"\n"),
+            "\"user\", \"number\"",
+        ),
+        (format!("{ROUTE}[[route]]\nname = \"r\"\n"), "twice"),
+        (
+            format!("{MINIMAL}[[listen]]\ntransport = \"tls\"\naddress = \"127.0.0.1:1\"\n"),
+            "listen.key",
+        ),
+        (
+            format!("{MINIMAL}[[listen]]\ntransport = \"udp\"\naddress = \"0.0.0.0:1\"\n"),
+            "sip.host",
+        ),
+        (
+            format!("{MINIMAL}[[number]]\nnumber = \"abc\"\njid = \"a@example.com\"\n"),
+            "number.number",
+        ),
+        (
+            format!("{MINIMAL}[[number]]\nnumber = \"+1555\"\njid = \"a@other.org\"\n"),
+            "number.jid",
+        ),
+        (
+            format!("{MINIMAL}[message]\nconfirm_for = 60\n"),
+            "confirm_for",
+        ),
+    ] {
+        let error = read(&text).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn passwords_do_not_show() {
+    let text = format!(
+        "{ROUTE}match = \"+*\"\nnext_hop = \"h\"\nusername = \"u\"\npassword = \"hunter2\"\n"
+    );
+    let config = read(&text).unwrap();
+    assert!(
+        !tandem_shared::config::show(&config)
+            .unwrap()
+            .contains("hunter2")
+    );
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let settings = config.settings(&[]).unwrap();
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    let printed = tandem_shared::config::show(&config).unwrap();
+    assert!(printed.contains("match = [\"+*\"]"), "{printed}");
+}
+
+#[test]
+fn only_sources_of_routes_are_admitted() {
+    let config = read(&format!("{ROUTE}inbound = \"10.0.0.0/8\"\n")).unwrap();
+    let admission = config.admission(&config.routes().unwrap());
+    assert!(admission.admits([10, 1, 2, 3].into()));
+    assert!(!admission.admits([127, 0, 0, 1].into()));
+}
+
+#[test]
+fn the_via_names_the_listener_or_the_public_host() {
+    let listening = [(Transport::Udp, "192.0.2.9:5066".parse().unwrap())];
+    let sent_by = |text: &str| {
+        read(text)
+            .unwrap()
+            .settings(&listening)
+            .unwrap()
+            .endpoint
+            .sent_by
+    };
+    assert_eq!(sent_by(MINIMAL).udp.to_string(), "192.0.2.9:5066");
+    assert_eq!(sent_by(MINIMAL).tcp.to_string(), "192.0.2.9");
+    let public = format!("{MINIMAL}[sip]\nhost = \"gw.example.com\"\n");
+    assert_eq!(sent_by(&public).udp.to_string(), "gw.example.com:5066");
+}

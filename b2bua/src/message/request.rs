@@ -277,4 +277,4 @@ const MAX_CALL_ID: usize = 128;
 const MAX_SUBJECT: usize = 200;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

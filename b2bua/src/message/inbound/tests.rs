@@ -1,1 +1,207 @@
+use crate::action::{Action, Record};
+use crate::core::bench::Bench;
+use crate::settings::tests::settings;
+use tandem_shared::event::{Event, MessageOutcome};
+use tandem_shared::message::{MessageId, Outcome};
+use tandem_shared::refusal::{Reason, Refusal};
 
+fn packet(branch: &str, cseq: u32, headers: &str, body: &str) -> Vec<u8> {
+    format!(
+        "MESSAGE sip:juliet%40example.com@sip.example.com SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\n\
+         From: <sip:Romeo@pbx.example.net>;tag=1\r\nTo: <sip:juliet%40example.com@sip.example.com>\r\n\
+         Call-ID: c\r\nCSeq: {cseq} MESSAGE\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+const PEER: &str = "192.0.2.1:5060";
+const PLAIN: &str = "Content-Type: text/plain\r\n";
+
+fn tell(bench: &mut Bench, id: &MessageId, outcome: Outcome) {
+    let outcome = MessageOutcome::new(id.clone(), outcome);
+    let session = tandem_shared::bus::SessionId("s".into());
+    bench.say(session, Event::MessageOutcome(outcome));
+}
+
+/// A bench with one message on the bus.
+fn published() -> (Bench, MessageId) {
+    let mut bench = Bench::new();
+    bench.packet(PEER, &packet("1", 1, PLAIN, "hello"));
+    let messages = bench.messages();
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].body, "hello");
+    assert!(bench.codes().is_empty());
+    let id = messages[0].id.clone();
+    (bench, id)
+}
+
+#[test]
+fn the_answer_follows_the_record() {
+    let (mut bench, id) = published();
+    bench.actions.clear();
+    tell(&mut bench, &id, Ok(()));
+    let stored = |action: &Action| matches!(action, Action::Store(Record::Answered { .. }));
+    let store = bench.actions.iter().position(stored).unwrap();
+    let sent = bench
+        .actions
+        .iter()
+        .position(|action| matches!(action, Action::Transmit(_)))
+        .unwrap();
+    assert!(store < sent);
+    assert_eq!(bench.codes(), [202]);
+}
+
+#[test]
+fn a_refusal_is_the_answer() {
+    let (mut bench, id) = published();
+    tell(
+        &mut bench,
+        &id,
+        Err(Refusal::new(Reason::ItemNotFound)
+            .by_account()
+            .with_text("No such user")),
+    );
+    let response = bench.responses().remove(0);
+    assert_eq!(
+        (response.status.code(), &*response.reason),
+        (404, "No such user")
+    );
+}
+
+#[test]
+fn a_repeat_hears_the_recorded_answer_even_after_a_restart() {
+    let (mut bench, id) = published();
+    tell(&mut bench, &id, Ok(()));
+    assert_eq!(bench.codes(), [202]);
+    bench.packet(PEER, &packet("2", 1, PLAIN, "hello"));
+    assert_eq!(bench.codes(), [202]);
+    assert!(bench.messages().is_empty());
+    let records: Vec<Record> = bench
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Store(record) => Some(record.clone()),
+            _ => None,
+        })
+        .collect();
+    let mut after = Bench::new();
+    after.core.restore(records);
+    after.packet(PEER, &packet("3", 1, PLAIN, "hello"));
+    assert_eq!(after.codes(), [202]);
+    assert!(after.messages().is_empty());
+    after.packet(PEER, &packet("4", 2, PLAIN, "hello"));
+    assert_eq!(after.messages().len(), 1);
+}
+
+#[test]
+fn no_outcome_in_time_is_480_and_the_repeat_of_a_late_success_is_told() {
+    let (mut bench, id) = published();
+    bench.pass(19);
+    assert!(bench.codes().is_empty());
+    bench.pass(2);
+    let response = bench.responses().remove(0);
+    assert_eq!(response.status.code(), 480);
+    assert!(response.retry_after().is_some());
+    tell(&mut bench, &id, Ok(()));
+    bench.packet(PEER, &packet("2", 1, PLAIN, "hello"));
+    assert_eq!(bench.codes(), [202]);
+}
+
+#[test]
+fn without_the_xmpp_side_the_answer_is_480_and_never_503() {
+    let mut bench = Bench::unlinked(settings());
+    bench.packet(PEER, &packet("1", 1, PLAIN, "hello"));
+    let response = bench.responses().remove(0);
+    assert_eq!(response.status.code(), 480);
+    assert!(response.retry_after().is_some());
+    bench.link();
+    bench.packet(PEER, &packet("2", 1, PLAIN, "hello"));
+    assert_eq!(
+        bench.messages().len(),
+        1,
+        "a temporary refusal is not recorded"
+    );
+}
+
+#[test]
+fn too_many_waiting_are_asked_to_come_back() {
+    let mut settings = settings();
+    settings.message.pending = 1;
+    let mut bench = Bench::with(settings);
+    bench.packet(PEER, &packet("1", 1, PLAIN, "a"));
+    bench.packet(PEER, &packet("2", 2, PLAIN, "b"));
+    assert_eq!((bench.messages().len(), bench.codes()), (1, vec![480]));
+}
+
+#[test]
+fn what_waits_is_said_again_to_a_component_that_comes_back() {
+    let (mut bench, id) = published();
+    bench
+        .core
+        .handle_bus(tandem_shared::bus::Incoming::Disconnected, bench.now);
+    bench
+        .core
+        .handle_bus(tandem_shared::bus::Incoming::Connected, bench.now);
+    let mapping = settings().mapping.digests();
+    let hello = tandem_shared::event::Hello {
+        answer: false,
+        versions: vec![1],
+        mapping,
+    };
+    bench.say(
+        tandem_shared::bus::SessionId::control(),
+        Event::Control(tandem_shared::event::Control::Hello(hello)),
+    );
+    let again = bench.messages();
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].id, id);
+}
+
+#[test]
+fn what_the_bus_does_not_take_is_answered_480() {
+    let mut bench = Bench::new();
+    bench.packet(PEER, &packet("1", 1, PLAIN, "hello"));
+    let message = bench.messages().remove(0);
+    bench
+        .core
+        .handle_bus_refused(&Event::Message(Box::new(message)), bench.now);
+    bench.pass(0);
+    assert_eq!(bench.codes(), [480]);
+}
+
+#[test]
+fn nothing_to_deliver_is_accepted_and_odd_bodies_are_not() {
+    let mut bench = Bench::new();
+    bench.packet(PEER, &packet("1", 1, "", ""));
+    bench.packet(
+        PEER,
+        &packet("2", 2, "Content-Type: message/imdn+xml\r\n", "<imdn/>"),
+    );
+    assert_eq!(bench.codes(), [202, 415]);
+    assert!(bench.messages().is_empty());
+}
+
+#[test]
+fn a_user_is_spelled_as_it_spells_itself() {
+    let (mut bench, _) = published();
+    let answer = crate::message::request::tests::message(
+        ("juliet", "example.com"),
+        ("romeo", "pbx.example.net"),
+        "hi",
+    );
+    bench.send(answer);
+    assert_eq!(
+        bench.request().0.uri.to_string(),
+        "sip:Romeo@pbx.example.net"
+    );
+}
+
+#[test]
+fn the_end_answers_whoever_waits() {
+    let (mut bench, _) = published();
+    bench.core.end(bench.now);
+    bench.pass(0);
+    assert_eq!(bench.codes(), [480]);
+}
