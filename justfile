@@ -10,13 +10,13 @@ default:
     @just --list --unsorted
 
 # Everything a change must pass, without real peers: seconds once built.
-ci: fmt lint doc pure directions sizes specs words readme unit fuzz-replay
+ci: fmt lint doc pure sizes specs words readme unit fuzz-replay
 
 # Install what the tests need, then run all of them: this is what the README and .ci/run call.
-test: (deps "test") build ci-quick integration
+test: (deps "test") build ci-quick integration demo-check
 
 [private]
-ci-quick: pure directions sizes specs words readme unit fuzz-replay
+ci-quick: pure sizes specs words readme unit
 
 # Install packages for `demo` or `test`; says what and why, leaves services off.
 deps what:
@@ -40,8 +40,8 @@ doc:
 
 # The cores compile without sockets, clocks and tasks.
 pure:
-    cargo check -p tandem-shared -p tandem-component -p tandem-b2bua --no-default-features --locked
-    .ci/directions
+    cargo check -p tandem-shared -p tandem-component -p tandem-b2bua --no-default-features --locked --quiet
+    @just directions
 
 # Dependency directions, bans and licences, and with cargo-deny installed its checks too.
 directions:
@@ -60,10 +60,40 @@ specs:
 words:
     if command -v typos >/dev/null; then typos; else echo "typos is not installed: spelling was not checked"; fi
 
-# Unit, property, contract and vector tests.
+# Unit and property tests.
 unit:
-    cargo test --workspace --lib --bins --locked --quiet
-    cargo test -p tandem-shared -p tandem-component -p tandem-b2bua --tests --locked --quiet
+    cargo test --workspace --locked --quiet --lib --bins
+
+# Every contract, vector, corpus, simulation and real-peer test: the whole matrix on Prosody, on ejabberd what differs there.
+integration:
+    TANDEM_TEST_BINARIES="$PWD/target/debug" cargo test --workspace --locked --test '*' -- --test-threads=2
+
+# Fuzz corpora replayed on the stable compiler, with fixed mutations of each input.
+fuzz-replay:
+    cargo test --workspace --locked --quiet --test corpus
+
+# The long run: the matrix on both servers, random kills, 20,000 simulated days, a minute of fuzzing for each target.
+test-long: (deps "test") build
+    just integration
+    TANDEM_TEST_SERVER=ejabberd just integration
+    TANDEM_PROMISE_RUNS=20 TANDEM_TEST_BINARIES="$PWD/target/debug" cargo test --workspace --locked --test promise -- --test-threads=1 --nocapture
+    TANDEM_SIM_RUNS=20000 cargo test --workspace --locked --test simulation -- --nocapture
+    just fuzz-grow 60
+
+# Let each fuzz target look for new inputs for some seconds; needs nightly and cargo-fuzz.
+fuzz-grow seconds:
+    cd fuzz && for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run "$target" -- -max_total_time={{ seconds }} -max_len=4096; done
+
+# The same SIP scenarios against our b2bua and two agents on other stacks, side by side (docs/decisions/0001).
+sip-scorecard *ARGS:
+    cargo build --release --locked -p tandem-b2bua -p tandem-component
+    CARGO_TARGET_DIR="$PWD/target/agents" cargo build --release --locked --manifest-path integration-tests/agents/Cargo.toml
+    integration-tests/scorecard/run {{ ARGS }}
+
+# Messages per second, CPU per message, latency and memory, beside a floor program (docs/PERFORMANCE.md).
+bench-messages *ARGS:
+    cargo build --release --locked -p tandem-b2bua -p tandem-component -p integration-tests
+    target/release/bench-messages {{ ARGS }}
 
 # Show Tandem between a private XMPP server and a SIP phone, to be tried by hand until Ctrl-C.
 demo:
