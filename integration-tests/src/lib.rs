@@ -11,6 +11,7 @@ pub mod linphone;
 pub mod net;
 pub mod process;
 pub mod program;
+pub mod promise;
 pub mod server;
 pub mod sip;
 pub mod sip_trace;

@@ -9,11 +9,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::bench::Bench;
-use crate::net::{is_inside, isolated};
+use crate::net::{LIMIT, is_inside, isolated_within};
 use crate::process::Process;
 use crate::server::{SECRET, Server};
 use crate::wait::{self, GENEROUS};
@@ -22,10 +23,15 @@ pub use config::{Route, Setup};
 
 /// As [`crate::isolated`], with Tandem built before.
 pub fn with_tandem<F: FnOnce(&Bench) -> Result<()>>(test: F) -> Result<()> {
+    with_tandem_within(LIMIT, test)
+}
+
+/// As [`with_tandem`], with another limit.
+pub fn with_tandem_within<F: FnOnce(&Bench) -> Result<()>>(limit: Duration, test: F) -> Result<()> {
     if !is_inside() {
         build()?;
     }
-    isolated(test)
+    isolated_within(limit, test)
 }
 
 /// Both processes and their configuration.
@@ -90,12 +96,13 @@ impl Tandem {
         for port in &self.udp_ports {
             self.b2bua.wait_udp(*port)?;
         }
-        let bus = self.bus.display().to_string();
+        // The kernel names a socket by the path it was bound to, which differs in its extension.
+        let bus = self.bus.with_extension("").display().to_string();
         self.b2bua.wait_for("a link of the bus", || {
             let sockets = fs::read_to_string("/proc/net/unix")?;
             let linked = sockets
                 .lines()
-                .any(|line| line.ends_with(&bus) && line.split(' ').any(|f| f == CONNECTED));
+                .any(|line| line.contains(&bus) && line.split(' ').any(|f| f == CONNECTED));
             Ok(linked.then_some(()))
         })?;
         self.component.wait_for("a stream to the server", || {
@@ -105,6 +112,12 @@ impl Tandem {
                 .any(|line| line.contains(SERVER_STREAM))
                 .then_some(()))
         })
+    }
+
+    /// Waits until both know of each other: only then does either take messages for the other.
+    pub fn wait_paired(&mut self) -> Result<()> {
+        self.component.wait_log("the SIP side is there")?;
+        self.b2bua.wait_log("the XMPP side is there").map(drop)
     }
 
     /// Waits until `client` gets an answer from the component's domain.

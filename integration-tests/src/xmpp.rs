@@ -71,6 +71,14 @@ impl Xmpp {
         )
     }
 
+    /// As [`Self::attach`], for a domain whose every stanza the test itself answers, pings too.
+    pub fn attach_mute(&self, domain: &str) -> Result<Session> {
+        self.open(
+            json!({ "op": "component", "domain": domain, "secret": SECRET, "mute": true }),
+            COMPONENTS,
+        )
+    }
+
     fn open(&self, mut request: serde_json::Value, address: &str) -> Result<Session> {
         let name = self.driver.mint_name();
         let (host, port) = address.split_once(':').unwrap_or((address, ""));
@@ -170,6 +178,16 @@ impl Session {
         self.expect(&format!("an error to {id:?}"), |stanza| {
             stanza.kind() == "error" && stanza.id() == id
         })
+    }
+
+    /// Takes the first stanza that satisfies `condition` and came by now.
+    pub fn take(&self, condition: impl Fn(&Stanza) -> bool) -> Result<Option<Stanza>> {
+        self.driver.take(&self.name, condition)
+    }
+
+    /// Whether the stream has ended, in order or not.
+    pub fn has_ended(&self) -> bool {
+        self.driver.end_of(&self.name).is_some()
     }
 
     /// Takes all that came so far.
