@@ -27,7 +27,10 @@ class User(slixmpp.ClientXMPP):
 
     async def log_in(self):
         self.connect("127.0.0.1", self.stage.client_port)
-        await asyncio.wait_for(self.ready, LOGIN_LIMIT)
+        try:
+            await asyncio.wait_for(self.ready, LOGIN_LIMIT)
+        except TimeoutError:
+            raise Failure(f"{self.boundjid.bare} could not log in within {LOGIN_LIMIT} s") from None
         self.send_presence()
 
     def settle(self, failure):
