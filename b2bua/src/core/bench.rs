@@ -135,15 +135,14 @@ impl Bench {
     /// The outcomes told since the last look, as reason or nothing.
     pub(crate) fn outcomes(&mut self) -> Vec<(String, Option<tandem_shared::refusal::Refusal>)> {
         let mut found = Vec::new();
-        self.actions.retain(|action| match action {
-            Action::Publish(envelope) => match &envelope.event {
-                BusEvent::MessageOutcome(outcome) => {
-                    found.push((outcome.id.0.clone(), outcome.refusal.clone()));
-                    false
-                }
-                _ => true,
-            },
-            _ => true,
+        self.actions.retain(|action| {
+            if let Action::Publish(envelope) = action
+                && let BusEvent::MessageOutcome(outcome) = &envelope.event
+            {
+                found.push((outcome.id.0.clone(), outcome.refusal.clone()));
+                return false;
+            }
+            true
         });
         found
     }
@@ -151,15 +150,14 @@ impl Bench {
     /// The messages published since the last look.
     pub(crate) fn messages(&mut self) -> Vec<Message> {
         let mut found = Vec::new();
-        self.actions.retain(|action| match action {
-            Action::Publish(envelope) => match &envelope.event {
-                BusEvent::Message(message) => {
-                    found.push(Message::clone(message));
-                    false
-                }
-                _ => true,
-            },
-            _ => true,
+        self.actions.retain(|action| {
+            if let Action::Publish(envelope) = action
+                && let BusEvent::Message(message) = &envelope.event
+            {
+                found.push(Message::clone(message));
+                return false;
+            }
+            true
         });
         found
     }

@@ -78,14 +78,12 @@ fn a_repeat_hears_the_recorded_answer_even_after_a_restart() {
     bench.packet(PEER, &packet("2", 1, PLAIN, "hello"));
     assert_eq!(bench.codes(), [202]);
     assert!(bench.messages().is_empty());
-    let records: Vec<Record> = bench
-        .actions
-        .iter()
-        .filter_map(|action| match action {
-            Action::Store(record) => Some(record.clone()),
-            _ => None,
-        })
-        .collect();
+    let mut records: Vec<Record> = Vec::new();
+    for action in &bench.actions {
+        if let Action::Store(record) = action {
+            records.push(record.clone());
+        }
+    }
     let mut after = Bench::new();
     after.core.restore(records);
     after.packet(PEER, &packet("3", 1, PLAIN, "hello"));
