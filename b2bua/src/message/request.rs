@@ -146,7 +146,7 @@ pub fn probe(target: &Target, settings: &Settings, mint: &mut Mint) -> Request {
     request
 }
 
-/// How many bytes `request` can at most have on the wire, or fewer where that is plain to see.
+/// Whether the request for `text` fits a datagram by a rough count, which spares printing it.
 #[must_use]
 pub fn is_surely_small(message: &Message, text: &str) -> bool {
     let subject = message.subject.as_ref().map_or(0, String::len);
