@@ -175,7 +175,11 @@ fn no_answer_is_doubt_and_the_destination_must_answer_a_probe_first() {
     bench.send(to("tybalt", 1));
     let (other, _) = bench.request();
     bench.answer(&other, 200, None);
-    assert_eq!(reasons(&mut bench), [delivered("tybalt1")], "others do not wait");
+    assert_eq!(
+        reasons(&mut bench),
+        [delivered("tybalt1")],
+        "others do not wait"
+    );
     bench.pass(3);
     let (probe, _) = bench.request();
     assert_eq!(probe.method, Method::Options);
