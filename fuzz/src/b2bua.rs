@@ -9,7 +9,6 @@ use tandem_b2bua::clock::Now;
 use tandem_b2bua::core::Core;
 use tandem_b2bua::emergency::Emergency;
 use tandem_b2bua::fingerprint::Fingerprint;
-use tandem_b2bua::message::digest::Credentials;
 use tandem_b2bua::message::thread::Threads;
 use tandem_b2bua::message::translate::{self, Translated};
 use tandem_b2bua::number::Numbers;
@@ -254,13 +253,8 @@ pub fn settings() -> Settings {
         tcp: own.clone(),
         tls: own,
     };
-    let account = Credentials {
-        username: "tandem".to_owned(),
-        password: "secret".to_owned(),
-        realm: None,
-    };
     let mut trunk = route("trunk", &["+*", "*"]);
-    trunk.credentials = Some(account);
+    trunk.credentials = Some(sip::credential());
     trunk.split = true;
     trunk.trust_identity = true;
     let juliet = Address::new("juliet", "example.com").expect("a valid address");

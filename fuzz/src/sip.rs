@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use tandem_b2bua::message::digest::{self, Credentials};
+use tandem_b2bua::sip::digest::{Credential, Digest, Rounds};
 use tandem_b2bua::sip::endpoint::{Admission, ClientToken, EndpointConfig, SentBy};
 use tandem_b2bua::sip::frame::{Frame, Framer};
 use tandem_b2bua::sip::grammar;
@@ -82,20 +82,36 @@ pub fn via(data: &[u8]) {
     }
 }
 
-/// A challenge is answered by header lines that do not end early, or not at all.
+/// A challenge is answered by header lines that do not end early, or not at all; so is the request
+/// after it.
 pub fn challenge(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let target = Uri::parse("sip:+15551234567@192.0.2.1").expect("a valid URI");
-    let mut request = Request::new(Method::Message, target);
+    let mut request = own_request();
     let response = Response::to(&request, Status::UNAUTHORIZED).with(Name::WwwAuthenticate, &text);
-    let account = Credentials {
-        username: "tandem".to_owned(),
-        password: "secret".to_owned(),
+    let mut digest = Digest::new(credential());
+    let mut mint = Mint::new([3; 16]);
+    let mut rounds = Rounds::default();
+    let answered = digest.answer(&response, &mut request, &mut rounds, &mut mint);
+    let mut next = own_request();
+    digest.authorize(&mut next, &mut mint);
+    for request in [&request, &next] {
+        let value = request.headers.get(Name::Authorization);
+        assert_eq!(value.is_some(), answered.is_ok());
+        if let Some(value) = value {
+            assert!(value.starts_with("Digest ") && !value.contains(grammar::is_forbidden));
+        }
+        let mut out = Vec::new();
+        request.print(&mut out);
+        assert!(parse(&out, Framing::Stream).is_ok());
+    }
+}
+
+/// An account for every realm.
+pub fn credential() -> Credential {
+    Credential {
+        user: "tandem".into(),
+        password: "secret".into(),
         realm: None,
-    };
-    if digest::answer(&mut request, &response, &account, "0a4f113b") {
-        let value = request.headers.get(Name::Authorization).expect("an answer");
-        assert!(value.starts_with("Digest ") && !value.contains(grammar::is_forbidden));
     }
 }
 

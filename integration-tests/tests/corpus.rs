@@ -7,6 +7,10 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 #[path = "../../fuzz/src/lib.rs"]
+#[expect(
+    clippy::expect_used,
+    reason = "an invariant that does not hold is a finding"
+)]
 pub mod fuzz;
 
 #[path = "corpus/mutate.rs"]
@@ -56,7 +60,7 @@ fn corpus(name: &str) -> Vec<PathBuf> {
         .join("../fuzz/corpus")
         .join(name);
     let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.sort();
     files
 }
