@@ -40,6 +40,12 @@ struct Shell {
     /// Actions of this round that wait for the commit of the round before.
     round: Vec<Action>,
     committing: bool,
+    /// Since when the first record of the round that is being committed waits.
+    committing_since: Option<Instant>,
+    /// The same for the round behind it.
+    waiting_since: Option<Instant>,
+    /// The longest such wait: a stanza that dies with the process is at most this old.
+    longest_wait: Duration,
     /// Envelopes the core has published that the bus has not seen yet.
     unpublished: usize,
 }
@@ -76,6 +82,9 @@ impl Shell {
             store,
             round: Vec::new(),
             committing: false,
+            committing_since: None,
+            waiting_since: None,
+            longest_wait: Duration::ZERO,
             unpublished: 0,
         })
     }
@@ -96,7 +105,7 @@ impl Shell {
             let deadline = deadline.into_iter().flatten().min();
             tokio::select! {
                 Some(round) = self.store.committed(), if self.committing => {
-                    self.committing = false;
+                    self.note_commit();
                     self.perform(round);
                 }
                 () = self.stream.recv(&mut news, ROUND) => {
@@ -131,6 +140,9 @@ impl Shell {
         self.core.handle_bus_room(room);
         while let Some(action) = self.core.poll_action() {
             self.unpublished += usize::from(matches!(action, Action::Publish(_)));
+            if self.waiting_since.is_none() && store::is_record(&action) {
+                self.waiting_since = Some(now().instant);
+            }
             self.round.push(action);
         }
         if self.committing || self.round.is_empty() {
@@ -139,9 +151,19 @@ impl Shell {
         let round = std::mem::take(&mut self.round);
         if round.iter().any(store::is_record) {
             self.committing = true;
+            self.committing_since = self.waiting_since.take();
             self.store.commit(round);
         } else {
             self.perform(round);
+        }
+    }
+
+    fn note_commit(&mut self) {
+        self.committing = false;
+        if let Some(since) = self.committing_since.take() {
+            let wait = now().instant.saturating_duration_since(since);
+            tracing::trace!(micros = wait.as_micros(), "committed");
+            self.longest_wait = self.longest_wait.max(wait);
         }
     }
 
@@ -190,7 +212,7 @@ impl Shell {
             while self.committing
                 && let Some(round) = self.store.committed().await
             {
-                self.committing = false;
+                self.note_commit();
                 self.perform(round);
                 self.carry_out();
             }
@@ -211,7 +233,8 @@ impl Shell {
     fn report(&self) {
         let (outbox, inbox, pairs) = self.core.held();
         let counters = self.core.counters();
-        tracing::info!(outbox, inbox, pairs, ?counters, "so far");
+        let longest_commit_ms = self.longest_wait.as_millis();
+        tracing::info!(outbox, inbox, pairs, longest_commit_ms, ?counters, "so far");
     }
 }
 
