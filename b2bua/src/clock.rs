@@ -1,30 +1,8 @@
 //! The time, as the shell hands it to the core, and as SIP writes it (RFC 3261 §20.17).
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
-
-/// One moment on both clocks.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// For deadlines.
-    pub instant: Instant,
-    /// For people and for what outlives the process.
-    pub wall: SystemTime,
-}
-
-impl Now {
-    /// Milliseconds since 1970 (UTC); 0 before.
-    #[must_use]
-    pub fn unix_ms(&self) -> i64 {
-        self.wall
-            .duration_since(UNIX_EPOCH)
-            .ok()
-            .and_then(|since| i64::try_from(since.as_millis()).ok())
-            .unwrap_or(0)
-    }
-}
+pub use tandem_shared::clock::Now;
 
 /// The value of a `Date` header field for a time in milliseconds since 1970.
 #[must_use]

@@ -3,7 +3,6 @@
 //! The core ([`core::Core`]) is synchronous and has neither sockets nor clocks; `shell` drives it.
 
 pub mod action;
-pub mod clock;
 pub mod config;
 pub mod confirm;
 pub mod context;
@@ -19,3 +18,5 @@ pub mod xml;
 
 #[cfg(feature = "shell")]
 pub mod shell;
+
+pub use tandem_shared::clock;

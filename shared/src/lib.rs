@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod bus;
+pub mod clock;
 pub mod event;
 pub mod message;
 pub mod mint;

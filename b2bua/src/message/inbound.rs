@@ -173,7 +173,13 @@ impl Inbound {
                 refusal::to_sip(refusal, &pending.request, mapping, global)
             }
         };
-        self.record(print, response.status, cx);
+        // A sender that was asked to come again is heard again.
+        let comes_again = outcome
+            .refusal
+            .is_some_and(|refusal| refusal.retry_after.is_some());
+        if !comes_again {
+            self.record(print, response.status, cx);
+        }
         cx.answer(pending, response);
     }
 

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::grammar;
-use super::params::Params;
+use super::params::{self, Params};
 use super::uri::{InvalidUri, Uri};
 
 /// `"display name" <uri>;params`.
@@ -64,6 +64,19 @@ impl NameAddr {
     }
 }
 
+/// Whether the text of a From or To has a `tag`, without reading the rest of it.
+pub fn has_tag(text: &str) -> bool {
+    let params = match find_bracket(text) {
+        Some(open) => text
+            .get(open..)
+            .and_then(|rest| rest.split_once('>'))
+            .map(|(_, after)| after),
+        None => text.find(';').and_then(|at| text.get(at..)),
+    };
+    let params = grammar::trim(params.unwrap_or_default());
+    params::iterate(params).any(|(name, _)| grammar::trim(name).eq_ignore_ascii_case("tag"))
+}
+
 fn find_bracket(text: &str) -> Option<usize> {
     // Looking for the bracket itself: quotes hide it, other brackets cannot come before it.
     grammar::find_outside(text, b'<')
@@ -108,6 +121,26 @@ mod tests {
         assert_eq!(bare.to_string(), "<sip:a@b>;tag=x");
         let bracketed = NameAddr::parse("<sip:a@b;tag=x>").unwrap();
         assert_eq!(bracketed.tag(), None);
+    }
+
+    #[test]
+    fn a_tag_is_found_where_it_is_one() {
+        for text in [
+            "<sip:a@b>;tag=1",
+            "sip:a@b ; x=\";\"; TAG = 1",
+            "\";tag\" <sip:a@b> ;y;tag",
+        ] {
+            assert!(has_tag(text), "{text}");
+        }
+        for text in [
+            "<sip:a@b;tag=1>",
+            "sip:a@b;x=\";tag=1\"",
+            "\"<>;tag=1\" <sip:a@b>",
+            "",
+            "<a;tag=1",
+        ] {
+            assert!(!has_tag(text), "{text}");
+        }
     }
 
     #[test]

@@ -11,12 +11,21 @@ pub fn is_token(text: &str) -> bool {
 
 /// Whether a byte may stand in a token.
 pub fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
+        )
 }
 
 /// Whether a byte may stand unescaped in the user part of a SIP URI (RFC 3261 §25.1 `user`).
 pub fn is_user_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte)
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')'
+        )
+        || matches!(byte, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/')
 }
 
 /// Whether a character must never be printed inside a header value: C0, DEL, C1 and the Unicode
@@ -27,8 +36,11 @@ pub fn is_forbidden(character: char) -> bool {
 
 /// `text` with every forbidden character turned into a space.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    // Printable ASCII is nearly everything, and cheap to tell.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.contains(is_forbidden) {
+    // Printable ASCII is nearly everything, and cheap to tell when nothing breaks off the loop.
+    let odd = text.bytes().fold(0, |odd, byte| {
+        odd | u8::from(byte.wrapping_sub(b' ') > b'~' - b' ')
+    });
+    if odd == 0 || !text.contains(is_forbidden) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(
@@ -78,6 +90,23 @@ pub fn push_percent_encoded(out: &mut String, bytes: &[u8], keep: fn(u8) -> bool
                     char::from_digit(u32::from(digit), 16).map_or('0', |d| d.to_ascii_uppercase()),
                 );
             }
+        }
+    }
+}
+
+/// Whether `text` holds nothing but bytes `keep` allows and escapes of two hex digits.
+pub fn is_percent_encoded(text: &str, keep: fn(u8) -> bool) -> bool {
+    let mut rest = text.as_bytes();
+    loop {
+        rest = match rest {
+            [] => return true,
+            [b'%', high, low, after @ ..]
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                after
+            }
+            [byte, after @ ..] if keep(*byte) => after,
+            _ => return false,
         }
     }
 }
@@ -159,7 +188,7 @@ pub fn split_list(text: &str) -> impl Iterator<Item = &str> {
 
 /// Text without the linear white space around it.
 pub fn trim(text: &str) -> &str {
-    text.trim_matches(|c| matches!(c, ' ' | '\t' | '\r' | '\n'))
+    text.trim_ascii()
 }
 
 /// A decimal number of digits only: no sign, no spaces.

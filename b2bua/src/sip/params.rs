@@ -17,7 +17,7 @@ impl Params {
     /// against the grammar.
     pub fn parse(text: &str) -> Option<Self> {
         let text = grammar::trim(text);
-        let mut params = Self::default();
+        let mut params = Self(String::with_capacity(text.len() + 1));
         let mut rest = text.strip_prefix(';').unwrap_or(text);
         while !rest.is_empty() {
             let (item, tail) = match grammar::find_outside(rest, b';') {
@@ -92,17 +92,7 @@ impl Params {
 
     /// All parameters in order, values as on the wire.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        let mut rest = self.0.as_str();
-        std::iter::from_fn(move || {
-            let text = rest.strip_prefix(';')?;
-            let end = grammar::find_outside(text, b';').unwrap_or(text.len());
-            let (item, tail) = text.split_at_checked(end)?;
-            rest = tail;
-            Some(match item.split_once('=') {
-                Some((name, value)) => (name, Some(value)),
-                None => (item, None),
-            })
-        })
+        iterate(&self.0)
     }
 
     /// Wire form: empty, or beginning with a semicolon.
@@ -126,9 +116,28 @@ impl fmt::Display for Params {
     }
 }
 
+/// The parameters of a text that begins with a semicolon, unchecked.
+pub(super) fn iterate(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let text = rest.strip_prefix(';')?;
+        let end = grammar::find_outside(text, b';').unwrap_or(text.len());
+        let (item, tail) = text.split_at_checked(end)?;
+        rest = tail;
+        Some(match item.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (item, None),
+        })
+    })
+}
+
 /// RFC 3261 §25.1 `paramchar` and `token` together.
 fn is_param_byte(byte: u8) -> bool {
-    grammar::is_token_byte(byte) || b"[]/:&$()@".contains(&byte)
+    grammar::is_token_byte(byte)
+        || matches!(
+            byte,
+            b'[' | b']' | b'/' | b':' | b'&' | b'$' | b'(' | b')' | b'@'
+        )
 }
 
 fn is_name(text: &str) -> bool {

@@ -101,7 +101,11 @@ pub fn parse(bytes: &[u8], framing: Framing) -> Result<Message, Box<Malformed>> 
     let bytes = skip_line_ends(bytes);
     let (head, body) = split_head(bytes);
     let too_large = bytes.len() > MAX_MESSAGE || head.len() > MAX_HEAD;
-    let text = String::from_utf8_lossy(head.get(..MAX_HEAD).unwrap_or(head));
+    let head = head.get(..MAX_HEAD).unwrap_or(head);
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(head),
+    };
     let (line, rest) = text.split_once('\n').unwrap_or((&text, ""));
     let start = Start::read(line.strip_suffix('\r').unwrap_or(line));
 

@@ -189,12 +189,15 @@ impl Opaque {
 /// Reads `user[:password]`, dropping the password and escaping what peers forget to escape.
 fn read_user(userinfo: &str) -> Result<Box<str>, InvalidUri> {
     let user = userinfo.split(':').next().unwrap_or_default();
-    let hopeless = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '"');
-    if user.is_empty() || user.contains(hopeless) {
-        return Err(InvalidUri::User);
+    if grammar::is_percent_encoded(user, grammar::is_user_byte) {
+        return match user.is_empty() {
+            true => Err(InvalidUri::User),
+            false => Ok(user.into()),
+        };
     }
-    if user.bytes().all(grammar::is_user_byte) {
-        return Ok(user.into());
+    let hopeless = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '"');
+    if user.contains(hopeless) {
+        return Err(InvalidUri::User);
     }
     let mut out = String::with_capacity(user.len() + 8);
     let mut rest = user;

@@ -71,6 +71,17 @@ fn a_refusal_is_the_answer() {
 }
 
 #[test]
+fn a_sender_that_was_asked_to_come_again_is_heard_again() {
+    let (mut bench, id) = published();
+    let later = Refusal::new(Reason::RecipientUnavailable).with_retry_after(30);
+    tell(&mut bench, &id, Err(later));
+    assert_eq!(bench.codes(), [480]);
+    bench.packet(PEER, &packet("2", 1, PLAIN, "hello"));
+    assert_eq!(bench.messages().len(), 1);
+    assert!(bench.codes().is_empty());
+}
+
+#[test]
 fn a_repeat_hears_the_recorded_answer_even_after_a_restart() {
     let (mut bench, id) = published();
     tell(&mut bench, &id, Ok(()));

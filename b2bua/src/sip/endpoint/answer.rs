@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::sip::address::NameAddr;
+use crate::sip::address;
 use crate::sip::header::{Headers, Name};
 use crate::sip::hop::{Flow, Hop, Target, Transport};
 use crate::sip::message::Response;
@@ -112,8 +112,7 @@ fn fallback(flow: Flow, transport: Transport, via: &Via) -> Option<Hop> {
 pub(super) fn complete(response: &mut Response, tag: &str, product: &str) {
     let needs_tag = response.status.code() > 100;
     let to = response.headers.get(Name::To).unwrap_or_default();
-    let tagged = NameAddr::parse(to).map_or(to.is_empty(), |to| to.params.has("tag"));
-    if needs_tag && !tagged {
+    if needs_tag && !to.is_empty() && !address::has_tag(to) {
         let to = format!("{to};tag={tag}");
         response.headers.set(Name::To, &to);
     }

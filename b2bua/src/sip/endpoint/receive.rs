@@ -63,9 +63,8 @@ impl Endpoint {
             return Err(Refused::Answer(self.answer_cancel(request, via)));
         }
         let from_tag = validate::check(request, &self.config)?;
-        let mark = self.keys.uri_mark(&request.uri.to_string());
         let merge = self.keys.merge(request, &from_tag);
-        if validate::is_loop(request, &self.prefix, &mark) || self.servers.is_merged(merge) {
+        if validate::is_loop(request, &self.prefix, &self.keys) || self.servers.is_merged(merge) {
             return Err(Rejection::new(Status::LOOP_DETECTED).into());
         }
         validate::check_dialog(request)?;

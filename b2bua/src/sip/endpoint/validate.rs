@@ -4,11 +4,13 @@
 
 use super::EndpointConfig;
 use super::answer::Rejection;
+use crate::sip::address;
 use crate::sip::header::{CSeq, Headers, Name};
 use crate::sip::message::Request;
 use crate::sip::method::Method;
 use crate::sip::parse::Defect;
 use crate::sip::status::Status;
+use crate::sip::transaction::key::Keys;
 use crate::sip::uri::Uri;
 use crate::sip::via::Via;
 
@@ -25,24 +27,27 @@ pub(super) fn check(request: &Request, config: &EndpointConfig) -> Result<String
 
 /// RFC 3261 §16.3 step 4: a Via of ours comes back with the same Request-URI. With another one it
 /// is a spiral, and allowed.
-pub(super) fn is_loop(request: &Request, prefix: &str, mark: &str) -> bool {
-    request.headers.values(Name::Via).any(|text| {
-        // Cheap first: hardly any Via is ours.
-        text.contains(prefix)
-            && Via::parse(text).is_ok_and(|via| {
-                via.branch().is_some_and(|branch| {
-                    let rest = branch
-                        .strip_prefix(prefix)
-                        .and_then(|rest| rest.strip_prefix('.'));
-                    rest.is_some_and(|rest| rest.starts_with(mark))
-                })
-            })
+pub(super) fn is_loop(request: &Request, prefix: &str, keys: &Keys) -> bool {
+    // Cheap first: hardly any Via is ours.
+    let ours = request
+        .headers
+        .values(Name::Via)
+        .filter(|text| text.contains(prefix));
+    let mut mark = None;
+    ours.filter_map(|text| Via::parse(text).ok()).any(|via| {
+        let mark = mark.get_or_insert_with(|| keys.uri_mark(&request.uri.to_string()));
+        via.branch().is_some_and(|branch| {
+            let rest = branch
+                .strip_prefix(prefix)
+                .and_then(|rest| rest.strip_prefix('.'));
+            rest.is_some_and(|rest| rest.starts_with(mark.as_str()))
+        })
     })
 }
 
 /// RFC 3261 §12.2.2: a To tag names a dialog, and there are none.
 pub(super) fn check_dialog(request: &Request) -> Result<(), Rejection> {
-    match request.to().is_ok_and(|to| to.params.has("tag")) {
+    match request.headers.get(Name::To).is_some_and(address::has_tag) {
         true => Err(Rejection::new(Status::NO_SUCH_TRANSACTION)),
         false => Ok(()),
     }

@@ -34,7 +34,9 @@ impl Host {
             let address: Ipv6Addr = address.parse().map_err(|_| InvalidUri::Host)?;
             return Ok(Self::Ip(IpAddr::V6(address)));
         }
-        if let Ok(address) = text.parse::<Ipv4Addr>() {
+        if text.starts_with(|first: char| first.is_ascii_digit())
+            && let Ok(address) = text.parse::<Ipv4Addr>()
+        {
             return Ok(Self::Ip(IpAddr::V4(address)));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
@@ -48,7 +50,9 @@ impl Host {
         {
             return Err(InvalidUri::Host);
         }
-        Ok(Self::Name(name.to_ascii_lowercase().into()))
+        let mut name: Box<str> = name.into();
+        name.make_ascii_lowercase();
+        Ok(Self::Name(name))
     }
 
     /// The address, if it is written as one.
