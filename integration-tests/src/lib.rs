@@ -5,6 +5,7 @@
 
 pub mod baresip;
 pub mod bench;
+pub mod both_servers;
 pub mod certificates;
 pub mod kamailio;
 pub mod linphone;
@@ -13,6 +14,7 @@ pub mod net;
 pub mod process;
 pub mod program;
 pub mod promise;
+pub mod scene;
 pub mod server;
 pub mod simulation;
 pub mod sip;
@@ -25,4 +27,5 @@ pub mod xmpp;
 
 pub use bench::Bench;
 pub use net::{isolated, isolated_within};
+pub use scene::Scene;
 pub use server::Server;
