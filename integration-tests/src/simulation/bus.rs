@@ -14,8 +14,10 @@ use super::stage::{Happening, Side, Stage};
 #[derive(Debug, Default)]
 pub(super) struct Bus {
     joined: bool,
-    /// Counts the links there have been.
+    /// Counts how often it was joined or cut.
     link: u64,
+    /// What was sent before this was lost, on its way to the component, and to the b2bua.
+    lost_before: [u64; 2],
     /// When the last thing sent reaches the component, and when the b2bua.
     last: [Duration; 2],
     /// The message that the id two messages share belonged to last: [`Sabotage::SharedId`].
@@ -23,9 +25,13 @@ pub(super) struct Bus {
 }
 
 impl Bus {
-    /// Whether what `link` carries still arrives.
-    pub(super) fn carries(&self, link: u64) -> bool {
-        self.link == link
+    /// Whether what was sent to `side` on `link` still arrives.
+    pub(super) fn carries(&self, side: Side, link: u64) -> bool {
+        let [component, b2bua] = self.lost_before;
+        link >= match side {
+            Side::Component => component,
+            Side::B2bua => b2bua,
+        }
     }
 
     /// Both ends can reach each other from now on.
@@ -41,13 +47,21 @@ impl Bus {
         }
     }
 
-    /// The link is gone, with everything on it; whoever is alive hears of it.
-    pub(super) fn cut(&mut self, stage: &mut Stage) {
+    /// The link is gone, with everything on it; whoever is alive hears of it. What a process had
+    /// said before it died still arrives.
+    pub(super) fn cut(&mut self, died: Option<Side>, stage: &mut Stage) {
         if !self.joined {
             return;
         }
         self.joined = false;
         self.link += 1;
+        let [component, b2bua] = &mut self.lost_before;
+        if died != Some(Side::B2bua) {
+            *component = self.link;
+        }
+        if died != Some(Side::Component) {
+            *b2bua = self.link;
+        }
         stage.note("the bus is cut");
         for side in [Side::Component, Side::B2bua] {
             self.deliver(side, Incoming::Disconnected, stage);

@@ -175,7 +175,7 @@ impl World {
     }
 
     fn hear(&mut self, side: Side, link: u64, incoming: Incoming) {
-        if !self.bus.carries(link) {
+        if !self.bus.carries(side, link) {
             return;
         }
         match side {

@@ -15,7 +15,7 @@ impl World {
             Fault::KillAfterCommit(Side::B2bua) => self.b2bua.doomed = true,
             Fault::CutBus => {
                 self.stage.ledger.interrupt(false, self.stage.now);
-                self.bus.cut(&mut self.stage);
+                self.bus.cut(None, &mut self.stage);
             }
             Fault::CloseStream => self.close_stream(),
             Fault::Stall => self.server.stall(&mut self.stage),
@@ -45,7 +45,7 @@ impl World {
             }
             Side::B2bua => self.b2bua.die(),
         }
-        self.bus.cut(&mut self.stage);
+        self.bus.cut(Some(side), &mut self.stage);
         let again = self.stage.now + self.stage.random.up_to(Duration::from_secs(10));
         self.stage.at(again, Happening::Start(side));
     }
@@ -77,6 +77,6 @@ impl World {
         self.left = true;
         self.stage.note("everybody leaves");
         self.close_stream();
-        self.bus.cut(&mut self.stage);
+        self.bus.cut(None, &mut self.stage);
     }
 }

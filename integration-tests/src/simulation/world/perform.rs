@@ -95,7 +95,7 @@ impl World {
                     self.bus.send(Side::Component, *envelope, &mut self.stage);
                 }
                 XmppAction::CloseStream => self.close_stream(),
-                XmppAction::CloseBus => self.bus.cut(&mut self.stage),
+                XmppAction::CloseBus => self.bus.cut(None, &mut self.stage),
                 XmppAction::Store(_) | XmppAction::Forget(_) => {}
             }
         }
@@ -114,7 +114,7 @@ impl World {
                     }
                 }
                 SipAction::Transmit(transmit) => transmits.push(transmit),
-                SipAction::CloseBus => self.bus.cut(&mut self.stage),
+                SipAction::CloseBus => self.bus.cut(None, &mut self.stage),
                 SipAction::Store(_) | SipAction::Forget(_) => {}
             }
         }
