@@ -10,6 +10,7 @@ component_ports = { 5347 }
 component_interfaces = { "127.0.0.1" }
 allow_unencrypted_plain_auth = true
 c2s_require_encryption = false
+c2s_stanza_size_limit = 1024 * 1024 -- four times the default, so that users can send what Tandem does not take
 authentication = "internal_plain"
 storage = "internal"
 limits = { }

@@ -6,7 +6,8 @@ events: `{"event": "stanza", "session": ..., "stanza": tree, "xml": text}` for e
 `{"event": "closed", "session": ..., "reason": ...}` when a stream ends.
 
 Nothing is matched here: every stanza goes to the caller, exactly as it came. By itself a session only
-answers pings and disco queries, and refuses other queries, as slixmpp does for any client.
+answers pings and disco queries, and refuses other queries, as slixmpp does for any client; a mute
+component answers nothing.
 """
 
 import asyncio
@@ -81,9 +82,11 @@ class Client(Recorder, slixmpp.ClientXMPP):
 
 
 class Component(Recorder, ComponentXMPP):
-    def __init__(self, session, domain, secret):
+    def __init__(self, session, domain, secret, mute):
         super().__init__(domain, secret)
         self.begin(session)
+        if mute:
+            self.add_filter("in", lambda stanza: None if self.ready.done() else stanza)
 
 
 class Driver:
@@ -94,7 +97,8 @@ class Driver:
         return await self.open(request, Client(request["session"], request["jid"], request["password"]))
 
     async def op_component(self, request):
-        return await self.open(request, Component(request["session"], request["domain"], request["secret"]))
+        return await self.open(request, Component(
+            request["session"], request["domain"], request["secret"], request.get("mute", False)))
 
     async def open(self, request, session):
         session.connect(request["host"], request["port"])

@@ -53,6 +53,8 @@ pub struct Setup<'a> {
     pub detail: Detail,
     /// The component's block of the configuration, instead of [`Server::component_snippet`].
     pub component: Option<&'a str>,
+    /// Domains of more components, with the same secret; see [`crate::xmpp::Xmpp::attach`].
+    pub more_components: &'a [&'a str],
 }
 
 /// A server that was started.

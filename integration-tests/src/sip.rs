@@ -52,7 +52,7 @@ impl Agent {
     /// Sends `draft` over `path`, repeats it on UDP as RFC 3261 §17.1.2 wants, and waits for the
     /// final response.
     pub fn ask(&self, draft: &Draft, path: &Path) -> Result<Message> {
-        let text = draft.render(path);
+        let request = draft.to_bytes(path);
         let call_id = draft.call_id().to_owned();
         let start = Instant::now();
         let mut interval = Duration::from_millis(500);
@@ -63,7 +63,7 @@ impl Agent {
             ANSWER_LIMIT,
             || {
                 if !answered && start.elapsed() >= due && (path.is_udp() || due.is_zero()) {
-                    path.send(text.as_bytes())?;
+                    path.send(&request)?;
                     due += interval;
                     interval = (interval * 2).min(Duration::from_secs(4));
                 }

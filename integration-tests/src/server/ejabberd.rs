@@ -32,10 +32,16 @@ pub(super) fn start(bench: &Bench, setup: Setup<'_>, component: &str) -> Result<
         setup.conflict == Conflict::KickNew,
         "only Prosody has a choice of conflict behaviour"
     );
+    // More hosts of the same listener, which is the last line of the snippet.
+    let more: String = setup
+        .more_components
+        .iter()
+        .map(|domain| format!("      \"{domain}\":\n        password: \"{SECRET}\"\n"))
+        .collect();
     let config = template::fill(
         include_str!("../../peers/ejabberd.yml"),
         &[
-            ("COMPONENT", component),
+            ("COMPONENT", &format!("{component}{more}")),
             (
                 "LOG_LEVEL",
                 match setup.detail {

@@ -24,11 +24,16 @@ pub(super) fn start(bench: &Bench, setup: Setup<'_>, component: &str) -> Result<
         Conflict::KickNew => "",
         Conflict::KickOld => "  component_conflict_resolve = \"kick_old\"\n",
     };
+    let more: String = setup
+        .more_components
+        .iter()
+        .map(|domain| component_snippet(domain))
+        .collect();
     let config = template::fill(
         include_str!("../../peers/prosody.cfg.lua"),
         &[
             ("DIR", &data),
-            ("COMPONENT", &format!("{component}{conflict}")),
+            ("COMPONENT", &format!("{component}{conflict}{more}")),
             (
                 "LOG_LEVEL",
                 match setup.detail {

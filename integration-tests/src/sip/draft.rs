@@ -104,8 +104,19 @@ impl Draft {
         &self.call_id
     }
 
-    /// The text to send over `path`. Bodies that are no UTF-8 are to be sent by hand.
+    /// The bytes to send over `path`.
+    pub fn to_bytes(&self, path: &Path) -> Vec<u8> {
+        let mut bytes = self.render_head(path).into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
+    /// The text to send over `path`; for bodies that are no UTF-8 there is [`Self::to_bytes`].
     pub fn render(&self, path: &Path) -> String {
+        self.render_head(path) + &String::from_utf8_lossy(&self.body)
+    }
+
+    fn render_head(&self, path: &Path) -> String {
         let mut text = format!(
             "{} {} SIP/2.0\r\nVia: SIP/2.0/{} {};branch={};rport\r\n",
             self.method,
@@ -118,7 +129,6 @@ impl Draft {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str(&format!("Content-Length: {}\r\n\r\n", self.body.len()));
-        text.push_str(&String::from_utf8_lossy(&self.body));
         text
     }
 }

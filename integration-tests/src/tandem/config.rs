@@ -20,13 +20,17 @@ pub struct Setup<'a> {
     pub routes: Vec<Route<'a>>,
     /// Numbers and the JIDs they stand for.
     pub numbers: Vec<(&'a str, &'a str)>,
+    /// Domains whose users it serves; empty for the default.
+    pub user_domains: Vec<&'a str>,
+    /// Lines of TOML in `[xmpp]`.
+    pub xmpp_extra: &'a str,
     /// Lines of TOML at the end of `component.toml`, such as a table the tests do not write.
     pub component_extra: &'a str,
     /// Lines of TOML at the end of `b2bua.toml`.
     pub b2bua_extra: &'a str,
     /// Lines of TOML at the end of both files.
     pub shared_extra: &'a str,
-    /// Levels of both logs, in the words of `[log] level`.
+    /// Levels of both logs, in the words of `[log] level`; empty when `shared_extra` has the table.
     pub log_level: &'a str,
     /// Where the two binaries are, instead of those of this workspace.
     pub binaries: Option<&'a Path>,
@@ -37,7 +41,7 @@ pub struct Setup<'a> {
 pub struct Route<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Which SIP addresses it takes.
+    /// Which contacts it takes: patterns between spaces.
     pub matches: &'a str,
     /// Where requests go: `host:port`.
     pub next_hop: &'a str,
@@ -51,6 +55,8 @@ pub struct Route<'a> {
     pub credentials: Option<(&'a str, &'a str)>,
     /// Whether texts that are too long are split.
     pub split: Option<bool>,
+    /// Lines of TOML in its table.
+    pub extra: &'a str,
 }
 
 impl<'a> Setup<'a> {
@@ -76,6 +82,8 @@ impl<'a> Setup<'a> {
             listeners: vec![("udp", kamailio::GATEWAY), ("tcp", kamailio::GATEWAY)],
             routes: vec![route],
             numbers: Vec::new(),
+            user_domains: Vec::new(),
+            xmpp_extra: "",
             component_extra: "",
             b2bua_extra: "",
             shared_extra: "",
@@ -92,6 +100,7 @@ pub(super) fn write_component(bench: &Bench, setup: &Setup<'_>, bus: &Path) -> S
         "[xmpp]",
         &[("server", quote(COMPONENTS)), ("secret", quote(SECRET))],
     );
+    append(&mut text, setup.xmpp_extra);
     table(
         &mut text,
         "[store]",
@@ -131,7 +140,6 @@ fn write_route(text: &mut String, route: &Route<'_>) {
     let mut keys = Vec::new();
     let texts = [
         ("name", route.name),
-        ("match", route.matches),
         ("next_hop", route.next_hop),
         ("transport", route.transport),
         ("from", route.from),
@@ -141,9 +149,11 @@ fn write_route(text: &mut String, route: &Route<'_>) {
             keys.push((key, quote(value)));
         }
     }
-    if !route.inbound.is_empty() {
-        let addresses: Vec<String> = route.inbound.iter().map(|address| quote(address)).collect();
-        keys.push(("inbound", format!("[{}]", addresses.join(", "))));
+    let patterns: Vec<&str> = route.matches.split_whitespace().collect();
+    for (key, values) in [("match", &patterns), ("inbound", &route.inbound)] {
+        if !values.is_empty() {
+            keys.push((key, list(values)));
+        }
     }
     if let Some((username, password)) = route.credentials {
         keys.push(("username", quote(username)));
@@ -153,20 +163,23 @@ fn write_route(text: &mut String, route: &Route<'_>) {
         keys.push(("split", split.to_string()));
     }
     table(text, "[[route]]", &keys);
+    append(text, route.extra);
 }
 
 fn finish(mut text: String, setup: &Setup<'_>, bus: &Path, extra: &str) -> String {
-    table(
-        &mut text,
-        "[mapping]",
-        &[("domain", quote(setup.server.gateway()))],
-    );
+    let mut mapping = vec![("domain", quote(setup.server.gateway()))];
+    if !setup.user_domains.is_empty() {
+        mapping.push(("user_domains", list(&setup.user_domains)));
+    }
+    table(&mut text, "[mapping]", &mapping);
     table(
         &mut text,
         "[bus]",
         &[("url", quote(&format!("local:{}", bus.display())))],
     );
-    table(&mut text, "[log]", &[("level", quote(setup.log_level))]);
+    if !setup.log_level.is_empty() {
+        table(&mut text, "[log]", &[("level", quote(setup.log_level))]);
+    }
     text + setup.shared_extra + "\n" + extra
 }
 
@@ -177,6 +190,21 @@ fn table(text: &mut String, head: &str, keys: &[(&str, String)]) {
         let _ = writeln!(text, "{key} = {value}");
     }
     text.push('\n');
+}
+
+/// More lines of the table that was written last.
+fn append(text: &mut String, lines: &str) {
+    if !lines.is_empty() {
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+        text.push_str(lines);
+        text.push_str("\n\n");
+    }
+}
+
+fn list(texts: &[&str]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| quote(text)).collect();
+    format!("[{}]", quoted.join(", "))
 }
 
 /// A TOML basic string.
