@@ -5,6 +5,7 @@
 
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 #[path = "../../fuzz/src/lib.rs"]
 #[expect(
@@ -23,35 +24,37 @@ fn every_target_survives_its_corpus_and_what_is_close_to_it() {
     let mutations = number("TANDEM_FUZZ_MUTATIONS", 200);
     let seed = number("TANDEM_FUZZ_SEED", 1);
     println!("seed {seed}, {mutations} mutations of each file");
-    let mut failed = Vec::new();
-    for (name, run) in fuzz::TARGETS {
-        let files = corpus(name);
-        assert!(
-            files.len() >= 10,
-            "{name} has only {} corpus files",
-            files.len()
-        );
-        let inputs: Vec<Vec<u8>> = files
-            .iter()
-            .map(|file| std::fs::read(file).unwrap())
-            .collect();
-        for (at, input) in inputs.iter().enumerate() {
-            let mut mutated = Mutations::new(seed ^ at as u64, &inputs);
-            let all =
-                std::iter::once(input.clone()).chain((0..mutations).map(|_| mutated.of(input)));
-            let broken = all
-                .enumerate()
-                .find(|(_, input)| catch_unwind(|| run(input)).is_err());
-            if let Some((round, input)) = broken {
-                let file = files[at].file_name().unwrap_or_default().to_string_lossy();
-                failed.push(format!(
-                    "{name}/{file}, mutation {round} of seed {seed}: \"{}\"",
-                    input.escape_ascii()
-                ));
-            }
+    let findings: Vec<String> = thread::scope(|scope| {
+        let replay = |target| scope.spawn(move || replay(target, seed, mutations));
+        let threads: Vec<_> = fuzz::TARGETS.iter().map(replay).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+/// Runs a target over its corpus; returns the first input close to each file that broke it.
+fn replay((name, run): &fuzz::Target, seed: u64, mutations: u64) -> Vec<String> {
+    let files = corpus(name);
+    assert!(files.len() >= 10, "{name} has few corpus files");
+    let read = |file: &PathBuf| std::fs::read(file).unwrap_or_default();
+    let inputs: Vec<Vec<u8>> = files.iter().map(read).collect();
+    let mut findings = Vec::new();
+    for (at, (file, input)) in (0..).zip(files.iter().zip(&inputs)) {
+        let mut close = Mutations::new(seed ^ at, &inputs);
+        let mutated = (0..mutations).map(|_| close.of(input));
+        let mut all = std::iter::once(input.clone()).chain(mutated).enumerate();
+        if let Some((round, broken)) = all.find(|(_, input)| catch_unwind(|| run(input)).is_err()) {
+            findings.push(format!(
+                "{name}, {}, mutation {round}: \"{}\"",
+                file.display(),
+                broken.escape_ascii()
+            ));
         }
     }
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    findings
 }
 
 /// The corpus files of one target, in order of their names.

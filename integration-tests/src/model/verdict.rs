@@ -94,16 +94,15 @@ impl Ledger {
         }
     }
 
-    /// Within a conversation, what came first was written first.
+    /// Within a conversation, what came first was written first. A request that was put off and
+    /// arrived all the same is nobody's predecessor.
     fn check_order(&mut self) {
         let mut latest: BTreeMap<(bool, Conversation), (Duration, u32)> = BTreeMap::new();
-        let to_sip = self
-            .to_sip
-            .iter()
-            .map(|(n, m)| ((true, m.conversation), m.delivered.first(), *n));
-        let to_xmpp = self
-            .to_xmpp
-            .iter()
+        let to_sip = self.to_sip.iter();
+        let to_sip = to_sip.map(|(n, m)| ((true, m.conversation), m.delivered.first(), *n));
+        let to_xmpp = self.to_xmpp.iter();
+        let to_xmpp = to_xmpp
+            .filter(|(_, request)| request.status.is_some_and(|status| status < 300))
             .map(|(n, m)| ((false, m.conversation), m.arrived.first(), *n));
         for (conversation, first, number) in to_sip.chain(to_xmpp) {
             let Some(at) = first else {

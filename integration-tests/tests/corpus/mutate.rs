@@ -1,8 +1,10 @@
 //! Inputs close to a given one, the same for the same seed.
 
+use integration_tests::simulation::random::Random;
+
 /// Draws mutations; the other inputs of the target are what it splices from.
 pub(crate) struct Mutations<'a> {
-    state: u64,
+    random: Random,
     others: &'a [Vec<u8>],
 }
 
@@ -10,7 +12,7 @@ impl<'a> Mutations<'a> {
     /// Mutations that follow from `seed`.
     pub(crate) fn new(seed: u64, others: &'a [Vec<u8>]) -> Self {
         Self {
-            state: seed,
+            random: Random::new(seed),
             others,
         }
     }
@@ -18,16 +20,19 @@ impl<'a> Mutations<'a> {
     /// The next input close to `input`: one to four small changes.
     pub(crate) fn of(&mut self, input: &[u8]) -> Vec<u8> {
         let mut output = input.to_vec();
-        for _ in 0..=self.below(4) {
+        for _ in 0..=self.random.below(4) {
             self.change(&mut output);
         }
         output
     }
 
     fn change(&mut self, bytes: &mut Vec<u8>) {
-        let (start, end) = (self.below(bytes.len() + 1), self.below(bytes.len() + 1));
+        let (start, end) = (
+            self.random.below(bytes.len() + 1),
+            self.random.below(bytes.len() + 1),
+        );
         let (start, end) = (start.min(end), start.max(end));
-        match self.below(7) {
+        match self.random.below(7) {
             0 => self.replace(bytes, start, |random| random as u8),
             1 => self.replace(bytes, start, |random| {
                 SPECIAL[random as usize % SPECIAL.len()]
@@ -36,16 +41,16 @@ impl<'a> Mutations<'a> {
             3 => drop(bytes.drain(start..end)),
             4 => {
                 let piece = bytes[start..end.min(start + 64)].to_vec();
-                let times = self.below(8);
+                let times = self.random.below(8);
                 bytes.splice(start..start, piece.repeat(times));
             }
             5 => {
-                let token = TOKENS[self.below(TOKENS.len())];
+                let token = TOKENS[self.random.below(TOKENS.len())];
                 bytes.splice(start..start, token.iter().copied());
             }
             _ => {
-                let other = &self.others[self.below(self.others.len())];
-                let from = self.below(other.len() + 1);
+                let other = &self.others[self.random.below(self.others.len())];
+                let from = self.random.below(other.len() + 1);
                 let piece = &other[from..(from + 200).min(other.len())];
                 bytes.splice(start..end, piece.iter().copied());
             }
@@ -53,23 +58,10 @@ impl<'a> Mutations<'a> {
     }
 
     fn replace(&mut self, bytes: &mut [u8], at: usize, with: impl Fn(u64) -> u8) {
-        let random = self.next();
+        let random = self.random.number();
         if let Some(byte) = bytes.get_mut(at) {
             *byte = with(random);
         }
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
-
-    /// SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 }
 
