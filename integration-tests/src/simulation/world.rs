@@ -214,10 +214,12 @@ fn writing_time(stage: &mut Stage) -> Duration {
     let fault = stage.random.below(stage.plan.faults.len() * 2);
     match stage.plan.faults.get(fault) {
         Some((at, _)) => at.saturating_sub(stage.random.up_to(JUST_BEFORE)),
-        None => stage.random.up_to(BUSY),
+        None => BEGIN + stage.random.up_to(BUSY),
     }
 }
 
+/// When both links have been there for a moment.
+const BEGIN: Duration = Duration::from_secs(1);
 /// What is still in flight when something breaks.
 const JUST_BEFORE: Duration = Duration::from_millis(600);
 /// From when on nothing goes wrong.
