@@ -249,7 +249,7 @@ fn may_be_call_id(thread: &str, message: &Message) -> bool {
         && !thread.contains(&message.from.user)
 }
 
-/// RFC 5646 §2.1, loosely.
+/// BCP 47 §2.1, loosely.
 fn is_language(text: &str) -> bool {
     text.len() <= 35
         && !text.is_empty()

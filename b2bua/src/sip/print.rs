@@ -1,7 +1,7 @@
 //! Writing requests and responses (RFC 3261 §7).
 //!
 //! Names print in their long form; every value is already free of line ends, see
-//! [`Headers`](super::Headers).
+//! [`super::Headers`].
 
 use super::grammar;
 use super::header::Headers;
