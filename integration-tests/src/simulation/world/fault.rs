@@ -46,8 +46,10 @@ impl World {
             Side::B2bua => self.b2bua.die(),
         }
         self.bus.cut(Some(side), &mut self.stage);
-        let again = self.stage.now + self.stage.random.up_to(Duration::from_secs(10));
-        self.stage.at(again, Happening::Start(side));
+        // Some stay away for longer than a SIP client waits.
+        let long = self.stage.random.chance(200);
+        let away = Duration::from_secs(if long { 45 } else { 10 });
+        self.stage.within(away, Happening::Start(side));
     }
 
     pub(super) fn start(&mut self, side: Side) {
