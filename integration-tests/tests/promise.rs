@@ -3,6 +3,11 @@
 //! `TANDEM_PROMISE_SEEDS=4711,4712` repeats runs, `TANDEM_PROMISE_RUNS=20` makes new ones; both are
 //! for each victim. A failure prints its seed.
 
+#[path = "promise/answers.rs"]
+mod answers;
+#[path = "promise/retries.rs"]
+mod retries;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -56,11 +61,14 @@ fn kill(bench: &Bench, victim: Victim) -> Result<()> {
             .with_context(|| format!("victim {victim:?}, TANDEM_PROMISE_SEEDS={seed}"))?;
         total.add(&tally);
     }
+    let commits = stage.read_commits()?;
     stage.strike()?;
-    fs::write(
-        counts_path(victim)?,
-        format!("promise, {victim:?} killed, seeds {seeds:?}: {total}\n"),
-    )?;
+    let (median, longest) = (commits.get(commits.len() / 2), commits.last());
+    let counts = format!(
+        "promise, {victim:?} killed, seeds {seeds:?}: {total}; {} commits, median {median:?} us, longest {longest:?} us\n",
+        commits.len()
+    );
+    fs::write(counts_path(victim)?, counts)?;
     Ok(())
 }
 

@@ -88,7 +88,7 @@ impl Plan {
             points.truncate(1);
         }
         let mut line = || Line {
-            writer: usize::from(chance.draw() % 2 == 0),
+            writer: usize::from(chance.draw().is_multiple_of(2)),
             reader: usize::try_from(chance.within(0, READERS as u64)).unwrap_or(0),
         };
         Self {
@@ -124,7 +124,7 @@ fn draw_point(chance: &mut Chance, (low, high): (u64, u64)) -> Point {
         Place::Asked,
         Place::Told,
     ];
-    let stands = chance.draw() % 2 == 0;
+    let stands = chance.draw().is_multiple_of(2);
     Point {
         place: chance.pick(&places).unwrap_or(Place::Written),
         count: usize::try_from(chance.within(low, high)).unwrap_or(0),

@@ -52,7 +52,9 @@ impl<'a> Stage<'a> {
             inbound: vec!["127.0.0.1"],
             ..Route::default()
         };
-        let mut tandem = Tandem::start(bench, &tandem::Setup::with_route(server, route))?;
+        let mut setup = tandem::Setup::with_route(server, route);
+        setup.log_level = LOG_LEVEL;
+        let mut tandem = Tandem::start(bench, &setup)?;
         tandem.wait_paired()?;
         Ok(Self {
             bench,
@@ -76,6 +78,18 @@ impl<'a> Stage<'a> {
             plan.points,
             deaths.join("\n")
         ))
+    }
+
+    /// How long messages waited for their commits, in microseconds, the shortest first.
+    pub fn read_commits(&self) -> Result<Vec<u64>> {
+        let log = self.tandem.component.read_log()?;
+        let waits = log.lines().filter_map(|line| {
+            let (_, wait) = line.split_once("committed micros=")?;
+            wait.trim().parse().ok()
+        });
+        let mut waits: Vec<u64> = waits.collect();
+        waits.sort_unstable();
+        Ok(waits)
     }
 
     /// Ends Tandem, and looks whether its outbox is empty as it must be when all is said.
@@ -104,7 +118,7 @@ impl<'a> Stage<'a> {
         let mut deaths = Vec::new();
         thread::scope(|scope| {
             let writing = scope.spawn(|| writer.run());
-            let outcome = (|| {
+            let outcome = (|| -> Result<()> {
                 for point in &plan.points {
                     wait::until(&format!("{point:?}"), LIMIT, || {
                         let seen = count_at(point.place, &writer.ledger(), &phone)?;
@@ -125,8 +139,8 @@ impl<'a> Stage<'a> {
                 Ok(())
             })();
             writer.stop();
-            let written = writing.join().map_err(|_| anyhow!("the writer panicked"))?;
-            outcome.and(written)
+            writing.join().map_err(|_| anyhow!("the writer panicked"))?;
+            outcome
         })?;
         // A server that was killed has ended it already.
         let _ = juliet.log_out();
@@ -217,7 +231,7 @@ fn has_drained(plan: &Plan, ledger: &Ledger, phone: &Phone) -> Result<Option<()>
             ended.insert(&answered.body);
         }
     }
-    let known = ledger.promised.iter().all(|number| {
+    let known = ledger.promised.keys().all(|number| {
         let refused = plan.refuses(*number);
         ledger.errors.contains_key(number)
             || (!refused && ended.contains(plan.line_text(*number).as_str()))
@@ -235,6 +249,8 @@ fn describe(death: &Death) -> String {
 
 /// Where the SIP peer listens.
 const PHONE: &str = "127.0.0.1:5090";
+/// As usual, and every commit.
+const LOG_LEVEL: &str = "info,tandem_component::shell::run=trace";
 /// Longer than any wait of Tandem's in these runs.
 const LIMIT: Duration = Duration::from_secs(45);
 const GLANCE: Duration = Duration::from_millis(10);

@@ -5,13 +5,11 @@
 //!
 //! Invariant: a message enters the ledger before it is sent, and is sent once.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use anyhow::Result;
 
 use super::plan::{Line, Plan, WRITERS};
 use crate::server::Server;
@@ -22,8 +20,8 @@ use crate::xmpp::{Session, Stanza, Xmpp, escape};
 pub struct Ledger {
     /// When each was sent, in seconds since 1970.
     pub sent: BTreeMap<usize, f64>,
-    /// Which the gateway has taken charge of.
-    pub promised: BTreeSet<usize>,
+    /// When it was learnt that the gateway had taken charge, in seconds since 1970.
+    pub promised: BTreeMap<usize, f64>,
     /// The errors that came for them, as condition and words.
     pub errors: BTreeMap<usize, Vec<String>>,
 }
@@ -36,6 +34,7 @@ pub struct Writer<'a> {
     server: Server,
     ledger: Mutex<Ledger>,
     stopped: AtomicBool,
+    logins: AtomicUsize,
 }
 
 impl<'a> Writer<'a> {
@@ -47,22 +46,24 @@ impl<'a> Writer<'a> {
             server,
             ledger: Mutex::default(),
             stopped: AtomicBool::new(false),
+            logins: AtomicUsize::new(0),
         }
     }
 
     /// Sends everything, then listens until [`Writer::stop`]. A user whose stream ends logs in
     /// again, for as long as it takes.
-    pub fn run(&self) -> Result<()> {
+    pub fn run(&self) {
         let mut sessions: [Option<Session>; 2] = [None, None];
-        let mut lines = self.plan.lines.iter().enumerate();
+        let mut lines = self.plan.lines.iter().enumerate().peekable();
         while !self.stopped.load(Ordering::Relaxed) {
             for (session, user) in sessions.iter_mut().zip(WRITERS) {
                 self.listen(session, user);
             }
             if sessions.iter().all(Option::is_some)
-                && let Some((number, line)) = lines.next()
+                && let Some((number, line)) = lines.peek()
+                && self.write(&sessions, *number, **line)
             {
-                self.write(&sessions, number, *line)?;
+                lines.next();
             }
             sleep(PACE);
         }
@@ -70,7 +71,6 @@ impl<'a> Writer<'a> {
             // One that a dead server ended is gone already.
             let _ = session.log_out();
         }
-        Ok(())
     }
 
     /// Ends [`Writer::run`].
@@ -83,9 +83,10 @@ impl<'a> Writer<'a> {
         self.lock().clone()
     }
 
-    fn write(&self, sessions: &[Option<Session>], number: usize, line: Line) -> Result<()> {
+    /// False when the sender's stream is known to be gone, so that nothing was sent.
+    fn write(&self, sessions: &[Option<Session>], number: usize, line: Line) -> bool {
         let Some(session) = sessions.get(line.writer).and_then(Option::as_ref) else {
-            return Ok(());
+            return false;
         };
         let gateway = self.server.gateway();
         let to = format!("{}\\40sip.test@{gateway}", reader_name(line.reader));
@@ -98,7 +99,11 @@ impl<'a> Writer<'a> {
             ping_id(self.plan.seed, number),
         );
         self.lock().sent.insert(number, now());
-        session.send(&stanzas)
+        let sent = session.send(&stanzas).is_ok();
+        if !sent {
+            self.lock().sent.remove(&number);
+        }
+        sent
     }
 
     /// Enters what came, and replaces a session whose stream has ended.
@@ -109,13 +114,16 @@ impl<'a> Writer<'a> {
             for stanza in open.drain() {
                 self.enter(&stanza);
             }
-            if ended {
-                *session = None;
+            if ended && let Some(gone) = session.take() {
+                // It would connect again by itself, unseen.
+                let _ = gone.vanish();
             }
         }
         if session.is_none() {
+            // A resource of its own, so that what is left of an old stream cannot meet it.
+            let resource = format!("desk{}", self.logins.fetch_add(1, Ordering::Relaxed));
             // Nobody is there yet, or not ready yet: the next round tries again.
-            *session = self.xmpp.log_in(self.server, user, "desk").ok();
+            *session = self.xmpp.log_in(self.server, user, &resource).ok();
         }
     }
 
@@ -127,7 +135,7 @@ impl<'a> Writer<'a> {
                 && stanza.kind() == "result"
                 && stanza.id() == ping_id(seed, number)
             {
-                ledger.promised.insert(number);
+                ledger.promised.entry(number).or_insert_with(now);
             }
             if stanza.kind() == "error" && stanza.id() == message_id(seed, number) {
                 let words = format!("{}: {}", stanza.condition(), stanza.error_text());

@@ -36,6 +36,7 @@ pub(super) fn judge(plan: &Plan, evidence: &Evidence, bench: &mut Bench) {
             ));
         }
     }
+    check_outboxes(plan, evidence, bench);
     for (reader, copies) in surplus {
         bench.tally.surplus.0 += copies;
         let bound = evidence.deaths.iter().filter(|d| doubles(d.victim)).count();
@@ -66,7 +67,7 @@ fn classify(
     let unsure = |error: &String| error.contains("may not have been delivered");
     match (copies, errors) {
         (0, []) => classify_silence(plan, evidence, number, sent, answered),
-        (0, _) if ledger.promised.contains(&number) => Ok(Class::Refused),
+        (0, _) if ledger.promised.contains_key(&number) => Ok(Class::Refused),
         (0, _) => Ok(Class::TurnedAway),
         (1, []) => Ok(Class::Once),
         (_, []) => Ok(Class::Again),
@@ -88,7 +89,7 @@ fn classify_silence(
         .deaths
         .iter()
         .any(|death| death.outbox.as_ref().is_some_and(|o| o.contains(&id)));
-    let promised = committed || evidence.ledger.promised.contains(&number);
+    let promised = committed || evidence.ledger.promised.contains_key(&number);
     let mut deaths = evidence.deaths.iter();
     if !promised {
         let exposed = deaths.any(|death| {
@@ -112,6 +113,34 @@ fn classify_silence(
             "the gateway had taken charge of it"
         }
     ))
+}
+
+/// What the gateway had taken charge of and nobody had answered yet was in the outbox of every
+/// component that died.
+fn check_outboxes(plan: &Plan, evidence: &Evidence, bench: &mut Bench) {
+    let mut answered: BTreeMap<&str, f64> = BTreeMap::new();
+    for (at, event) in &evidence.record {
+        if let Event::Answered(answer) = event
+            && answer.status != 480
+        {
+            answered.entry(&answer.body).or_insert(*at);
+        }
+    }
+    for death in &evidence.deaths {
+        let Some(outbox) = &death.outbox else {
+            continue;
+        };
+        for (number, promised) in &evidence.ledger.promised {
+            let text = plan.line_text(*number);
+            let open = answered
+                .get(text.as_str())
+                .is_none_or(|at| *at > death.killed)
+                && !evidence.ledger.errors.contains_key(number);
+            if open && *promised < death.from && !outbox.contains(&message_id(plan.seed, *number)) {
+                bench.fault(format!("{text:?} was under way, but not in the outbox"));
+            }
+        }
+    }
 }
 
 fn answers_by_text(evidence: &Evidence) -> BTreeMap<&str, Vec<&Answered>> {

@@ -61,7 +61,7 @@ fn good(plan: &Plan) -> Evidence {
     let mut evidence = Evidence::default();
     for number in 0..2 {
         evidence.ledger.sent.insert(number, 4.0);
-        evidence.ledger.promised.insert(number);
+        evidence.ledger.promised.insert(number, 4.5);
         evidence.record.push(answered(plan, number, 200));
     }
     for (call, called) in ["juliet", "romeo", "alice"].into_iter().enumerate() {
@@ -145,6 +145,24 @@ fn nobody_is_told_that_a_delivered_message_failed() {
     let doubt = "x: It may not have been delivered.".to_owned();
     evidence.ledger.errors.insert(0, vec![doubt]);
     assert_eq!(judge(&plan, &evidence).0.to_sip[&Class::Doubt], 1);
+}
+
+#[test]
+fn what_is_under_way_is_in_the_outbox_of_a_component_that_dies() {
+    let plan = plan();
+    let mut evidence = good(&plan);
+    for dated in &mut evidence.record {
+        dated.0 += 1.0;
+    }
+    let rows = |numbers: &[usize]| {
+        let ids = numbers.iter().map(|number| message_id(plan.seed, *number));
+        Some(ids.collect())
+    };
+    evidence.deaths = vec![death(Victim::Component)];
+    evidence.deaths[0].outbox = rows(&[0]);
+    assert!(fault_of(&plan, &evidence).contains("not in the outbox"));
+    evidence.deaths[0].outbox = rows(&[0, 1]);
+    assert_eq!(judge(&plan, &evidence).1, Vec::<String>::new());
 }
 
 #[test]
