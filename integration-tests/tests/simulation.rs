@@ -52,6 +52,7 @@ fn planted_bugs_are_caught() {
         Sabotage::SameIds,
         Sabotage::SharedId,
         Sabotage::ForgetEarly,
+        Sabotage::Overtake,
         Sabotage::ConfirmEarly,
     ] {
         let caught = (1..=100).find_map(|seed| {

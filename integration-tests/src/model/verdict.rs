@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{CONTACTS, Conversation, Ledger};
+use super::{CONTACTS, Conversation, Ledger, ToXmpp};
 
 /// How often things happened.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -94,27 +94,28 @@ impl Ledger {
         }
     }
 
-    /// Within a conversation, what came first was written first. A request that was put off and
-    /// arrived all the same is nobody's predecessor.
+    /// Within a conversation nothing comes for the first time when something written later has
+    /// come for the last time. A request that was put off and arrived all the same is nobody's
+    /// predecessor.
     fn check_order(&mut self) {
-        let mut latest: BTreeMap<(bool, Conversation), (Duration, u32)> = BTreeMap::new();
+        let mut newest: BTreeMap<(bool, Conversation), (Duration, u32)> = BTreeMap::new();
         let to_sip = self.to_sip.iter();
-        let to_sip = to_sip.map(|(n, m)| ((true, m.conversation), m.delivered.first(), *n));
-        let to_xmpp = self.to_xmpp.iter();
-        let to_xmpp = to_xmpp
-            .filter(|(_, request)| request.status.is_some_and(|status| status < 300))
-            .map(|(n, m)| ((false, m.conversation), m.arrived.first(), *n));
-        for (conversation, first, number) in to_sip.chain(to_xmpp) {
-            let Some(at) = first else {
+        let to_sip = to_sip.map(|(n, m)| ((true, m.conversation), &m.delivered, *n));
+        let accepted = |request: &&ToXmpp| request.status.is_some_and(|status| status < 300);
+        let to_xmpp = self.to_xmpp.iter().filter(|(_, request)| accepted(request));
+        let to_xmpp = to_xmpp.map(|(n, m)| ((false, m.conversation), &m.arrived, *n));
+        for (conversation, times, number) in to_sip.chain(to_xmpp) {
+            let (Some(first), Some(last)) = (times.first(), times.last()) else {
                 continue;
             };
-            if let Some((before, earlier)) = latest.get(&conversation)
-                && at < before
-            {
+            let (before, earlier) = newest.entry(conversation).or_insert((*first, number));
+            if *last < *before {
                 self.violations
                     .push(format!("{number} overtook {earlier} in {conversation:?}"));
             }
-            latest.insert(conversation, (*at, number));
+            if *first > *before {
+                (*before, *earlier) = (*first, number);
+            }
         }
     }
 

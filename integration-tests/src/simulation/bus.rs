@@ -103,7 +103,9 @@ impl Bus {
             Side::Component => component,
             Side::B2bua => b2bua,
         };
-        at = at.max(*last);
+        if stage.plan.sabotage != Some(Sabotage::Overtake) {
+            at = at.max(*last);
+        }
         *last = at;
         stage.at(at, Happening::FromBus(to, self.link, incoming));
     }

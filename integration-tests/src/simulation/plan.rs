@@ -52,6 +52,8 @@ pub enum Sabotage {
     SharedId,
     /// The component's row is forgotten when the bus has the message, before its outcome.
     ForgetEarly,
+    /// Envelopes overtake each other on the bus.
+    Overtake,
     /// The component does not wait for the server before it says that a message arrived.
     ConfirmEarly,
 }
