@@ -66,6 +66,11 @@ enum Woken {
 
 impl Process {
     fn start(config: &Config) -> anyhow::Result<Self> {
+        // First of all: whoever ends us while we start means an end in order, too.
+        let signals = Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        };
         let (store, restored) = Store::open(&config.store.path, config.store.durability)?;
         let routes = config.routes()?;
         let transport = Transport::bind(config.transport(config.admission(&routes)))?;
@@ -87,10 +92,7 @@ impl Process {
             transport,
             bus,
             store,
-            signals: Signals {
-                terminate: signal(SignalKind::terminate())?,
-                interrupt: signal(SignalKind::interrupt())?,
-            },
+            signals,
             gathered: Vec::new(),
             storing: None,
             packets: Vec::new(),

@@ -29,7 +29,11 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(async { Shell::new(config)?.run().await })
+        .block_on(async {
+            // First of all: whoever ends us while we start means an end in order, too.
+            let stop = Stop::new()?;
+            Shell::new(config)?.run(stop).await
+        })
 }
 
 struct Shell {
@@ -89,8 +93,7 @@ impl Shell {
         })
     }
 
-    async fn run(mut self) -> anyhow::Result<()> {
-        let mut stop = Stop::new()?;
+    async fn run(mut self, mut stop: Stop) -> anyhow::Result<()> {
         let mut report = tokio::time::interval(REPORT);
         let (mut news, mut incoming) = (Vec::new(), Vec::new());
         let mut leave_by: Option<Instant> = None;
