@@ -5,7 +5,7 @@
 //!
 //! Invariant: when a scene is open, a message can cross in both directions.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::bench::Bench;
 use crate::kamailio::GATEWAY;
@@ -134,6 +134,15 @@ impl Scene {
         let request = self.trunk.expect_body(body)?;
         request.reply(200, "OK")?;
         Ok(request.message)
+    }
+
+    /// A message crosses in each direction; `word` tells it from others.
+    pub fn expect_crossing(&self, word: &str) -> Result<()> {
+        let (out, back) = (format!("out {word}"), format!("in {word}"));
+        self.carry(r"bob\40phones.test", &out, &out)?;
+        let answer = self.ask(&self.draft(&back))?;
+        ensure!(answer.status() == Some(202), "{answer}");
+        self.alice.expect_body(&back).map(drop)
     }
 }
 

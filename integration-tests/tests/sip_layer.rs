@@ -1,12 +1,16 @@
 //! The SIP layer on the wire: what is understood, what is refused, and over which transports
 //! (checklist rows N12, N15, N16; RFC 3261 §8.2, RFC 4475).
 
+use std::io::Write;
+use std::process::Command;
+
 use anyhow::{Result, ensure};
 use integration_tests::kamailio::GATEWAY;
+use integration_tests::process::Process;
 use integration_tests::scene::{Plan, trunk};
 use integration_tests::sip::{Draft, Message};
 use integration_tests::tandem::{Route, with_tandem};
-use integration_tests::{Bench, Scene, Server, on_both_servers};
+use integration_tests::{Bench, Scene, Server, certificates, on_both_servers, program};
 
 on_both_servers!(
     /// One conversation over UDP and one over TCP, in both directions.
@@ -44,6 +48,45 @@ fn both_plain_transports_carry_both_directions(bench: &Bench, server: Server) ->
         scene.alice.expect_body(text)?;
     }
     Ok(())
+}
+
+/// A peer over TLS is answered on its own connection.
+#[test]
+fn requests_come_in_over_tls() -> Result<()> {
+    with_tandem(|bench| {
+        let certificate = certificates::make(bench, &["localhost"])?;
+        let files = format!(
+            "[[listen]]\ntransport = \"tls\"\naddress = \"{TLS}\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
+            certificate.certificate.display(),
+            certificate.key.display()
+        );
+        let mut plan = Plan::usual(Server::chosen()?);
+        plan.tandem.b2bua_extra = &files;
+        let scene = plan.open(bench)?;
+        let mut command = Command::new(program::find("openssl", "openssl")?);
+        command.args([
+            "s_client",
+            "-quiet",
+            "-verify_return_error",
+            "-connect",
+            TLS,
+            "-CAfile",
+        ]);
+        command.arg(&certificate.certificate);
+        let (mut client, mut input) = Process::start_with_input(bench, "tls-client", command)?;
+        let path = scene.path()?;
+        for text in ["over TLS", "again over TLS"] {
+            let request = scene
+                .draft(text)
+                .render(&path)
+                .replace("SIP/2.0/UDP", "SIP/2.0/TLS");
+            let mark = client.mark()?;
+            input.write_all(request.as_bytes())?;
+            client.wait_log_since(mark, "SIP/2.0 202 ")?;
+            scene.alice.expect_body(text)?;
+        }
+        Ok(())
+    })
 }
 
 /// OPTIONS tells what is built, and no more.
@@ -337,3 +380,5 @@ fn streams_are_cut_into_requests() -> Result<()> {
         Ok(())
     })
 }
+
+const TLS: &str = "127.0.0.1:5071";
