@@ -9,6 +9,7 @@ pub mod both_servers;
 pub mod certificates;
 pub mod kamailio;
 pub mod linphone;
+pub mod load;
 pub mod model;
 pub mod net;
 pub mod process;

@@ -66,7 +66,7 @@ fn run_inside(directory: PathBuf, test: impl FnOnce(&Bench) -> Result<()>) -> Re
 }
 
 /// Ends this process, and with it the namespace, when the process that started it is gone.
-fn tie_to_leash() {
+pub(crate) fn tie_to_leash() {
     thread::spawn(|| {
         let mut byte = [0];
         if let Ok(0) | Err(_) = io::stdin().read(&mut byte) {
@@ -75,7 +75,7 @@ fn tie_to_leash() {
     });
 }
 
-fn raise_network() -> Result<()> {
+pub(crate) fn raise_network() -> Result<()> {
     let commands = [
         "link set lo up".to_owned(),
         "link add v0 type veth peer name v1".to_owned(),
@@ -155,7 +155,7 @@ fn await_exit(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> 
 }
 
 /// Arguments of `unshare`: as root where allowed, else with a user namespace.
-fn unshare_arguments() -> Result<&'static [&'static str]> {
+pub(crate) fn unshare_arguments() -> Result<&'static [&'static str]> {
     static CHOICE: OnceLock<Option<&'static [&'static str]>> = OnceLock::new();
     let unshare = program::find("unshare", "util-linux")?;
     let choice = CHOICE.get_or_init(|| {
