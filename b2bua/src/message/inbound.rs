@@ -35,6 +35,7 @@ pub struct Inbound {
     answered: HashMap<Fingerprint, Status>,
     order: VecDeque<(i64, Fingerprint)>,
     pruned: Option<Instant>,
+    places: u64,
     closed: bool,
 }
 
@@ -44,6 +45,8 @@ struct Pending {
     tokens: Vec<ServerToken>,
     request: Box<Request>,
     source: IpAddr,
+    /// Its place among all that came.
+    place: u64,
 }
 
 /// What inbound messages work with, lent by the core.
@@ -125,15 +128,14 @@ impl Inbound {
                 cx.events.push((session, Event::Message(message)));
                 self.timers
                     .set(print, cx.now.instant + cx.settings.message.confirm_for);
-                let tokens = vec![token];
-                self.pending.insert(
-                    print,
-                    Pending {
-                        tokens,
-                        request,
-                        source,
-                    },
-                );
+                self.places += 1;
+                let pending = Pending {
+                    tokens: vec![token],
+                    request,
+                    source,
+                    place: self.places,
+                };
+                self.pending.insert(print, pending);
             }
             Ok(Translated::Nothing) => {
                 cx.counters.ignored += 1;
@@ -183,11 +185,11 @@ impl Inbound {
         cx.answer(pending, response);
     }
 
-    /// The XMPP side came back: what waits is said again, since nobody may know of it any more.
+    /// The XMPP side came back: what waits is said again in the order it
+    /// came, since nobody may know of it any more.
     pub fn publish_again(&mut self, cx: &mut Context<'_>) {
         let mut waiting: Vec<_> = self.pending.iter().collect();
-        // In any order, but always the same one.
-        waiting.sort_by_key(|(print, _)| print.0);
+        waiting.sort_by_key(|(_, pending)| pending.place);
         for (print, pending) in waiting {
             if let Ok(Translated::Message(message)) =
                 cx.translate(*print, &pending.request, pending.source)

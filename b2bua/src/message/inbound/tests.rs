@@ -145,8 +145,18 @@ fn too_many_waiting_are_asked_to_come_back() {
 }
 
 #[test]
-fn what_waits_is_said_again_to_a_component_that_comes_back() {
+fn what_waits_is_said_again_in_order_to_a_component_that_comes_back() {
     let (mut bench, id) = published();
+    let mut ids = vec![id];
+    for cseq in 2..12 {
+        bench.packet(PEER, &packet(&cseq.to_string(), cseq, PLAIN, "and"));
+        ids.extend(
+            bench
+                .messages()
+                .into_iter()
+                .map(|message| message.id.clone()),
+        );
+    }
     bench
         .core
         .handle_bus(tandem_shared::bus::Incoming::Disconnected, bench.now);
@@ -163,9 +173,8 @@ fn what_waits_is_said_again_to_a_component_that_comes_back() {
         tandem_shared::bus::SessionId::control(),
         Event::Control(tandem_shared::event::Control::Hello(hello)),
     );
-    let again = bench.messages();
-    assert_eq!(again.len(), 1);
-    assert_eq!(again[0].id, id);
+    let again: Vec<MessageId> = bench.messages().into_iter().map(|m| m.id.clone()).collect();
+    assert_eq!((again.len(), again), (11, ids));
 }
 
 #[test]
