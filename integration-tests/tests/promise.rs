@@ -50,9 +50,19 @@ fn the_promise_holds_when_the_sip_peer_is_killed() -> Result<()> {
     tell(Victim::Phone)
 }
 
+#[test]
+fn the_promise_holds_on_ejabberd_when_both_processes_are_killed() -> Result<()> {
+    with_tandem_within(limit()?, |bench| {
+        let plan = Plan::draw(SEEDS[0], Victim::Both);
+        let mut stage = Stage::set(bench, Server::Ejabberd)?;
+        stage.play(&plan)?;
+        stage.strike()
+    })
+}
+
 /// Runs every seed with `victim`, and writes the counts down for [`tell`].
 fn kill(bench: &Bench, victim: Victim) -> Result<()> {
-    let seeds = choose_seeds(SEEDS)?;
+    let seeds = choose_seeds(&SEEDS)?;
     let mut stage = Stage::set(bench, Server::chosen()?)?;
     let mut total = Tally::default();
     for seed in &seeds {
@@ -95,4 +105,4 @@ fn limit() -> Result<Duration> {
 }
 
 /// The seeds of an ordinary run.
-const SEEDS: &[u64] = &[11, 12];
+const SEEDS: [u64; 2] = [11, 12];
