@@ -100,7 +100,7 @@ impl Ledger {
     fn check_order(&mut self) {
         let mut newest: BTreeMap<(bool, Conversation), (Duration, u32)> = BTreeMap::new();
         let to_sip = self.to_sip.iter();
-        let to_sip = to_sip.map(|(n, m)| ((true, m.conversation), &m.delivered, *n));
+        let to_sip = to_sip.map(|(n, m)| ((true, m.conversation), &m.seen, *n));
         let accepted = |request: &&ToXmpp| request.status.is_some_and(|status| status < 300);
         let to_xmpp = self.to_xmpp.iter().filter(|(_, request)| accepted(request));
         let to_xmpp = to_xmpp.map(|(n, m)| ((false, m.conversation), &m.arrived, *n));

@@ -45,8 +45,11 @@ impl Answering {
             "the peer gets {what} {text} and feels like {mood:?}"
         ));
         let delivers = matches!(mood, Mood::Accept(_) | Mood::Silent { delivers: true });
-        if delivers && what == "MESSAGE" {
-            stage.ledger.deliver(model::number(&text), stage.now);
+        if what == "MESSAGE" {
+            stage.ledger.see(model::number(&text), stage.now);
+            if delivers {
+                stage.ledger.deliver(model::number(&text), stage.now);
+            }
         }
         let response = respond(request, mood, stage.random.below(4) + 1);
         let at = stage.now + stage.random.up_to(THINKING);
