@@ -34,12 +34,12 @@ impl Host {
             let address: Ipv6Addr = address.parse().map_err(|_| InvalidUri::Host)?;
             return Ok(Self::Ip(IpAddr::V6(address)));
         }
-        if text.starts_with(|first: char| first.is_ascii_digit())
-            && let Ok(address) = text.parse::<Ipv4Addr>()
+        let name = text.strip_suffix('.').unwrap_or(text);
+        if name.starts_with(|first: char| first.is_ascii_digit())
+            && let Ok(address) = name.parse::<Ipv4Addr>()
         {
             return Ok(Self::Ip(IpAddr::V4(address)));
         }
-        let name = text.strip_suffix('.').unwrap_or(text);
         let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if name.is_empty() || name.len() > 253 || !name.bytes().all(valid) {
             return Err(InvalidUri::Host);

@@ -63,6 +63,13 @@ fn other_schemes_are_kept_as_they_are() {
 }
 
 #[test]
+fn a_final_dot_is_no_part_of_a_name_nor_of_an_address() {
+    let host = |text: &str| sip(text).host.to_string();
+    assert_eq!(host("sip:a@Example.com."), "example.com");
+    assert_eq!(sip("sip:a@192.0.2.1.").host, sip("sip:a@192.0.2.1").host);
+}
+
+#[test]
 fn refuses_what_no_uri_can_be() {
     for text in [
         "",
