@@ -71,6 +71,13 @@ impl Process {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         };
+        let Url::Local(path) = &config.bus.url;
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            domain = config.mapping.domain,
+            bus = %path.display(),
+            "tandem-b2bua starts"
+        );
         let (store, restored) = Store::open(&config.store.path, config.store.durability)?;
         let routes = config.routes()?;
         let transport = Transport::bind(config.transport(config.admission(&routes)))?;
@@ -78,7 +85,6 @@ impl Process {
             tracing::info!(transport = protocol.as_str(), %address, "listening");
         }
         let settings = config.settings(transport.listening())?;
-        let Url::Local(path) = &config.bus.url;
         let bus = Local::listen(path)
             .with_context(|| format!("bus.url {}: cannot be listened on", path.display()))?;
         let mut seed = [0; 16];
@@ -297,6 +303,7 @@ impl Process {
         // Streams are written by tasks of their own.
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.report();
+        tracing::info!("tandem-b2bua ends");
     }
 
     fn report(&self) {
