@@ -73,9 +73,16 @@ fn kill(bench: &Bench, victim: Victim) -> Result<()> {
     }
     let commits = stage.read_commits()?;
     stage.strike()?;
-    let (median, longest) = (commits.get(commits.len() / 2), commits.last());
+    let waits: Vec<u64> = [50, 99, 100]
+        .iter()
+        .filter_map(|share| {
+            commits.get((commits.len() * share / 100).min(commits.len().saturating_sub(1)))
+        })
+        .copied()
+        .collect();
     let counts = format!(
-        "promise, {victim:?} killed, seeds {seeds:?}: {total}; {} commits, median {median:?} us, longest {longest:?} us\n",
+        "promise, {victim:?} killed, seeds {seeds:?}: {total}; {} commits, microseconds until half, 99 %, all of \
+         them were done: {waits:?}\n",
         commits.len()
     );
     fs::write(counts_path(victim)?, counts)?;
