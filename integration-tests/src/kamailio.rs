@@ -118,7 +118,8 @@ impl Kamailio {
             .trim_start_matches(address)
             .trim_start_matches(':');
         let challenge = match setup.challenge_gateway {
-            true => format!("($si==\"{address}\" && $sp=={port})"),
+            // Over a stream it speaks from any port, and is known by its domain.
+            true => format!("(($si==\"{address}\" && $sp=={port}) || $fd=~\"{DOMAINS}\")"),
             false => "1==0".to_owned(),
         };
         let config = template::fill(
@@ -127,7 +128,7 @@ impl Kamailio {
                 ("DIR", &directory),
                 ("PASSWORDS", &passwords),
                 ("GATEWAY", setup.gateway),
-                ("GATEWAY_DOMAINS", "^sip\\.(ejabberd\\.)?localhost$"),
+                ("GATEWAY_DOMAINS", DOMAINS),
                 ("CHALLENGE_GATEWAY", &challenge),
                 (
                     "ALGORITHM",
@@ -246,6 +247,8 @@ pub const ADDRESS: &str = "127.0.0.1:5060";
 pub const TLS_ADDRESS: &str = "127.0.0.1:5061";
 /// Where it expects the gateway unless told otherwise.
 pub const GATEWAY: &str = "127.0.0.1:5070";
+/// The gateway's domain on either server.
+const DOMAINS: &str = "^sip\\.(ejabberd\\.)?localhost$";
 const PACKAGES: &str = "kamailio kamailio-tls-modules";
 
 #[cfg(test)]

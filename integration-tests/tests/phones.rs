@@ -17,26 +17,40 @@ fn a_phone_behind_a_registrar_talks_over_udp(bench: &Bench, server: Server) -> R
     converse(bench, server, "udp", kamailio::ADDRESS, Algorithm::Md5)
 }
 
-/// M08: over TCP, with digest by SHA-256 (RFC 8760). The phone itself knows only MD5, so the agent answers.
+/// M08: digest by SHA-256 (RFC 8760), over both plain transports. The phone knows only MD5, so it is not there.
 #[test]
 fn a_registrar_with_sha_256_lets_the_gateway_in() -> Result<()> {
     with_tandem(|bench| {
         let server = Server::chosen()?;
         let mut registrar = Kamailio::start(bench, registrar(Algorithm::Sha256))?;
-        let scene = plan(server, "tcp", kamailio::ADDRESS).open(bench)?;
-        scene
-            .alice
-            .send_chat(&scene.contact(r"carol\40sip.test"), "m1", "anybody home")?;
-        // Nobody is registered, but the gateway was let in.
-        let error = scene.alice.expect_error("m1")?;
-        ensure!(
-            error.condition() == "recipient-unavailable",
-            "{}",
-            error.xml
-        );
-        let passed = registrar.wait_passed("anybody home")?;
-        ensure!(passed.source.starts_with("tcp:"), "{passed:?}");
-        Ok(())
+        let mut plan = plan(server, "udp", kamailio::ADDRESS);
+        let stream = Route {
+            name: "stream",
+            matches: "+*",
+            transport: "tcp",
+            extra: "domain = \"sip.test\"",
+            ..plan.tandem.routes.last().cloned().unwrap_or_default()
+        };
+        plan.tandem.routes.push(stream);
+        let mut scene = plan.open(bench)?;
+        for (localpart, transport) in [(r"carol\40sip.test", "udp:"), ("+15550123", "tcp:")] {
+            scene
+                .alice
+                .send_chat(&scene.contact(localpart), transport, transport)?;
+            // Nobody is there, but the gateway was let in.
+            let error = scene.alice.expect_error(transport)?;
+            ensure!(
+                matches!(
+                    error.condition(),
+                    "recipient-unavailable" | "item-not-found"
+                ),
+                "{}",
+                error.xml
+            );
+            let passed = registrar.wait_passed(transport)?;
+            ensure!(passed.source.starts_with(transport), "{passed:?}");
+        }
+        expect_challenges(&mut scene)
     })
 }
 
@@ -189,7 +203,7 @@ fn converse(
     if transport == "tls" {
         plan.tandem.b2bua_extra = &authorities;
     }
-    let scene = plan.open(bench)?;
+    let mut scene = plan.open(bench)?;
     let uri = scene.uri("alice");
     let mut carol = Baresip::start(bench, 0, "carol", &[&uri])?;
     talk(&scene, &mut carol, &uri)?;
@@ -202,7 +216,19 @@ fn converse(
         passed.uri == "sip:carol@sip.test" && passed.from == uri,
         "{passed:?}"
     );
-    scene.tandem.expect_clean_log(&["hello", "again"])
+    scene.tandem.expect_clean_log(&["hello", "again"])?;
+    expect_challenges(&mut scene)
+}
+
+/// The gateway was challenged at least once: what it was let in by was its account.
+fn expect_challenges(scene: &mut Scene) -> Result<()> {
+    scene.tandem.b2bua.terminate()?;
+    let log = scene.tandem.b2bua.read_log()?;
+    ensure!(
+        log.contains("challenged: ") && !log.contains("challenged: 0,"),
+        "nobody challenged the gateway: {log}"
+    );
+    Ok(())
 }
 
 fn talk(scene: &Scene, carol: &mut Baresip, uri: &str) -> Result<()> {
