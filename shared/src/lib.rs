@@ -18,4 +18,6 @@ pub mod cli;
 #[cfg(feature = "transport")]
 pub mod config;
 #[cfg(feature = "transport")]
+pub mod private;
+#[cfg(feature = "transport")]
 pub mod telemetry;

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 
 use anyhow::Context as _;
 use rusqlite::{Connection, params};
+use tandem_shared::private;
 
 use crate::action::{Action, Key, Record};
 use crate::config::Durability;
@@ -70,7 +71,8 @@ impl Store {
     }
 }
 
-fn open(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
+fn open(path: &Path, durability: Durability) -> anyhow::Result<Connection> {
+    private::make_file(path)?;
     let database = Connection::open(path)?;
     database.busy_timeout(std::time::Duration::from_secs(5))?;
     database.pragma_update(None, "journal_mode", "WAL")?;

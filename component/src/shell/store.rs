@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
 use std::time::Duration;
 use tandem_shared::message::MessageId;
+use tandem_shared::private;
 use tokio::sync::mpsc;
 
 /// The layout this program writes.
@@ -92,6 +93,7 @@ struct File {
 
 impl File {
     fn open(config: &config::Store) -> anyhow::Result<Self> {
+        private::make_file(&config.path)?;
         let connection = Connection::open(&config.path)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
