@@ -1,5 +1,8 @@
 //! Starting in any order and ending in order.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use anyhow::{Result, ensure};
 use integration_tests::process::{Process, Signal};
 use integration_tests::scene::{Plan, TRUNK};
@@ -52,6 +55,20 @@ fn any_order_of_starting_will_do() -> Result<()> {
             server,
         };
         scene.expect_crossing("in the end")
+    })
+}
+
+/// The bus and the stores are nobody else's business.
+#[test]
+fn what_lies_on_disk_is_for_its_owner_alone() -> Result<()> {
+    with_tandem(|bench| {
+        let scene = Scene::open(bench, Server::chosen()?)?;
+        scene.expect_crossing("to be stored")?;
+        for name in ["bus.sock", "component.sqlite", "b2bua.sqlite"] {
+            let mode = fs::metadata(bench.path(name))?.permissions().mode() & 0o777;
+            ensure!(mode & 0o077 == 0, "{name} has the mode {mode:o}");
+        }
+        Ok(())
     })
 }
 

@@ -116,6 +116,37 @@ fn a_server_that_hangs_is_not_confirmed() -> Result<()> {
     })
 }
 
+/// M24: what waits for the server is bounded, and who is beyond the bound is told at once to wait.
+#[test]
+fn a_full_waiting_room_refuses() -> Result<()> {
+    with_tandem(|bench| {
+        let mut plan = Plan::usual(Server::chosen()?);
+        plan.tandem.b2bua_extra = "[message]\npending_max = 2\n";
+        let mut scene = plan.open(bench)?;
+        scene.running.process.kill(Signal::SIGSTOP)?;
+        for text in ["first", "second"] {
+            scene.tell(&scene.draft(text))?;
+        }
+        let answer = scene.ask(&scene.draft("third"))?;
+        ensure!(
+            answer.status() == Some(480) && answer.header("Retry-After").parse::<u32>().is_ok(),
+            "{answer}"
+        );
+        // Those before wait for the server, which gets them when it goes on.
+        scene.trunk.expect_none("answer", |message| {
+            message.status().is_some_and(|status| status >= 200)
+        })?;
+        scene.running.process.kill(Signal::SIGCONT)?;
+        for text in ["first", "second"] {
+            scene.trunk.expect_status(202)?;
+            scene.alice.expect_body(text)?;
+        }
+        scene
+            .alice
+            .expect_none("message", |stanza| stanza.body() == Some("third"))
+    })
+}
+
 /// What a user writes while the SIP side is away arrives when it is back.
 #[test]
 fn messages_wait_for_the_sip_side() -> Result<()> {
