@@ -80,9 +80,9 @@ test-long: (deps "test") build
     TANDEM_SIM_RUNS=20000 cargo test --workspace --locked --test simulation -- --nocapture
     just fuzz-grow 60
 
-# Let each fuzz target look for new inputs for some seconds; needs nightly and cargo-fuzz.
+# Let each fuzz target look for new inputs for some seconds; needs nightly and cargo-fuzz. Found inputs stay in fuzz/corpus-growth.
 fuzz-grow seconds:
-    cd fuzz && for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run "$target" -- -max_total_time={{ seconds }} -max_len=4096; done
+    cd fuzz && for target in $(cargo +nightly fuzz list); do mkdir -p "corpus-growth/$target" && cargo +nightly fuzz run "$target" "corpus-growth/$target" "corpus/$target" -- -max_total_time={{ seconds }} -max_len=4096 -rss_limit_mb=1500; done
 
 # The same SIP scenarios against our b2bua and two agents on other stacks, side by side (docs/decisions/0001).
 sip-scorecard *ARGS:
