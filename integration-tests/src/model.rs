@@ -49,6 +49,8 @@ struct ToSip {
     committed: bool,
     /// It was in the window that no promise covers.
     uncovered: bool,
+    /// When a request for it reached the peer, whatever was answered.
+    seen: Vec<Duration>,
     delivered: Vec<Duration>,
     errors: Vec<String>,
 }
@@ -117,6 +119,13 @@ impl Ledger {
             .filter(|message| !message.committed)
         {
             message.uncovered = true;
+        }
+    }
+
+    /// A request for a message reached the peer.
+    pub fn see(&mut self, number: u32, at: Duration) {
+        if let Some(message) = self.to_sip.get_mut(&number) {
+            message.seen.push(at);
         }
     }
 
