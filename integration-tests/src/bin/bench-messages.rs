@@ -1,19 +1,22 @@
 //! `just bench-messages`: how many messages Tandem carries, how fast, and at what cost.
 //!
 //! ```text
-//! bench-messages [--quick] [--json FILE] [--path bare|prosody|ejabberd]... [--no-floor]
+//! bench-messages [--quick | --limit SECONDS] [--json FILE] [--path bare|prosody|ejabberd]...
+//!                [--direction to-sip|to-xmpp]... [--subject tandem|floor]...
 //! ```
+//! A choice that is left out is all of its values; `--limit` measures the closed loop alone.
 //! Both Tandem binaries must lie beside this program, built in the same profile.
 
 use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
-use integration_tests::Bench;
+use anyhow::{Context, Result, bail};
 use integration_tests::load::case::{self, Case, Direction};
 use integration_tests::load::path::{Path, Road, Subject};
 use integration_tests::load::plan::Plan;
 use integration_tests::load::{floor, namespace, report};
+use integration_tests::{Bench, Server};
 use serde_json::Value;
 
 fn main() -> Result<ExitCode> {
@@ -32,6 +35,7 @@ struct Choice {
     plan: Plan,
     json: Option<String>,
     paths: Vec<Path>,
+    directions: Vec<Direction>,
     subjects: Vec<Subject>,
 }
 
@@ -41,29 +45,36 @@ impl Choice {
             plan: Plan::WHOLE,
             json: None,
             paths: Vec::new(),
-            subjects: vec![Subject::Floor, Subject::Tandem],
+            directions: Vec::new(),
+            subjects: Vec::new(),
         };
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
-            match (argument.as_str(), arguments.as_slice().first()) {
-                ("--quick", _) => choice.plan = Plan::QUICK,
-                ("--no-floor", _) => choice.subjects = vec![Subject::Tandem],
-                ("--only-floor", _) => choice.subjects = vec![Subject::Floor],
-                ("--json", Some(_)) => choice.json = arguments.next(),
-                ("--path", Some(name)) => {
-                    let known = Path::ALL.into_iter().find(|path| path.name() == name);
-                    let Some(path) = known else {
-                        bail!("--path {name}: bare, prosody or ejabberd");
-                    };
-                    choice.paths.push(path);
-                    arguments.next();
+            if argument == "--quick" {
+                choice.plan = Plan::QUICK;
+                continue;
+            }
+            let value = arguments
+                .next()
+                .with_context(|| format!("{argument}: see the head of bench-messages.rs"))?;
+            match (argument.as_str(), value.as_str()) {
+                ("--limit", seconds) => {
+                    choice.plan = Plan::limit_for(Duration::from_secs(seconds.parse()?));
                 }
-                _ => bail!("{argument}: see the head of bench-messages.rs"),
+                ("--json", _) => choice.json = Some(value),
+                ("--path", "bare") => choice.paths.push(Path::Bare),
+                ("--path", "prosody") => choice.paths.push(Path::Through(Server::Prosody)),
+                ("--path", "ejabberd") => choice.paths.push(Path::Through(Server::Ejabberd)),
+                ("--direction", "to-sip") => choice.directions.push(Direction::ToSip),
+                ("--direction", "to-xmpp") => choice.directions.push(Direction::ToXmpp),
+                ("--subject", "tandem") => choice.subjects.push(Subject::Tandem),
+                ("--subject", "floor") => choice.subjects.push(Subject::Floor),
+                _ => bail!("{argument} {value}: see the head of bench-messages.rs"),
             }
         }
-        if choice.paths.is_empty() {
-            choice.paths = Path::ALL.to_vec();
-        }
+        complete(&mut choice.paths, &Path::ALL);
+        complete(&mut choice.directions, &Direction::BOTH);
+        complete(&mut choice.subjects, &[Subject::Floor, Subject::Tandem]);
         Ok(choice)
     }
 
@@ -73,13 +84,13 @@ impl Choice {
             let road = Road::open(bench, path)?;
             for &subject in &self.subjects {
                 let mut setting = road.place(subject, &mut next)?;
-                for direction in Direction::BOTH {
+                for &direction in &self.directions {
                     let place = (path, direction, subject);
                     let case = case::measure(&mut setting, place, &self.plan, &mut next)?;
                     writeln!(stderr(), "{}", report::line(&case))?;
                     cases.push(case);
                 }
-                if path == Path::Bare && subject == Subject::Tandem {
+                if (path, subject) == (Path::Bare, Subject::Tandem) && self.plan.seen > 0 {
                     drop(setting);
                     let mut setting = road.place(subject, &mut next)?;
                     memory = case::measure_memory(&mut setting, &self.plan, &mut next)?;
@@ -92,5 +103,11 @@ impl Choice {
             std::fs::write(file, text + "\n")?;
         }
         Ok(())
+    }
+}
+
+fn complete<T: Copy>(chosen: &mut Vec<T>, all: &[T]) {
+    if chosen.is_empty() {
+        chosen.extend_from_slice(all);
     }
 }

@@ -48,7 +48,7 @@ pub struct Case {
     pub limit: Outcome,
     /// The highest rate that kept the latency bounded.
     pub bounded: Option<Outcome>,
-    /// The low rate.
+    /// The low rate; nothing where it was left out.
     pub low: Outcome,
     /// The rate over the limit and what came of it.
     pub over: Option<(f64, Outcome)>,
@@ -87,42 +87,38 @@ pub fn measure(
         patience: PATIENCE,
         in_turn: true,
     };
-    let low = drive.run(Load {
-        pace: Pace::Rate(LOW),
-        measure: plan.low,
-        ..load
-    })?;
+    let low = match plan.low.is_zero() {
+        true => Outcome::default(),
+        false => drive.run(Load {
+            pace: Pace::Rate(LOW),
+            measure: plan.low,
+            ..load
+        })?,
+    };
     let limit = drive.run(load)?;
     ensure!(limit.settled > 0, "nothing got through");
-    // Only a SIP sender waits for its answer before it speaks again.
-    let in_turn = direction == Direction::ToXmpp;
-    let mut bounded = None;
-    for share in SHARES {
-        let outcome = drive.run(Load {
-            pace: Pace::Rate(limit.rate() * share),
-            measure: plan.step,
-            in_turn,
-            ..load
-        })?;
-        let latency = outcome.delivery.percentile(99).unwrap_or(f64::MAX);
-        if latency < BOUND && outcome.lost == 0 && outcome.refusals() == 0 {
-            bounded = Some(outcome);
-            break;
-        }
-    }
+    let load = Load {
+        // Only a SIP sender waits for its answer before it speaks again.
+        in_turn: direction == Direction::ToXmpp,
+        ..load
+    };
+    let bounded = match plan.step.is_zero() {
+        true => None,
+        false => find_bounded(&mut drive, load, limit.rate(), plan)?,
+    };
     let over = match subject {
-        Subject::Floor => None,
-        Subject::Tandem => {
+        Subject::Tandem if !plan.overload.is_zero() => {
             let rate = limit.rate() * 2.0;
-            let load = Load {
+            let outcome = drive.run(Load {
                 pace: Pace::Rate(rate),
                 conversations: CROWD,
                 measure: plan.overload,
                 in_turn: false,
                 ..load
-            };
-            Some((rate, drive.run(load)?))
+            })?;
+            Some((rate, outcome))
         }
+        Subject::Tandem | Subject::Floor => None,
     };
     Ok(Case {
         path,
@@ -133,6 +129,27 @@ pub fn measure(
         low,
         over,
     })
+}
+
+/// The highest rate that keeps 99 of 100 messages below [`BOUND`].
+fn find_bounded(
+    drive: &mut Drive<'_>,
+    load: Load,
+    limit: f64,
+    plan: &Plan,
+) -> Result<Option<Outcome>> {
+    for share in SHARES {
+        let outcome = drive.run(Load {
+            pace: Pace::Rate(limit * share),
+            measure: plan.step,
+            ..load
+        })?;
+        let latency = outcome.delivery.percentile(99).unwrap_or(f64::MAX);
+        if latency < BOUND && outcome.lost == 0 && outcome.refusals() == 0 {
+            return Ok(Some(outcome));
+        }
+    }
+    Ok(None)
 }
 
 /// Has `setting` see `plan.seen` conversations in each direction; then its memory.

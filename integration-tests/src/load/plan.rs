@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// Durations and sizes of one run.
+/// Durations and sizes of one run; what has none is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Load before anything is measured.
@@ -41,6 +41,20 @@ impl Plan {
         overload: Duration::from_secs(3),
         seen: 20_000,
     };
+}
+
+impl Plan {
+    /// The closed loop alone, for as long as a profiler wants to look.
+    pub fn limit_for(limit: Duration) -> Self {
+        Self {
+            settle: Self::WHOLE.settle,
+            limit,
+            step: Duration::ZERO,
+            low: Duration::ZERO,
+            overload: Duration::ZERO,
+            seen: 0,
+        }
+    }
 }
 
 /// Conversations of every measurement but two.
