@@ -222,11 +222,13 @@ impl Core {
                 }
                 Output::Lost(peer) => tracing::warn!(%peer, "the XMPP side is gone"),
                 Output::Close(mismatch) => {
-                    tracing::error!(
-                        ?mismatch,
-                        "the two processes do not fit; \
-                        [mapping] must be the same in both configurations"
-                    );
+                    if let Some(mismatch) = mismatch {
+                        tracing::error!(
+                            ?mismatch,
+                            "the two processes do not fit; \
+                            [mapping] must be the same in both configurations"
+                        );
+                    }
                     self.actions.push_back(Action::CloseBus);
                 }
             }

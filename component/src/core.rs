@@ -339,7 +339,7 @@ impl Core {
                     self.messages.handle_lost();
                 }
                 Output::Close(mismatch) => {
-                    report(&mismatch);
+                    mismatch.iter().for_each(report);
                     self.actions.push_back(Action::CloseBus);
                 }
             }

@@ -25,8 +25,8 @@ pub enum Output {
     Up(NodeId),
     /// The peer is gone.
     Lost(NodeId),
-    /// End the transport's link; it will connect again.
-    Close(Mismatch),
+    /// End the transport's link; it will connect again. Why, unless that was said before.
+    Close(Option<Mismatch>),
 }
 
 /// Why two nodes do not fit.
@@ -59,6 +59,10 @@ pub struct Link {
     epoch: u64,
     mapping: BTreeMap<String, String>,
     state: State,
+    /// Whether the transport reaches the other end.
+    connected: bool,
+    /// The last mismatch that was told.
+    told: Option<Mismatch>,
     heard: Option<Instant>,
     speak: Option<Instant>,
     output: VecDeque<Output>,
@@ -73,6 +77,8 @@ impl Link {
             epoch,
             mapping,
             state: State::Down,
+            connected: false,
+            told: None,
             heard: None,
             speak: None,
             output: VecDeque::new(),
@@ -111,6 +117,10 @@ impl Link {
     /// The transport reached the other end.
     pub fn handle_connected(&mut self, now: Instant) {
         self.handle_disconnected();
+        self.connected = true;
+        if matches!(self.state, State::Shunned { until } if now < until) {
+            return;
+        }
         self.state = State::Greeting;
         self.greet(false, now);
         self.heard = Some(now);
@@ -118,7 +128,11 @@ impl Link {
 
     /// The transport lost the other end.
     pub fn handle_disconnected(&mut self) {
-        self.leave(State::Down);
+        self.connected = false;
+        // A peer that does not fit stays shunned, or both would connect again at once for ever.
+        if !matches!(self.state, State::Shunned { .. }) {
+            self.leave(State::Down);
+        }
     }
 
     /// Something came from the other end; what is for the owner is returned.
@@ -147,10 +161,14 @@ impl Link {
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.state {
             State::Down => return,
-            State::Shunned { until } if now >= until => {
+            State::Shunned { until } if now >= until && self.connected => {
                 self.state = State::Greeting;
                 self.greet(false, now);
                 self.heard = Some(now);
+            }
+            State::Shunned { until } if now >= until => {
+                self.state = State::Down;
+                return;
             }
             State::Shunned { .. } => return,
             State::Greeting | State::Up { .. } => {}
@@ -202,9 +220,13 @@ impl Link {
                 self.greet(true, now);
             }
             self.leave(State::Shunned { until: now + RETRY });
-            self.output.push_back(Output::Close(mismatch));
+            let new = self.told.as_ref() != Some(&mismatch);
+            self.told = Some(mismatch.clone());
+            self.output
+                .push_back(Output::Close(new.then_some(mismatch)));
             return;
         }
+        self.told = None;
         if !hello.answer {
             self.greet(true, now);
         }

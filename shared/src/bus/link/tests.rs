@@ -56,12 +56,26 @@ fn differing_mappings_close_the_link_and_name_the_keys() {
     a.handle_connected(now);
     b.handle_connected(now);
     let (told_a, told_b) = settle(&mut a, &mut b, now);
-    let expected = [Output::Close(Mismatch::Mapping(vec![
+    let expected = [Output::Close(Some(Mismatch::Mapping(vec![
         "mapping.domain".into(),
-    ]))];
+    ])))];
     assert_eq!(told_a, expected);
     assert_eq!(told_b, expected);
     assert_eq!(a.poll_timeout(), Some(now + RETRY));
+    // The transport is back at once; nothing is said before the time, and then nothing new.
+    for end in [&mut a, &mut b] {
+        end.handle_disconnected();
+        end.handle_connected(now);
+    }
+    assert_eq!(settle(&mut a, &mut b, now), (vec![], vec![]));
+    let later = now + RETRY;
+    a.handle_timeout(later);
+    b.handle_timeout(later);
+    let (told_a, told_b) = settle(&mut a, &mut b, later);
+    assert_eq!(
+        (told_a, told_b),
+        (vec![Output::Close(None)], vec![Output::Close(None)])
+    );
 }
 
 #[test]
