@@ -15,6 +15,7 @@ use crate::confirm::Written;
 use crate::context::Context;
 use crate::stanza::Frame;
 use inbox::{Ended, Inbox};
+use jid::Jid;
 use minidom::Element;
 use numbering::Numbering;
 use outbox::{Outbox, Row};
@@ -29,8 +30,9 @@ use tandem_shared::refusal::Refusal;
 use translate::Content;
 
 /// How long a stanza is known, so that one sent again after a stream was resumed is not delivered
-/// twice (specs 2.10).
-const DUPLICATES_KEEP: Duration = Duration::from_secs(24 * 3600);
+/// twice (specs 2.10). Servers resume within minutes; longer, and a client that counts its ids from
+/// one again would lose what it says twice.
+const DUPLICATES_KEEP: Duration = Duration::from_secs(15 * 60);
 /// How many stanzas are known.
 const DUPLICATES_MAX: usize = 100_000;
 
@@ -133,7 +135,9 @@ impl Messages {
             Some(reason) => tracing::info!(id = %id, ?reason, "message refused by SIP"),
             None => tracing::debug!(id = %id, "message delivered to SIP"),
         }
-        if !self.outbox.handle_outcome(outcome, context) {
+        let held = self.outbox.handle_outcome(outcome, context);
+        self.forget_refused();
+        if !held {
             self.counters.late_outcomes += 1;
             tracing::debug!(id = %id, "an outcome came for a message that had ended");
         }
@@ -179,6 +183,7 @@ impl Messages {
     /// Time has passed.
     pub fn handle_timeout(&mut self, context: &mut Context) {
         self.outbox.handle_timeout(context);
+        self.forget_refused();
     }
 
     /// When [`Messages::handle_timeout`] is due.
@@ -207,7 +212,7 @@ impl Messages {
         let key = frame
             .id
             .as_deref()
-            .map(|id| fingerprint(frame, id, &content.body));
+            .map(|id| fingerprint(&frame.from, &frame.to, id, &content.body));
         if let Some(key) = key
             && self.duplicates.get(&key, context.now).is_some()
         {
@@ -249,6 +254,16 @@ impl Messages {
         Ok(())
     }
 
+    /// A refused message may be sent again, with the same id too.
+    fn forget_refused(&mut self) {
+        for row in self.outbox.take_refused() {
+            if let Some(id) = &row.message.wire_id {
+                let key = fingerprint(&row.from, &row.to, id, &row.message.body);
+                self.duplicates.remove(&key);
+            }
+        }
+    }
+
     fn end(&mut self, ended: Option<Ended>) {
         let Some((session, outcome)) = ended else {
             return;
@@ -265,8 +280,8 @@ impl Messages {
 }
 
 /// What a stanza is known by when it comes again.
-fn fingerprint(frame: &Frame, id: &str, body: &str) -> u128 {
-    let (from, to) = (frame.from.to_bare(), frame.to.to_bare());
+fn fingerprint(from: &Jid, to: &Jid, id: &str, body: &str) -> u128 {
+    let (from, to) = (from.to_bare(), to.to_bare());
     let parts = [from.as_str(), to.as_str(), id, body];
     mint::hash(&[0; 16], &parts.map(str::as_bytes))
 }

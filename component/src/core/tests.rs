@@ -334,6 +334,17 @@ fn a_stanza_that_comes_twice_is_delivered_once_and_one_without_id_always() {
 }
 
 #[test]
+fn a_refused_message_can_be_sent_again_with_its_id() {
+    let mut bench = Bench::open();
+    bench.say("1");
+    let id = messages(&bench.drain())[0].id.clone();
+    bench.far_says(SessionId::control(), refused(&id, Reason::InDoubt));
+    bench.drain();
+    bench.say("1");
+    assert_eq!(messages(&bench.drain()).len(), 1);
+}
+
+#[test]
 fn strangers_are_turned_away() {
     let mut bench = Bench::open();
     bench.stanza(&format!(

@@ -58,6 +58,8 @@ pub struct Outbox {
     queued: VecDeque<MessageId>,
     deadlines: Timers<MessageId>,
     places: u64,
+    /// Refused since the owner asked last.
+    refused: Vec<Row>,
 }
 
 impl Outbox {
@@ -71,6 +73,7 @@ impl Outbox {
             queued: VecDeque::new(),
             deadlines: Timers::default(),
             places: 0,
+            refused: Vec::new(),
         }
     }
 
@@ -187,6 +190,11 @@ impl Outbox {
         }
     }
 
+    /// What was refused since this was asked last.
+    pub fn take_refused(&mut self) -> Vec<Row> {
+        std::mem::take(&mut self.refused)
+    }
+
     /// When [`Outbox::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -216,6 +224,7 @@ impl Outbox {
         }
         self.deadlines.cancel(id);
         send_error(&held.row, &refusal, context);
+        self.refused.push(held.row.clone());
         held.state = State::Refused(Box::new(refusal));
         true
     }

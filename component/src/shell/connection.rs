@@ -18,6 +18,8 @@ const BACKOFF: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// The wait while the server still holds our old, half-open link.
 const CONFLICT: Duration = Duration::from_secs(2);
+/// Bytes read with one system call.
+const READ: usize = 64 * 1024;
 /// Unwritten bytes over which the server counts as dead.
 const UNWRITTEN_MAX: usize = 32 * 1024 * 1024;
 
@@ -53,6 +55,8 @@ pub(super) struct Connection {
     mint: Mint,
     state: State,
     failures: u32,
+    /// Whether we said that we close.
+    finishing: bool,
     told: Option<&'static str>,
 }
 
@@ -71,6 +75,8 @@ enum State {
 struct Open {
     socket: TcpStream,
     reader: Reader,
+    /// Where bytes are read to.
+    input: Box<[u8]>,
     output: Vec<u8>,
     written: usize,
 }
@@ -85,6 +91,7 @@ impl Connection {
                 wait: Duration::ZERO,
             },
             failures: 0,
+            finishing: false,
             told: None,
         }
     }
@@ -108,6 +115,18 @@ impl Connection {
         {
             tracing::debug!(%error, "the stream broke while writing");
         }
+    }
+
+    /// Ends the stream in order: says so to the server, which then closes it (RFC 6120 §4.4).
+    /// Returns whether there is a stream to end.
+    pub(super) fn finish(&mut self) -> bool {
+        let State::Open(open) = &mut self.state else {
+            return false;
+        };
+        open.output.extend_from_slice(b"</stream:stream>");
+        self.finishing = true;
+        self.flush();
+        true
     }
 
     /// Whether everything sent has left the process.
@@ -148,6 +167,12 @@ impl Connection {
                     match open.recv(into, max).await {
                         Ok(()) if into.len() > before => return,
                         Ok(()) => {}
+                        Err(why) if self.finishing => {
+                            tracing::debug!(%why, "the XMPP stream ended");
+                            self.state = State::Lost;
+                            into.push(News::Closed);
+                            return;
+                        }
                         Err(why) => {
                             tracing::warn!(%why, "the XMPP stream ended; connecting again");
                             let wait = self.backoff();
@@ -264,12 +289,11 @@ impl Open {
     }
 
     fn read(&mut self) -> Result<(), Failure> {
-        let mut bytes = [0; 32 * 1024];
-        match self.socket.try_read(&mut bytes) {
+        match self.socket.try_read(&mut self.input) {
             Ok(0) => Err(Failure::Broken("closed by the server".to_owned())),
             Ok(read) => self
                 .reader
-                .read(bytes.get(..read).unwrap_or_default())
+                .read(self.input.get(..read).unwrap_or_default())
                 .map_err(|error| Failure::Broken(error.to_string())),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error.into()),
@@ -325,6 +349,7 @@ async fn open(settings: Xmpp, domain: String, wait: Duration) -> Result<Open, Fa
         Ok(Open {
             socket,
             reader,
+            input: vec![0; READ].into(),
             output: Vec::new(),
             written: 0,
         })

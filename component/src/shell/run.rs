@@ -16,6 +16,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Inputs taken before actions are carried out.
 const ROUND: usize = 256;
+/// Actions that may wait for a commit before nothing more is read.
+const GATHERED: usize = 20_000;
 /// How long an orderly end may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How often the counters are logged.
@@ -104,6 +106,8 @@ impl Shell {
             {
                 break;
             }
+            // While the store is slow, what peers say waits in the sockets.
+            let ready = self.round.len() < GATHERED;
             let deadline = [self.core.poll_timeout(), leave_by];
             let deadline = deadline.into_iter().flatten().min();
             tokio::select! {
@@ -111,12 +115,12 @@ impl Shell {
                     self.note_commit();
                     self.perform(round);
                 }
-                () = self.stream.recv(&mut news, ROUND) => {
+                () = self.stream.recv(&mut news, ROUND), if ready => {
                     for news in news.drain(..) {
                         self.handle_news(news);
                     }
                 }
-                () = self.bus.recv(&mut incoming, ROUND), if leave_by.is_none() => {
+                () = self.bus.recv(&mut incoming, ROUND), if ready && leave_by.is_none() => {
                     for incoming in incoming.drain(..) {
                         self.handle_bus(incoming);
                     }
@@ -181,7 +185,10 @@ impl Shell {
                     }
                 }
                 Action::CloseStream => self.stream.close(),
-                Action::CloseBus => self.bus.close(),
+                Action::CloseBus => {
+                    self.bus.kick();
+                    self.bus.close();
+                }
                 Action::Store(_) | Action::Forget(_) => {}
             }
         }
@@ -220,10 +227,23 @@ impl Shell {
                 self.carry_out();
             }
             self.bus.flush().await;
+            // The server may hand us stanzas until it has read that we close; they are stored.
+            let mut open = self.stream.finish();
             let mut news = Vec::new();
-            while !self.stream.is_flushed() {
-                self.stream.recv(&mut news, ROUND).await;
-                news.clear();
+            while open || self.committing {
+                tokio::select! {
+                    () = self.stream.recv(&mut news, ROUND), if open => {
+                        for news in news.drain(..) {
+                            open &= !matches!(news, News::Closed);
+                            self.handle_news(news);
+                        }
+                    }
+                    Some(round) = self.store.committed(), if self.committing => {
+                        self.note_commit();
+                        self.perform(round);
+                    }
+                }
+                self.carry_out();
             }
         };
         if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
