@@ -1,4 +1,4 @@
-//! What makes a request from SIP a repeat: source, Call-ID, CSeq, From tag and body.
+//! What makes a request from SIP a repeat: source, Request-URI, Call-ID, CSeq, From tag and body.
 //!
 //! The hash is keyed with the stored installation key, so that it is the same after a restart and
 //! cannot be aimed at by a peer.
@@ -29,6 +29,8 @@ impl Fingerprint {
             key,
             &[
                 &source.octets(),
+                // A forked request differs from its twin in nothing else.
+                request.uri.to_string().as_bytes(),
                 request.call_id().as_bytes(),
                 request
                     .headers

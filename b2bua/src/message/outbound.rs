@@ -301,6 +301,12 @@ impl Outbound {
                 self.timers.cancel(&key);
                 return;
             };
+            // Its sender would hear of it too late.
+            if job.deadline + LATE < cx.now {
+                let refusal = job.expired();
+                self.finish_head(key, Err(refusal), cx);
+                continue;
+            }
             self.tokens += 1;
             let token = ClientToken(self.tokens);
             match job.send(token, cx) {
@@ -424,6 +430,9 @@ impl Outbound {
             .push((session, MessageOutcome::new(message.id, outcome)));
     }
 }
+
+/// How much later than its deadline a message's last try may begin.
+const LATE: std::time::Duration = std::time::Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

@@ -215,16 +215,24 @@ impl Transport {
     ) -> Poll<()> {
         let end = events.len() + max.max(1);
         let before = events.len();
-        for (index, socket) in (0..).zip(&mut self.udp) {
-            socket.poll(cx, index, events, end, &mut self.early);
+        // What became of our own requests, and streams, come before datagrams: a flood of those
+        // must not hold them up. Streams have at most half a round, so neither do they.
+        while events.len() < end
+            && let Some(event) = self.early.pop_front()
+        {
+            events.push(event);
         }
-        while events.len() < end {
+        let half = before + (end - before).div_ceil(2);
+        while events.len() < half {
             match self.reports.poll_recv(cx) {
                 Poll::Ready(Some(report)) => events.extend(self.handle(report)),
                 Poll::Ready(None) | Poll::Pending => break,
             }
         }
-        while events.len() < end
+        for (index, socket) in (0..).zip(&mut self.udp) {
+            socket.poll(cx, index, events, end, &mut self.early);
+        }
+        if events.len() == before
             && let Some(event) = self.early.pop_front()
         {
             events.push(event);

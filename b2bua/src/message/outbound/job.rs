@@ -115,7 +115,9 @@ impl Job {
         let account = route.credentials.is_some();
         if account || !request::is_surely_small(&self.message, self.text()) {
             let allowed = match self.large {
-                Large::Impossible => request::transport(route, usize::MAX),
+                Large::Impossible if self.parts.is_empty() => request::transport(route, usize::MAX),
+                // Each part was cut to fit.
+                Large::Impossible => Ok(route.transport),
                 Large::Unknown | Large::Tried => request::transport(route, request.wire_len()),
             };
             transport = match allowed {

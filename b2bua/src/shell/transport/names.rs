@@ -84,12 +84,13 @@ impl Names {
         let Some(Entry::Asked(waiting)) = self.entries.get_mut(name) else {
             return false;
         };
+        if id.is_some() && waiting.iter().any(|(known, ..)| *known == id) {
+            return true;
+        }
         if waiting.len() >= self.queue {
             return false;
         }
-        if id.is_none() || !waiting.iter().any(|(known, ..)| *known == id) {
-            waiting.push((id, port, bytes));
-        }
+        waiting.push((id, port, bytes));
         true
     }
 
