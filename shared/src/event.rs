@@ -5,9 +5,10 @@
 
 use crate::message::{Message, MessageId, Outcome};
 use crate::refusal::Refusal;
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// One fact.
@@ -71,6 +72,12 @@ pub struct Hello {
     pub mapping: BTreeMap<String, String>,
 }
 
+impl Event {
+    fn unknown(kind: &str) -> Self {
+        Self::Unknown(kind.chars().take(64).collect())
+    }
+}
+
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut event = serializer.serialize_struct("Event", 2)?;
@@ -98,21 +105,113 @@ impl Serialize for Event {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(serde::Deserialize)]
-        struct Raw<'a> {
-            #[serde(borrow)]
-            kind: std::borrow::Cow<'a, str>,
-            #[serde(borrow)]
-            body: &'a RawValue,
+        deserializer.deserialize_map(Reading)
+    }
+}
+
+/// Reads an event in one pass where `kind` stands before `body`, as this program writes it.
+struct Reading;
+
+#[derive(serde::Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Field {
+    Kind,
+    Body,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Visitor<'de> for Reading {
+    type Value = Event;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an event with kind and body")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Event, A::Error> {
+        let mut kind: Option<Cow<'de, str>> = None;
+        let mut event = None;
+        let mut early: Option<&'de RawValue> = None;
+        while let Some(field) = map.next_key()? {
+            match (field, kind.as_deref()) {
+                (Field::Kind, None) => kind = Some(map.next_value()?),
+                (Field::Body, None) if early.is_none() => early = Some(map.next_value()?),
+                (Field::Body, Some(kind)) if event.is_none() && early.is_none() => {
+                    event = Some(match kind {
+                        "message" => Event::Message(map.next_value()?),
+                        "message-outcome" => Event::MessageOutcome(map.next_value()?),
+                        "control" => Event::Control(map.next_value()?),
+                        kind => {
+                            map.next_value::<IgnoredAny>()?;
+                            Event::unknown(kind)
+                        }
+                    });
+                }
+                (Field::Kind, Some(_)) => return Err(A::Error::duplicate_field("kind")),
+                (Field::Body, _) => return Err(A::Error::duplicate_field("body")),
+                (Field::Other, _) => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
         }
-        let raw = Raw::deserialize(deserializer)?;
-        let body = raw.body.get();
-        match raw.kind.as_ref() {
-            "message" => serde_json::from_str(body).map(Self::Message),
-            "message-outcome" => serde_json::from_str(body).map(Self::MessageOutcome),
-            "control" => serde_json::from_str(body).map(Self::Control),
-            kind => Ok(Self::Unknown(kind.chars().take(64).collect())),
+        if let Some(event) = event {
+            return Ok(event);
         }
-        .map_err(D::Error::custom)
+        let kind = kind.ok_or_else(|| A::Error::missing_field("kind"))?;
+        let body = early.ok_or_else(|| A::Error::missing_field("body"))?.get();
+        match &*kind {
+            "message" => serde_json::from_str(body).map(Event::Message),
+            "message-outcome" => serde_json::from_str(body).map(Event::MessageOutcome),
+            "control" => serde_json::from_str(body).map(Event::Control),
+            kind => Ok(Event::unknown(kind)),
+        }
+        .map_err(A::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_kind_and_body_does_not_matter() {
+        let body = r#"{"id":"x"}"#;
+        let first: Event = serde_json::from_str(&format!(
+            r#"{{"kind":"message-outcome","new":[1],"body":{body}}}"#
+        ))
+        .unwrap();
+        let last: Event =
+            serde_json::from_str(&format!(r#"{{"body":{body},"kind":"message-outcome"}}"#))
+                .unwrap();
+        assert_eq!(first, last);
+        assert_eq!(
+            first,
+            Event::MessageOutcome(MessageOutcome::new(MessageId("x".into()), Ok(())))
+        );
+    }
+
+    #[test]
+    fn an_unknown_kind_is_an_event_whatever_its_body() {
+        for text in [
+            r#"{"kind":"sneeze","body":{"loud":true}}"#,
+            r#"{"body":7,"kind":"sneeze"}"#,
+        ] {
+            let event: Event = serde_json::from_str(text).unwrap();
+            assert_eq!(event, Event::Unknown("sneeze".into()));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_doubled_is_an_error() {
+        for text in [
+            r#"{"kind":"control"}"#,
+            r#"{"body":{"what":"heartbeat"}}"#,
+            r#"{"kind":"control","kind":"control","body":{"what":"heartbeat"}}"#,
+            r#"{"kind":"control","body":{"what":"heartbeat"},"body":{}}"#,
+            r#"{"kind":"message","body":{}}"#,
+            r#"[]"#,
+        ] {
+            assert!(serde_json::from_str::<Event>(text).is_err(), "{text}");
+        }
     }
 }

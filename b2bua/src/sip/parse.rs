@@ -314,6 +314,8 @@ impl Fields {
             return self.note(Defect::HeaderLine);
         };
         let name = name.trim_end_matches([' ', '\t']);
+        // The line's end is cut here: inside a value it would be a character to be replaced.
+        let value = value.trim_end_matches('\r');
         match Name::new(name) {
             Name::Known(Known::ContentLength) => self.read_length(grammar::trim(value)),
             Name::Other(text) if !grammar::is_token(text) => self.note(Defect::HeaderLine),

@@ -1,7 +1,7 @@
 //! `just bench-messages`: how many messages Tandem carries, how fast, and at what cost.
 //!
 //! ```text
-//! bench-messages [--quick | --limit SECONDS] [--json FILE] [--path bare|prosody|ejabberd]...
+//! bench-messages [--quick | --limit SECONDS] [--window MESSAGES] [--json FILE] [--path bare|prosody|ejabberd]...
 //!                [--direction to-sip|to-xmpp]... [--subject tandem|floor]...
 //! ```
 //! A choice that is left out is all of its values; `--limit` measures the closed loop alone.
@@ -61,6 +61,7 @@ impl Choice {
                 ("--limit", seconds) => {
                     choice.plan = Plan::limit_for(Duration::from_secs(seconds.parse()?));
                 }
+                ("--window", messages) => choice.plan.window = messages.parse()?,
                 ("--json", _) => choice.json = Some(value),
                 ("--path", "bare") => choice.paths.push(Path::Bare),
                 ("--path", "prosody") => choice.paths.push(Path::Through(Server::Prosody)),

@@ -9,7 +9,7 @@ use super::drive::{Drive, Load, Pace};
 use super::end::End;
 use super::meter::Reading;
 use super::path::{Path, Setting, Subject};
-use super::plan::{BOUND, CONVERSATIONS, CROWD, LOW, PATIENCE, Plan, SHARES, WINDOW};
+use super::plan::{BOUND, CONVERSATIONS, CROWD, LOW, PATIENCE, Plan, SHARES};
 use super::tally::{Outcome, Settled};
 use super::text::Number;
 
@@ -80,7 +80,7 @@ pub fn measure(
         next,
     };
     let load = Load {
-        pace: Pace::Window(WINDOW),
+        pace: Pace::Window(plan.window),
         conversations: CONVERSATIONS,
         settle: plan.settle,
         measure: plan.limit,
@@ -171,7 +171,7 @@ pub fn measure_memory(setting: &mut Setting, plan: &Plan, next: &mut Number) -> 
             next,
         };
         let outcome = drive.run(Load {
-            pace: Pace::Once(WINDOW),
+            pace: Pace::Once(plan.window),
             conversations: plan.seen,
             settle: std::time::Duration::ZERO,
             measure: PATIENCE * 3,

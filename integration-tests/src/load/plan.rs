@@ -11,6 +11,8 @@ pub struct Plan {
     pub settle: Duration,
     /// The closed loop that finds the limit.
     pub limit: Duration,
+    /// How many may be open in the closed loop.
+    pub window: usize,
     /// Each step of the search for the highest rate with a bounded latency.
     pub step: Duration,
     /// The low rate.
@@ -26,6 +28,7 @@ impl Plan {
     pub const WHOLE: Self = Self {
         settle: Duration::from_secs(1),
         limit: Duration::from_secs(4),
+        window: WINDOW,
         step: Duration::from_secs(3),
         low: Duration::from_secs(10),
         overload: Duration::from_secs(10),
@@ -36,6 +39,7 @@ impl Plan {
     pub const QUICK: Self = Self {
         settle: Duration::from_millis(500),
         limit: Duration::from_millis(1500),
+        window: WINDOW,
         step: Duration::from_millis(1500),
         low: Duration::from_secs(3),
         overload: Duration::from_secs(3),
@@ -49,6 +53,7 @@ impl Plan {
         Self {
             settle: Self::WHOLE.settle,
             limit,
+            window: WINDOW,
             step: Duration::ZERO,
             low: Duration::ZERO,
             overload: Duration::ZERO,
@@ -67,7 +72,7 @@ pub const BOUND: f64 = 60.0;
 pub const LOW: f64 = 100.0;
 /// Shares of the limit at which the bound is tried, highest first.
 pub const SHARES: [f64; 7] = [1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5];
-/// How many may be open in the closed loop.
+/// How many may be open in the closed loop, unless told otherwise.
 pub const WINDOW: usize = 1000;
 /// What may still come after a run: longer than the sender's Timer F (RFC 3261 §17.1.2.2).
 pub const PATIENCE: Duration = Duration::from_secs(40);

@@ -15,6 +15,8 @@ use tokio::net::{UnixListener, UnixStream};
 
 /// Bytes read ahead of the owner before the peer is made to wait.
 const READ_AHEAD: usize = 4 * 1024 * 1024;
+/// Bytes read with one system call, at least.
+const READ: usize = 64 * 1024;
 /// How long after a failed dial the next follows.
 const REDIAL: Duration = Duration::from_millis(200);
 
@@ -219,18 +221,12 @@ impl Stream {
             self.input.drain(..self.taken);
             self.taken = 0;
         }
-        let start = self.input.len();
-        self.input.resize(start + 64 * 1024, 0);
-        let space = self.input.get_mut(start..).unwrap_or_default();
-        let read = match self.socket.try_read(space) {
+        self.input.reserve(READ);
+        let read = match self.socket.try_read_buf(&mut self.input) {
             Ok(read) => Some(read),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Err(error) => {
-                self.input.truncate(start);
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         };
-        self.input.truncate(start + read.unwrap_or(0));
         Ok(read != Some(0))
     }
 
