@@ -77,6 +77,9 @@ pub fn host_from_text(text: &str) -> Result<String, Refusal> {
             .with_text("The host part of the address is neither a domain nor an IP address.")
     };
     let bare = text.strip_suffix('.').unwrap_or(text);
+    if is_plain(bare) {
+        return Ok(bare.to_owned());
+    }
     let unbracketed = bare
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
@@ -101,6 +104,9 @@ pub fn host_from_text(text: &str) -> Result<String, Refusal> {
 /// # Errors
 /// `jid-malformed` when `host` is not a domain of letters, digits and hyphens in that form.
 pub fn host_to_ascii(host: &str) -> Result<String, Refusal> {
+    if is_plain(host) {
+        return Ok(host.to_owned());
+    }
     let bracketed = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
@@ -123,6 +129,26 @@ pub fn host_to_ascii(host: &str) -> Result<String, Refusal> {
         .ok_or_else(|| {
             Refusal::new(Reason::JidMalformed).with_text("The domain in the address is not valid.")
         })
+}
+
+/// Whether `host` is a domain that is the same in every form, as nearly all are: lower-case letters,
+/// digits and hyphens, no A-label, and a last label that cannot be part of an IP address.
+fn is_plain(host: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && !label.starts_with("xn--")
+            && label
+                .bytes()
+                .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    };
+    host.len() <= 253
+        && host
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()))
+        && host.split('.').all(is_label)
 }
 
 #[cfg(test)]

@@ -65,14 +65,17 @@ pub fn hash(key: &[u8; 16], parts: &[&[u8]]) -> u128 {
 /// Lower-case base 32 (RFC 4648 alphabet, no padding) of a 128-bit number.
 #[must_use]
 pub fn base32(mut number: u128) -> String {
-    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let mut text = String::with_capacity(26);
-    for _ in 0..26 {
-        let digit = usize::try_from(number & 31).unwrap_or(0);
-        text.push(char::from(ALPHABET.get(digit).copied().unwrap_or(b'a')));
+    let mut text = [0; 26];
+    for place in &mut text {
+        let digit = (number & 31) as u8;
+        *place = if digit < 26 {
+            b'a' + digit
+        } else {
+            b'2' + digit - 26
+        };
         number >>= 5;
     }
-    text
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[cfg(test)]
@@ -86,6 +89,16 @@ mod tests {
         assert_eq!(first, b.token());
         assert_ne!(first, a.token());
         assert_eq!(first.len(), 26);
+    }
+
+    #[test]
+    fn digits_are_those_of_rfc_4648_lowest_first() {
+        assert_eq!(base32(0), "a".repeat(26));
+        assert_eq!(
+            base32(25 | 26 << 5 | 31 << 10),
+            format!("z27{}", "a".repeat(23))
+        );
+        assert_eq!(base32(u128::MAX), format!("{}h", "7".repeat(25)));
     }
 
     #[test]

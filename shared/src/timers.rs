@@ -1,28 +1,28 @@
 //! Deadlines by key, for cores that are told the time.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Instant;
 
 /// At most one deadline for each key; setting a key again moves its deadline.
 #[derive(Debug)]
-pub struct Timers<K> {
+pub struct Timers<K, S = RandomState> {
     by_time: BTreeMap<(Instant, u64), K>,
-    by_key: HashMap<K, (Instant, u64)>,
+    by_key: HashMap<K, (Instant, u64), S>,
     set: u64,
 }
 
-impl<K> Default for Timers<K> {
+impl<K, S: Default> Default for Timers<K, S> {
     fn default() -> Self {
         Self {
             by_time: BTreeMap::new(),
-            by_key: HashMap::new(),
+            by_key: HashMap::default(),
             set: 0,
         }
     }
 }
 
-impl<K: Clone + Eq + Hash> Timers<K> {
+impl<K: Clone + Eq + Hash, S: BuildHasher> Timers<K, S> {
     /// Sets or moves the deadline of `key`.
     pub fn set(&mut self, key: K, at: Instant) {
         self.cancel(&key);
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn keys_come_out_in_order_and_only_when_due() {
         let t0 = start();
-        let mut timers = Timers::default();
+        let mut timers: Timers<&str> = Timers::default();
         timers.set("late", t0 + Duration::from_secs(2));
         timers.set("soon", t0 + Duration::from_secs(1));
         assert_eq!(timers.pop(t0), None);
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn setting_again_moves_and_cancel_forgets() {
         let t0 = start();
-        let mut timers = Timers::default();
+        let mut timers: Timers<u8> = Timers::default();
         timers.set(1, t0);
         timers.set(1, t0 + Duration::from_secs(5));
         assert_eq!(timers.pop(t0), None);

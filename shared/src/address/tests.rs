@@ -274,3 +274,16 @@ proptest! {
         let _ = mapping().user_from_sip(&text, &host);
     }
 }
+
+proptest! {
+    /// The short way for plain domains gives what the long way gives.
+    #[test]
+    fn plain_domains_are_the_same_in_every_form(host in "[a-z0-9.-]{1,12}(xn--)?[a-z0-9.-]{0,8}") {
+        if is_plain(&host) {
+            prop_assert_eq!(idna::domain_to_ascii(&host).unwrap(), host.clone());
+            let (unicode, result) = idna::domain_to_unicode(&host);
+            prop_assert!(result.is_ok() && host.parse::<std::net::IpAddr>().is_err());
+            prop_assert_eq!(unicode, host);
+        }
+    }
+}

@@ -54,6 +54,8 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Envelope, usize)>, FrameError> {
     let Some(json) = rest.get(..length) else {
         return Ok(None);
     };
-    let envelope = serde_json::from_slice(json).map_err(|_| FrameError::NotAnEnvelope)?;
+    // Checked as a whole, the texts inside need no check of their own.
+    let json = std::str::from_utf8(json).map_err(|_| FrameError::NotAnEnvelope)?;
+    let envelope = serde_json::from_str(json).map_err(|_| FrameError::NotAnEnvelope)?;
     Ok(Some((envelope, 4 + length)))
 }

@@ -30,11 +30,11 @@ impl SessionId {
     /// node and in order.
     #[must_use]
     pub fn conversation(one: &Address, other: &Address) -> Self {
-        let text = |address: &Address| format!("{}@{}", address.user, address.host);
+        let text = |address: &Address| [&*address.user, "@", &*address.host].concat();
         let (a, b) = (text(one), text(other));
         let (a, b) = if a <= b { (a, b) } else { (b, a) };
         let hash = crate::mint::hash(&[0; 16], &[a.as_bytes(), b.as_bytes()]);
-        Self(format!("m{}", crate::mint::base32(hash)))
+        Self(["m", &*crate::mint::base32(hash)].concat())
     }
 }
 
