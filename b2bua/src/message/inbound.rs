@@ -22,17 +22,18 @@ use crate::fingerprint::Fingerprint;
 use crate::refusal;
 use crate::settings::Settings;
 use crate::sip::endpoint::ServerToken;
+use crate::sip::transaction::key::ByKey;
 use crate::sip::{Endpoint, Request, Response, Status};
 use crate::spelling::Spellings;
 
 /// Requests that wait for their outcome, and those that had one.
 #[derive(Debug, Default)]
 pub struct Inbound {
-    pending: HashMap<Fingerprint, Pending>,
-    timers: Timers<Fingerprint>,
+    pending: HashMap<Fingerprint, Pending, ByKey>,
+    timers: Timers<Fingerprint, ByKey>,
     /// Given up, but perhaps delivered later.
     late: VecDeque<Fingerprint>,
-    answered: HashMap<Fingerprint, Status>,
+    answered: HashMap<Fingerprint, Status, ByKey>,
     order: VecDeque<(i64, Fingerprint)>,
     pruned: Option<Instant>,
     places: u64,

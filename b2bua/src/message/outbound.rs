@@ -23,6 +23,7 @@ use crate::route::RouteId;
 use crate::settings::Settings;
 use crate::sip::digest::Digest;
 use crate::sip::endpoint::{ClientToken, Failure};
+use crate::sip::transaction::key::ByKey;
 use crate::sip::{Endpoint, Response};
 use crate::spelling::Spellings;
 
@@ -39,9 +40,9 @@ use register::{Progress, Register};
 /// All queues.
 #[derive(Debug, Default)]
 pub struct Outbound {
-    destinations: HashMap<u128, Destination>,
-    by_token: HashMap<ClientToken, u128>,
-    timers: Timers<u128>,
+    destinations: HashMap<u128, Destination, ByKey>,
+    by_token: HashMap<ClientToken, u128, ByKey>,
+    timers: Timers<u128, ByKey>,
     register: Register,
     waiting: usize,
     tokens: u64,

@@ -107,6 +107,8 @@ pub struct Endpoint {
     keys: Keys,
     /// What every branch of ours begins with.
     prefix: String,
+    /// Our Via up to its branch, over UDP, TCP and TLS.
+    via_heads: [String; 3],
     clients: Clients,
     servers: Servers,
     out: Outbox,
@@ -134,6 +136,10 @@ impl Endpoint {
         let (timers, product) = (config.timers, config.product.clone());
         Self {
             prefix: format!("{MAGIC_COOKIE}{instance}"),
+            via_heads: [Transport::Udp, Transport::Tcp, Transport::Tls].map(|transport| {
+                let (name, sent_by) = (transport.as_str(), config.sent_by.of(transport));
+                format!("SIP/2.0/{name} {sent_by};branch=")
+            }),
             clients: Clients::new(timers, config.max_finished),
             servers: Servers::new(timers, config.max_finished, product, keys.clone()),
             out: Outbox::default(),
@@ -228,19 +234,25 @@ impl Endpoint {
         if request.headers.get(Name::UserAgent).is_none() {
             request.headers.push(Name::UserAgent, &self.config.product);
         }
-        let mark = self.keys.uri_mark(&request.uri.to_string());
-        let branch = format!("{}.{mark}.{}", self.prefix, self.mint.token());
-        let via = format!(
-            "SIP/2.0/{} {};branch={branch};rport",
-            hop.transport.as_str(),
-            self.config.sent_by.of(hop.transport),
-        );
+        let uri = request.uri.to_string();
+        let mark = self.keys.uri_mark(uri.as_bytes());
+        let branch = [&self.prefix, ".", &mark, ".", &self.mint.token()].concat();
+        let via = [self.via_head(hop.transport), &branch, ";rport"].concat();
         let mut bytes = Vec::with_capacity(1024 + request.body.len());
-        request.print_with_via(Some(&via), &mut bytes);
+        request.print_with_via(&uri, &via, &mut bytes);
         let key = self.keys.client(&branch, &request.method);
         self.clients
             .start(key, token, hop, bytes.into(), now, &mut self.out);
         Ok(())
+    }
+
+    fn via_head(&self, transport: Transport) -> &str {
+        let [udp, tcp, tls] = &self.via_heads;
+        match transport {
+            Transport::Udp => udp,
+            Transport::Tcp => tcp,
+            Transport::Tls => tls,
+        }
     }
 
     /// Answers a request; a second final answer is ignored. Adds the To tag and `Server`.

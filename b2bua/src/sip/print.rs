@@ -20,17 +20,23 @@ impl Message {
 impl Request {
     /// Appends the wire form.
     pub fn print(&self, out: &mut Vec<u8>) {
-        self.print_with_via(None, out);
-    }
-
-    /// Appends the wire form with one more Via on top.
-    pub(super) fn print_with_via(&self, via: Option<&str>, out: &mut Vec<u8>) {
         put(out, &[self.method.as_str(), " "]);
         put_display(out, &self.uri);
         put(out, &[" SIP/2.0\r\n"]);
-        if let Some(via) = via {
-            put(out, &["Via: ", via, "\r\n"]);
-        }
+        put_rest(out, &self.headers, &self.body);
+    }
+
+    /// Appends the wire form with one more Via on top; `uri` is the Request-URI, already printed.
+    pub(super) fn print_with_via(&self, uri: &str, via: &str, out: &mut Vec<u8>) {
+        let line = [
+            self.method.as_str(),
+            " ",
+            uri,
+            " SIP/2.0\r\nVia: ",
+            via,
+            "\r\n",
+        ];
+        put(out, &line);
         put_rest(out, &self.headers, &self.body);
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::grammar;
-use super::params::Params;
+use super::params::{self, Params};
 use super::uri::{Host, HostPort, InvalidUri};
 
 /// One Via value.
@@ -40,6 +40,17 @@ impl Via {
         self.params
             .get("branch")
             .filter(|branch| !branch.is_empty())
+    }
+
+    /// The branch in the text of a Via, when it stands there plainly: what we wrote ourselves and
+    /// peers copy needs no more. Of other spellings [`Via::parse`] knows.
+    pub fn find_branch(text: &str) -> Option<&str> {
+        let params = text.get(text.find(';')?..)?;
+        let plain = |branch: &&str| branch.starts_with(MAGIC_COOKIE) && grammar::is_token(branch);
+        params::iterate(params)
+            .find(|(name, _)| *name == "branch")
+            .and_then(|(_, value)| value)
+            .filter(plain)
     }
 
     /// Where the request came from, if the receiver noted it.
@@ -101,6 +112,19 @@ mod tests {
         );
         assert_eq!(via.branch().as_deref(), Some("z9hG4bKx"));
         assert_eq!(via.rport(), None);
+    }
+
+    #[test]
+    fn a_plain_branch_is_found_without_reading_the_rest() {
+        let find = |text| Via::find_branch(text);
+        assert_eq!(
+            find("SIP/2.0/UDP h;rport;branch=z9hG4bKx"),
+            Some("z9hG4bKx")
+        );
+        assert_eq!(find("SIP/2.0/UDP h;branch=\"z9hG4bKx\""), None);
+        assert_eq!(find("SIP/2.0/UDP h; branch = z9hG4bKx"), None);
+        assert_eq!(find("SIP/2.0/UDP h;branch=1"), None);
+        assert_eq!(find("SIP/2.0/UDP h"), None);
     }
 
     #[test]

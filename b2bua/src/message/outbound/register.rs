@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use tandem_shared::message::{MessageId, Outcome};
 use tandem_shared::mint;
 
+use crate::sip::transaction::key::ByKey;
+
 /// What is known of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
@@ -21,7 +23,7 @@ pub enum Progress {
 /// Every message of the last day, bounded; the oldest finished go first.
 #[derive(Debug, Default)]
 pub struct Register {
-    known: HashMap<u128, Slot>,
+    known: HashMap<u128, Slot, ByKey>,
     finished: VecDeque<(Instant, u128)>,
 }
 

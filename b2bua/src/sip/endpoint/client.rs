@@ -20,8 +20,8 @@ use crate::sip::transaction::key::{ByKey, Key};
 #[derive(Debug)]
 pub(super) struct Clients {
     open: HashMap<Key, Open, ByKey>,
-    by_token: HashMap<ClientToken, Key>,
-    deadlines: Deadlines<(Key, Timer)>,
+    by_token: HashMap<ClientToken, Key, ByKey>,
+    deadlines: Deadlines<(Key, Timer), ByKey>,
     finished: Expiring<()>,
     timers: Timers,
     outputs: Vec<Output>,
@@ -54,7 +54,7 @@ impl Clients {
     pub(super) fn new(timers: Timers, max_finished: usize) -> Self {
         Self {
             open: HashMap::default(),
-            by_token: HashMap::new(),
+            by_token: HashMap::default(),
             deadlines: Deadlines::default(),
             finished: Expiring::new(max_finished),
             timers,

@@ -144,8 +144,12 @@ impl Endpoint {
     fn response_key(&self, response: &Response) -> Option<Key> {
         let mut vias = response.headers.values(Name::Via);
         let via = vias.next().filter(|_| vias.next().is_none())?;
+        let method = response.cseq()?.method;
+        if let Some(branch) = Via::find_branch(via) {
+            return Some(self.keys.client(branch, &method));
+        }
         let via = Via::parse(via).ok()?;
-        Some(self.keys.client(&via.branch()?, &response.cseq()?.method))
+        Some(self.keys.client(&via.branch()?, &method))
     }
 
     /// Cheap, for strangers: a response that holds the start of our branches. Whether it belongs

@@ -35,7 +35,7 @@ pub(super) fn is_loop(request: &Request, prefix: &str, keys: &Keys) -> bool {
         .filter(|text| text.contains(prefix));
     let mut mark = None;
     ours.filter_map(|text| Via::parse(text).ok()).any(|via| {
-        let mark = mark.get_or_insert_with(|| keys.uri_mark(&request.uri.to_string()));
+        let mark = mark.get_or_insert_with(|| keys.uri_mark(request.uri.to_string().as_bytes()));
         via.branch().is_some_and(|branch| {
             let rest = branch
                 .strip_prefix(prefix)

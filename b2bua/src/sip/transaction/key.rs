@@ -80,13 +80,13 @@ impl Keys {
     /// The To tag of our answers to the transaction `key`: the same for every copy of a request.
     pub fn tag(&self, key: Key) -> String {
         let Key(number) = self.hash(&[b"t", &key.0.to_le_bytes()]);
-        mint::base32(number).chars().take(TAG_LEN).collect()
+        shortened(number, TAG_LEN)
     }
 
     /// A short mark of a Request-URI, to tell a loop from a spiral.
-    pub fn uri_mark(&self, uri: &str) -> String {
-        let Key(number) = self.hash(&[b"u", uri.as_bytes()]);
-        mint::base32(number).chars().take(MARK_LEN).collect()
+    pub fn uri_mark(&self, uri: &[u8]) -> String {
+        let Key(number) = self.hash(&[b"u", uri]);
+        shortened(number, MARK_LEN)
     }
 
     fn hash(&self, parts: &[&[u8]]) -> Key {
@@ -98,6 +98,12 @@ impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Keys")
     }
+}
+
+fn shortened(number: u128, length: usize) -> String {
+    let mut text = mint::base32(number);
+    text.truncate(length);
+    text
 }
 
 /// Tables keyed by hashes need no second hash.
@@ -116,6 +122,11 @@ impl Hasher for Truncate {
         for &byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(byte);
         }
+    }
+
+    /// Numbers that were counted, not drawn: spread over all bits.
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
     fn write_u128(&mut self, number: u128) {
