@@ -281,7 +281,17 @@ impl Messages {
 
 /// What a stanza is known by when it comes again.
 fn fingerprint(from: &Jid, to: &Jid, id: &str, body: &str) -> u128 {
-    let (from, to) = (from.to_bare(), to.to_bare());
-    let parts = [from.as_str(), to.as_str(), id, body];
+    let parts = [
+        user_of(from),
+        from.domain().as_str(),
+        user_of(to),
+        to.domain().as_str(),
+        id,
+        body,
+    ];
     mint::hash(&[0; 16], &parts.map(str::as_bytes))
+}
+
+fn user_of(jid: &Jid) -> &str {
+    jid.node().map_or("", |node| node.as_str())
 }

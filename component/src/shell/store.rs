@@ -155,24 +155,23 @@ impl File {
     }
 
     fn commit(&mut self, round: &[Action]) -> anyhow::Result<()> {
-        let transaction = self.connection.transaction()?;
+        let Self {
+            connection,
+            places,
+            last,
+        } = self;
+        let transaction = connection.transaction()?;
+        let mut insert =
+            transaction.prepare_cached("INSERT INTO outbox (place, row) VALUES (?1, ?2)")?;
+        let mut ended = Vec::new();
         for action in round {
             match action {
                 Action::Store(Record::Message(row)) => {
-                    self.last += 1;
-                    self.places.insert(row.message.id.clone(), self.last);
-                    transaction
-                        .prepare_cached("INSERT INTO outbox (place, row) VALUES (?1, ?2)")?
-                        .execute(params![self.last, serde_json::to_string(row)?])?;
+                    *last += 1;
+                    places.insert(row.message.id.clone(), *last);
+                    insert.execute(params![*last, serde_json::to_string(row)?])?;
                 }
-                Action::Forget(Key::Message(id)) => {
-                    let Some(place) = self.places.get(id) else {
-                        continue;
-                    };
-                    transaction
-                        .prepare_cached("DELETE FROM outbox WHERE place = ?1")?
-                        .execute([place])?;
-                }
+                Action::Forget(Key::Message(id)) => ended.extend(places.get(id)),
                 Action::Store(Record::Pair(pair)) => {
                     transaction
                         .prepare_cached(
@@ -188,14 +187,30 @@ impl File {
                 Action::Send(_) | Action::Publish(_) | Action::CloseStream | Action::CloseBus => {}
             }
         }
+        let mut delete =
+            transaction.prepare_cached("DELETE FROM outbox WHERE place BETWEEN ?1 AND ?2")?;
+        for (first, last) in ranges(ended) {
+            delete.execute([first, last])?;
+        }
+        drop((insert, delete));
         transaction.commit()?;
         for action in round {
             if let Action::Forget(Key::Message(id)) = action {
-                self.places.remove(id);
+                places.remove(id);
             }
         }
         Ok(())
     }
+}
+
+/// The ranges without gaps that `places` make up, first and last of each: under load messages end
+/// nearly in the order they came, and one statement forgets many.
+fn ranges(mut places: Vec<i64>) -> Vec<(i64, i64)> {
+    places.sort_unstable();
+    let chunks = places.chunk_by(|one, next| one + 1 >= *next);
+    chunks
+        .filter_map(|chunk| Some((*chunk.first()?, *chunk.last()?)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -238,6 +253,12 @@ mod tests {
             ]
         );
         std::fs::remove_file(&config.path).unwrap();
+    }
+
+    #[test]
+    fn only_what_ended_is_forgotten() {
+        assert_eq!(ranges(vec![]), []);
+        assert_eq!(ranges(vec![7, 3, 1, 2, 9, 8, 5]), [(1, 3), (5, 5), (7, 9)]);
     }
 
     #[test]
