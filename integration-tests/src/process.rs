@@ -125,6 +125,16 @@ impl Process {
         self.wait_exit(GENEROUS)
     }
 
+    /// SIGTERM, and SIGKILL for what has not ended soon after: the end of a peer, whose own manner of
+    /// ending is not examined here (Kamailio now and then waits for a worker that is gone).
+    pub fn stop(&mut self) -> Result<()> {
+        self.kill(Signal::SIGTERM)?;
+        if self.wait_exit(PATIENCE).is_err() {
+            self.kill_now()?;
+        }
+        Ok(())
+    }
+
     /// Waits until it ends by itself.
     pub fn wait_exit(&mut self, limit: Duration) -> Result<ExitStatus> {
         wait::until(&format!("the end of {}", self.name), limit, || {
@@ -223,11 +233,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Errors mean that it is gone already, which is what is wanted.
-        let _ = self.kill(Signal::SIGTERM);
-        if self.wait_exit(PATIENCE).is_err() {
-            let _ = self.kill(Signal::SIGKILL);
-            let _ = self.child.wait();
-        }
+        let _ = self.stop();
     }
 }
 
@@ -257,5 +263,5 @@ fn local_end(columns: &str, port: &str) -> bool {
         .is_some_and(|local| local.ends_with(port))
 }
 
-/// What a dropped process gets to end in peace.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// What a stopped process gets to end in peace.
+const PATIENCE: Duration = Duration::from_secs(2);

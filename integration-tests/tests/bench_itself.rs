@@ -193,7 +193,7 @@ fn a_registrar_with_sha_256_takes_agents_of_that_kind_only() -> Result<()> {
             challenge.status() == Some(401)
                 && challenge.header("WWW-Authenticate").contains("SHA-256")
         );
-        registrar.process.terminate().map(drop)
+        registrar.process.stop()
     })
 }
 

@@ -35,7 +35,7 @@ fn a_wrong_secret_is_one_clear_error() -> Result<()> {
             "{log}"
         );
         tandem.terminate()?;
-        running.process.terminate().map(drop)
+        running.process.stop()
     })
 }
 
