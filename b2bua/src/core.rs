@@ -207,6 +207,7 @@ impl Core {
             BusEvent::MessageOutcome(outcome) => {
                 self.with_inbound(now, |inbound, cx| inbound.handle_outcome(outcome, cx));
             }
+            BusEvent::Call(event) => tracing::debug!(call = %event.call, "calls are not built yet"),
             BusEvent::Control(_) => {}
             BusEvent::Unknown(kind) => tracing::debug!(kind, "an event of a newer node"),
         }

@@ -7,6 +7,7 @@ pub mod core;
 pub mod counters;
 pub mod emergency;
 pub mod fingerprint;
+pub mod media;
 pub mod message;
 pub mod number;
 pub mod refusal;

@@ -3,6 +3,7 @@
 //! Events are facts about the sender's side; either side may send any of them. An event of a kind
 //! this node does not know decodes as [`Event::Unknown`] and never ends a session.
 
+use crate::call::CallEvent;
 use crate::message::{Message, MessageId, Outcome};
 use crate::refusal::Refusal;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
@@ -18,6 +19,8 @@ pub enum Event {
     Message(Box<Message>),
     /// How a message ended.
     MessageOutcome(MessageOutcome),
+    /// A fact about a call.
+    Call(Box<CallEvent>),
     /// The life of the two nodes themselves.
     Control(Control),
     /// A kind of event that a newer node knows.
@@ -90,6 +93,10 @@ impl Serialize for Event {
                 event.serialize_field("kind", "message-outcome")?;
                 event.serialize_field("body", body)?;
             }
+            Self::Call(body) => {
+                event.serialize_field("kind", "call")?;
+                event.serialize_field("body", body)?;
+            }
             Self::Control(body) => {
                 event.serialize_field("kind", "control")?;
                 event.serialize_field("body", body)?;
@@ -140,6 +147,7 @@ impl<'de> Visitor<'de> for Reading {
                     event = Some(match kind {
                         "message" => Event::Message(map.next_value()?),
                         "message-outcome" => Event::MessageOutcome(map.next_value()?),
+                        "call" => Event::Call(map.next_value()?),
                         "control" => Event::Control(map.next_value()?),
                         kind => {
                             map.next_value::<IgnoredAny>()?;
@@ -162,6 +170,7 @@ impl<'de> Visitor<'de> for Reading {
         match &*kind {
             "message" => serde_json::from_str(body).map(Event::Message),
             "message-outcome" => serde_json::from_str(body).map(Event::MessageOutcome),
+            "call" => serde_json::from_str(body).map(Event::Call),
             "control" => serde_json::from_str(body).map(Event::Control),
             kind => Ok(Event::unknown(kind)),
         }

@@ -5,8 +5,10 @@
 
 pub mod address;
 pub mod bus;
+pub mod call;
 pub mod clock;
 pub mod event;
+pub mod media;
 pub mod message;
 pub mod mint;
 pub mod pii;

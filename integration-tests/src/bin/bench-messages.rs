@@ -1,10 +1,11 @@
 //! `just bench-messages`: how many messages Tandem carries, how fast, and at what cost.
 //!
 //! ```text
-//! bench-messages [--quick | --limit SECONDS] [--window MESSAGES] [--json FILE] [--path bare|prosody|ejabberd]...
+//! bench-messages [--quick | --limit SECONDS | --memory CONVERSATIONS] [--window MESSAGES] [--json FILE] [--path bare|prosody|ejabberd]...
 //!                [--direction to-sip|to-xmpp]... [--subject tandem|floor]...
 //! ```
-//! A choice that is left out is all of its values; `--limit` measures the closed loop alone.
+//! A choice that is left out is all of its values; `--limit` measures the closed loop alone, `--memory`
+//! the memory alone.
 //! Both Tandem binaries must lie beside this program, built in the same profile.
 
 use std::io::{Write as _, stderr, stdout};
@@ -61,6 +62,7 @@ impl Choice {
                 ("--limit", seconds) => {
                     choice.plan = Plan::limit_for(Duration::from_secs(seconds.parse()?));
                 }
+                ("--memory", seen) => choice.plan = Plan::memory_of(seen.parse()?),
                 ("--window", messages) => choice.plan.window = messages.parse()?,
                 ("--json", _) => choice.json = Some(value),
                 ("--path", "bare") => choice.paths.push(Path::Bare),
@@ -85,7 +87,8 @@ impl Choice {
             let road = Road::open(bench, path)?;
             for &subject in &self.subjects {
                 let mut setting = road.place(subject, &mut next)?;
-                for &direction in &self.directions {
+                let measured = !self.plan.limit.is_zero();
+                for &direction in self.directions.iter().filter(|_| measured) {
                     let place = (path, direction, subject);
                     let case = case::measure(&mut setting, place, &self.plan, &mut next)?;
                     writeln!(stderr(), "{}", report::line(&case))?;

@@ -48,6 +48,14 @@ impl Plan {
 }
 
 impl Plan {
+    /// The memory test alone.
+    pub fn memory_of(seen: u32) -> Self {
+        Self {
+            seen,
+            ..Self::limit_for(Duration::ZERO)
+        }
+    }
+
     /// The closed loop alone, for as long as a profiler wants to look.
     pub fn limit_for(limit: Duration) -> Self {
         Self {
