@@ -321,6 +321,7 @@ impl Core {
         match event {
             Event::Message(message) => messages.handle_message(session, *message, &mut context),
             Event::MessageOutcome(outcome) => messages.handle_outcome(outcome, &mut context),
+            Event::Call(event) => tracing::debug!(call = %event.call, "calls are not built yet"),
             Event::Unknown(kind) => tracing::debug!(kind, "an event of an unknown kind came"),
             Event::Control(_) => {}
         }
