@@ -35,6 +35,8 @@ pub trait End {
 pub enum Heard {
     /// It arrived here.
     Delivered(Number),
+    /// A copy of the datagram that brought it came, as RFC 3261 §17.1.2.2 has them sent.
+    Retransmitted(Number),
     /// Its sender was told that it arrived.
     Answered(Number),
     /// Its sender was told that it did not, and why.

@@ -40,13 +40,13 @@ pub fn tables(cases: &[Case], memory: &Value) -> String {
     }
     let _ = writeln!(
         text,
-        "\n| over the limit | direction | offered msg/s | sent | delivered | refused | lost | twice |\n|---|---|---|---|---|---|---|---|"
+        "\n| over the limit | direction | offered msg/s | sent | delivered | refused | lost | twice | retransmitted |\n|---|---|---|---|---|---|---|---|---|"
     );
     for case in cases {
         if let Some((rate, outcome)) = &case.over {
             let _ = writeln!(
                 text,
-                "| {} | {} | {rate:.0} | {} | {} | {} {:?} | {} | {} |",
+                "| {} | {} | {rate:.0} | {} | {} | {} {:?} | {} | {} | {} |",
                 case.path.name(),
                 case.direction.name(),
                 outcome.sent,
@@ -55,6 +55,7 @@ pub fn tables(cases: &[Case], memory: &Value) -> String {
                 outcome.refused,
                 outcome.lost + outcome.lied,
                 outcome.repeated,
+                outcome.retransmitted,
             );
         }
     }
@@ -175,6 +176,7 @@ fn figures(outcome: &Outcome) -> Value {
         "lost": outcome.lost,
         "lied": outcome.lied,
         "repeated": outcome.repeated,
+        "retransmitted": outcome.retransmitted,
         "delivery_ms": {"p50": outcome.delivery.percentile(50), "p99": outcome.delivery.percentile(99)},
         "answer_ms": {"p50": outcome.answer.percentile(50), "p99": outcome.answer.percentile(99)},
         "cpu": cpu,

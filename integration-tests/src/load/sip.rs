@@ -3,6 +3,8 @@
 //! Invariant: a request is a function of its number and conversation, so sending it again after
 //! Timer E is a retransmission, byte for byte.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -22,6 +24,9 @@ pub struct Sip {
     datagrams: Datagrams,
     gateway: String,
     is_silent: bool,
+    /// Digests of the branches that brought a message: one names one transaction (RFC 3261 §8.1.1.7).
+    branches: HashSet<u64>,
+    hasher: RandomState,
 }
 
 impl Sip {
@@ -32,6 +37,8 @@ impl Sip {
             datagrams: Datagrams::connect(LOAD, peer)?,
             gateway: gateway.to_owned(),
             is_silent: false,
+            branches: HashSet::new(),
+            hasher: RandomState::new(),
         })
     }
 
@@ -70,13 +77,24 @@ impl End for Sip {
     }
 
     fn hear(&mut self, into: &mut Vec<Heard>) -> Result<()> {
-        let is_silent = self.is_silent;
-        self.datagrams.receive(|datagram, queue| {
+        let Self {
+            datagrams,
+            is_silent,
+            branches,
+            hasher,
+            ..
+        } = self;
+        datagrams.receive(|datagram, queue| {
             if datagram.starts_with(b"SIP/2.0 ") {
                 into.extend(hear_response(datagram));
             } else if let Some((head, body)) = split(datagram) {
-                into.extend(text::read_number(body).map(Heard::Delivered));
-                if !is_silent {
+                let is_new = branches.insert(hasher.hash_one(branch(head)));
+                let arrived = match is_new {
+                    true => Heard::Delivered,
+                    false => Heard::Retransmitted,
+                };
+                into.extend(text::read_number(body).map(arrived));
+                if !*is_silent {
                     answer(head, queue.push());
                 }
             }
@@ -112,6 +130,17 @@ fn hear_response(datagram: &[u8]) -> Option<Heard> {
     }
 }
 
+/// The branch of the topmost Via, without its cookie.
+fn branch(head: &[u8]) -> &[u8] {
+    let at = memmem::find(head, BRANCH).map_or(0, |at| at + BRANCH.len());
+    let rest = head.get(at..).unwrap_or_default();
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b';' | b',' | b'\r'))
+        .unwrap_or(rest.len());
+    rest.get(..end).unwrap_or_default()
+}
+
 /// The head of a request or response, with the end of its last line, and the body.
 pub fn split(datagram: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = memmem::find(datagram, b"\r\n\r\n")?;
@@ -140,6 +169,18 @@ const BRANCH: &[u8] = b"branch=z9hG4bK";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_branch_is_read_to_its_end() {
+        for via in [
+            "z9hG4bKab;rport",
+            "z9hG4bKab",
+            "z9hG4bKab, SIP/2.0/UDP h;branch=z9hG4bKcd",
+        ] {
+            let head = format!("MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch={via}\r\n");
+            assert_eq!(branch(head.as_bytes()), b"ab");
+        }
+    }
 
     #[test]
     fn a_request_is_answered_with_its_own_fields() {

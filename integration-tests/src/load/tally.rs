@@ -50,8 +50,10 @@ pub struct Outcome {
     pub answered: u64,
     /// Messages whose sender was told that they did not, by reason.
     pub refused: BTreeMap<String, u64>,
-    /// Messages that arrived more than once.
+    /// Messages that arrived more than once, in other requests.
     pub repeated: u64,
+    /// Copies of requests that had arrived.
+    pub retransmitted: u64,
     /// Messages that neither arrived nor were refused.
     pub lost: u64,
     /// Messages said to have arrived that did not.
@@ -133,8 +135,10 @@ impl Tally {
 
     /// Takes what an end heard; returns the conversation of a message that this settled.
     pub fn handle(&mut self, heard: Heard, now: Instant) -> Option<u32> {
-        let (Heard::Delivered(number) | Heard::Answered(number) | Heard::Refused(number, _)) =
-            heard;
+        let (Heard::Delivered(number)
+        | Heard::Retransmitted(number)
+        | Heard::Answered(number)
+        | Heard::Refused(number, _)) = heard;
         // Stragglers of an earlier run have a smaller number.
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
         let record = self.records.get_mut(at)?;
@@ -158,6 +162,10 @@ impl Tally {
                 }
                 by == Settled::ByDelivery
             }
+            (Heard::Retransmitted(_), _) => {
+                self.result.retransmitted += 1;
+                return None;
+            }
             (Heard::Answered(_), by) => {
                 if record.is_settled {
                     return None;
@@ -177,7 +185,9 @@ impl Tally {
         self.open -= 1;
         match heard {
             Heard::Refused(_, reason) => *self.result.refused.entry(reason).or_default() += 1,
-            Heard::Delivered(_) | Heard::Answered(_) => self.result.settled += u64::from(is_now),
+            Heard::Delivered(_) | Heard::Retransmitted(_) | Heard::Answered(_) => {
+                self.result.settled += u64::from(is_now)
+            }
         }
         Some(record.conversation)
     }
