@@ -101,4 +101,14 @@ mod tests {
         assert_eq!(of("1 MESSAGE"), of("1 MESSAGE"));
         assert_ne!(of("1 MESSAGE"), of("2 MESSAGE"));
     }
+
+    #[test]
+    fn the_branches_of_a_forked_request_are_not_repeats() {
+        let of = |uri| {
+            let mut request = Request::new(Method::Message, Uri::parse(uri).unwrap());
+            request.headers.push(Name::CSeq, "1 MESSAGE");
+            Fingerprint::of(&[1; 16], IpAddr::from([192, 0, 2, 1]), &request)
+        };
+        assert_ne!(of("sip:a@b"), of("sip:c@b"));
+    }
 }

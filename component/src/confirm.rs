@@ -13,8 +13,11 @@ use std::time::{Duration, Instant};
 use tandem_shared::message::MessageId;
 use tandem_shared::mint::Mint;
 
-/// How long the server may take to answer a ping before the stream counts as dead.
+/// How long the server may say nothing while it owes an answer before the stream counts as dead.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long it may owe an answer while it says other things: ejabberd reads what we write only
+/// behind all it has to hand us, and what waits in the stream would be lost with it.
+pub const ANSWER_AT_LAST: Duration = Duration::from_secs(300);
 /// A stream on which nothing was heard for this long is pinged.
 pub const QUIET: Duration = Duration::from_secs(60);
 
@@ -138,18 +141,23 @@ impl Confirm {
     /// Whether the server owes an answer for too long.
     #[must_use]
     pub fn is_overdue(&self, now: Instant) -> bool {
-        self.pings
-            .front()
-            .is_some_and(|ping| now >= ping.sent + ANSWER_WITHIN)
+        self.answer_due().is_some_and(|due| now >= due)
     }
 
     /// When a ping is due or overdue next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.pings.front() {
-            Some(ping) => Some(ping.sent + ANSWER_WITHIN),
+        match self.answer_due() {
+            Some(due) => Some(due),
             None => self.heard.map(|heard| heard + QUIET),
         }
+    }
+
+    /// When the oldest ping in flight has waited for too long.
+    fn answer_due(&self) -> Option<Instant> {
+        let ping = self.pings.front()?;
+        let heard = self.heard.map_or(ping.sent, |heard| heard.max(ping.sent));
+        Some((heard + ANSWER_WITHIN).min(ping.sent + ANSWER_AT_LAST))
     }
 }
 
@@ -209,6 +217,19 @@ mod tests {
         assert!(confirm.poll_ping(&mut mint, later).is_some());
         assert!(!confirm.is_overdue(later));
         assert!(confirm.is_overdue(later + ANSWER_WITHIN));
+    }
+
+    #[test]
+    fn a_server_with_much_to_say_may_answer_late() {
+        let (mut confirm, mut mint, now) = confirm();
+        confirm.add(message("1"));
+        confirm.poll_ping(&mut mint, now);
+        let later = now + ANSWER_WITHIN;
+        confirm.handle_heard(later);
+        assert!(!confirm.is_overdue(later));
+        assert_eq!(confirm.poll_timeout(), Some(later + ANSWER_WITHIN));
+        confirm.handle_heard(now + ANSWER_AT_LAST);
+        assert!(confirm.is_overdue(now + ANSWER_AT_LAST));
     }
 
     #[test]

@@ -72,6 +72,40 @@ fn what_lies_on_disk_is_for_its_owner_alone() -> Result<()> {
     })
 }
 
+/// Who ends in order leaves nothing behind in the stream: what it was handed it carries later, and
+/// the server refuses the rest.
+#[test]
+fn an_orderly_end_loses_no_message() -> Result<()> {
+    with_tandem(|bench| {
+        let mut scene = Scene::open(bench, Server::chosen()?)?;
+        let contact = scene.contact(r"bob\40phones.test");
+        let texts: Vec<String> = (0..80).map(|number| format!("n{number}")).collect();
+        for text in &texts {
+            scene.alice.send_chat(&contact, text, text)?;
+        }
+        scene.tandem.component.terminate()?;
+        scene.tandem.component.start_again()?;
+        scene.tandem.wait_reachable(&scene.alice)?;
+        scene.alice.send_chat(&contact, "last", "last")?;
+        let mut arrived = Vec::new();
+        loop {
+            let request = scene.trunk.expect_request("MESSAGE")?;
+            request.reply(200, "OK")?;
+            match request.message.text() {
+                text if text == "last" => break,
+                text => arrived.push(text),
+            }
+        }
+        let refused = texts.iter().filter(|text| !arrived.contains(text));
+        for text in refused {
+            scene.alice.expect_error(text)?;
+        }
+        scene.alice.expect_none("error", |stanza| {
+            stanza.kind() == "error" && arrived.contains(&stanza.id().to_owned())
+        })
+    })
+}
+
 /// Who is told to end while it still starts ends in order, too.
 #[test]
 fn sigterm_is_heard_from_the_first_word_on() -> Result<()> {

@@ -11,12 +11,12 @@ use std::time::Instant;
 use tandem_shared::bus::SessionId;
 use tandem_shared::event::MessageOutcome;
 use tandem_shared::message::{Message, Outcome};
-use tandem_shared::mint::{self, Mint};
+use tandem_shared::mint::Mint;
 use tandem_shared::pii::Pii;
 use tandem_shared::refusal::{Reason, Refusal};
 use tandem_shared::timers::Timers;
 
-use super::request::{self, Target};
+use super::request;
 use super::thread::Threads;
 use crate::counters::Counters;
 use crate::route::RouteId;
@@ -31,8 +31,10 @@ pub mod backoff;
 pub mod job;
 pub mod register;
 
+mod admission;
 mod destination;
 
+use admission::Admitted;
 use destination::{Destination, Next, State};
 use job::{Answer, Job};
 use register::{Progress, Register};
@@ -98,8 +100,16 @@ impl Outbound {
             }
             None => {}
         }
-        match self.admit(&message, cx) {
-            Ok((key, target, route)) => {
+        let admitted = admission::admit(&message, cx).and_then(|admitted| {
+            self.check_room(admitted.destination, cx)?;
+            Ok(admitted)
+        });
+        match admitted {
+            Ok(Admitted {
+                destination: key,
+                target,
+                route,
+            }) => {
                 self.register.begin(&message.id);
                 cx.counters.taken += 1;
                 self.waiting += 1;
@@ -249,43 +259,16 @@ impl Outbound {
         self.waiting
     }
 
-    /// Everything that can be refused before a message is queued.
-    fn admit(
-        &self,
-        message: &Message,
-        cx: &Context<'_>,
-    ) -> Result<(u128, Target, RouteId), Refusal> {
-        let settings = cx.settings;
-        let to = &message.to;
-        settings.emergency.check(&to.user)?;
-        if message.hops == 0 {
-            return Err(Refusal::new(Reason::Looped).with_text("The message went in circles."));
-        }
-        if settings.mapping.serves(&to.host) {
-            return Err(Refusal::new(Reason::Looped)
-                .with_text("This is an XMPP user; write to that address directly."));
-        }
-        let own = settings.mapping.domain.as_str();
-        let route = settings.routes.find(to, own)?;
-        let user = cx.spellings.spell(to);
-        settings.emergency.check(user)?;
-        let found = settings
-            .routes
-            .get(route)
-            .ok_or_else(|| Refusal::new(Reason::ItemNotFound))?;
-        let target = Target::new(to, user, found, own)?;
-        let key = mint::hash(cx.key, &[to.user.as_bytes(), to.host.as_bytes()]);
-        let queued = self
-            .destinations
-            .get(&key)
-            .map_or(0, |known| known.queue.len());
-        if queued >= settings.message.queue_per_destination
-            || self.waiting >= settings.message.queue_total
-        {
+    /// Whether one more message may wait for the destination `key`.
+    fn check_room(&self, key: u128, cx: &Context<'_>) -> Result<(), Refusal> {
+        let known = self.destinations.get(&key);
+        let queued = known.map_or(0, |known| known.queue.len());
+        let bounds = &cx.settings.message;
+        if queued >= bounds.queue_per_destination || self.waiting >= bounds.queue_total {
             return Err(Refusal::new(Reason::ResourceConstraint)
                 .with_text("Too many messages are waiting. Try again later."));
         }
-        Ok((key, target, route))
+        Ok(())
     }
 
     /// Sends the head of a queue that is ready, or drops the queue when it is empty.

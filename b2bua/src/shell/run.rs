@@ -325,7 +325,7 @@ const REPORT: Duration = Duration::from_secs(600);
 /// How long open requests are waited for at the end.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long the bus may take to take what it is given.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Most packets or envelopes taken at once.
 const ROUND: usize = 256;
 /// Most actions that may wait for their round.

@@ -20,8 +20,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(60);
 const CONFLICT: Duration = Duration::from_secs(2);
 /// Bytes read with one system call.
 const READ: usize = 64 * 1024;
-/// Unwritten bytes over which the server counts as dead.
-const UNWRITTEN_MAX: usize = 32 * 1024 * 1024;
+/// Unwritten bytes over which the server counts as dead: 400,000 refusals. A server under load reads
+/// them only behind what it has to hand us, which is lost if we hang up.
+const UNWRITTEN_MAX: usize = 128 * 1024 * 1024;
 
 /// What the stream tells its owner.
 #[derive(Debug)]

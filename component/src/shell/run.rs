@@ -7,10 +7,11 @@ use crate::clock::Now;
 use crate::config::Config;
 use crate::core::Core;
 use anyhow::Context;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 use tandem_shared::bus::local::Local;
 use tandem_shared::bus::url::Url;
-use tandem_shared::bus::{Bus, Incoming};
+use tandem_shared::bus::{Bus, Envelope, Incoming, SendError};
 use tandem_shared::mint::Mint;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -52,8 +53,10 @@ struct Shell {
     waiting_since: Option<Instant>,
     /// The longest such wait: a stanza that dies with the process is at most this old.
     longest_wait: Duration,
-    /// Envelopes the core has published that the bus has not seen yet.
+    /// Envelopes the core has published that wait for a commit.
     unpublished: usize,
+    /// Envelopes the bus had no room for.
+    outgoing: VecDeque<Box<Envelope>>,
 }
 
 impl Shell {
@@ -92,6 +95,7 @@ impl Shell {
             waiting_since: None,
             longest_wait: Duration::ZERO,
             unpublished: 0,
+            outgoing: VecDeque::new(),
         })
     }
 
@@ -143,15 +147,12 @@ impl Shell {
 
     /// Collects what the core asks for and carries it out, records first.
     fn carry_out(&mut self) {
-        let room = self.bus.room().saturating_sub(self.unpublished);
+        self.publish();
+        self.gather();
+        let taken = self.unpublished + self.outgoing.len();
+        let room = self.bus.room().saturating_sub(taken);
         self.core.handle_bus_room(room);
-        while let Some(action) = self.core.poll_action() {
-            self.unpublished += usize::from(matches!(action, Action::Publish(_)));
-            if self.waiting_since.is_none() && store::is_record(&action) {
-                self.waiting_since = Some(now().instant);
-            }
-            self.round.push(action);
-        }
+        self.gather();
         if self.committing || self.round.is_empty() {
             return;
         }
@@ -162,6 +163,29 @@ impl Shell {
             self.store.commit(round);
         } else {
             self.perform(round);
+        }
+    }
+
+    fn gather(&mut self) {
+        while let Some(action) = self.core.poll_action() {
+            self.unpublished += usize::from(matches!(action, Action::Publish(_)));
+            if self.waiting_since.is_none() && store::is_record(&action) {
+                self.waiting_since = Some(now().instant);
+            }
+            self.round.push(action);
+        }
+    }
+
+    /// Puts on the bus what waits for it, in order. What finds no bus is let go: the core hears
+    /// that the link is lost, and says it again.
+    fn publish(&mut self) {
+        while let Some(envelope) = self.outgoing.front() {
+            match self.bus.send(envelope) {
+                Err(SendError::Full) => return,
+                Err(error) => tracing::debug!(%error, "an envelope stayed here"),
+                Ok(()) => {}
+            }
+            self.outgoing.pop_front();
         }
     }
 
@@ -180,18 +204,18 @@ impl Shell {
                 Action::Send(stanza) => self.stream.send(&stanza),
                 Action::Publish(envelope) => {
                     self.unpublished = self.unpublished.saturating_sub(1);
-                    if let Err(error) = self.bus.send(&envelope) {
-                        tracing::debug!(%error, "an envelope stayed here");
-                    }
+                    self.outgoing.push_back(envelope);
                 }
                 Action::CloseStream => self.stream.close(),
                 Action::CloseBus => {
+                    self.publish();
                     self.bus.kick();
                     self.bus.close();
                 }
                 Action::Store(_) | Action::Forget(_) => {}
             }
         }
+        self.publish();
         self.stream.flush();
         self.bus.kick();
     }

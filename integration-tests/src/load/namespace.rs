@@ -33,7 +33,7 @@ pub fn enter(inside: impl FnOnce(&Bench) -> Result<()>) -> Result<ExitCode> {
     let leash = child.stdin.take();
     let status = child.wait()?;
     drop(leash);
-    if !status.success() && env::var_os(KEEP).is_some() {
+    if env::var_os(KEEP).is_some() {
         keep(directory);
     }
     Ok(status

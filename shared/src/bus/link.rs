@@ -61,6 +61,8 @@ pub struct Link {
     state: State,
     /// Whether the transport reaches the other end.
     connected: bool,
+    /// Whether the peer has greeted first on this connection.
+    greeted: bool,
     /// The last mismatch that was told.
     told: Option<Mismatch>,
     heard: Option<Instant>,
@@ -78,6 +80,7 @@ impl Link {
             mapping,
             state: State::Down,
             connected: false,
+            greeted: false,
             told: None,
             heard: None,
             speak: None,
@@ -118,6 +121,7 @@ impl Link {
     pub fn handle_connected(&mut self, now: Instant) {
         self.handle_disconnected();
         self.connected = true;
+        self.greeted = false;
         if matches!(self.state, State::Shunned { until } if now < until) {
             return;
         }
@@ -232,7 +236,9 @@ impl Link {
         }
         let known =
             matches!(&self.state, State::Up { epoch: e, peer: p } if *e == epoch && *p == peer);
-        if !known {
+        // A peer that greets anew had lost us meanwhile, and dropped what we said to it.
+        let greets_anew = !hello.answer && std::mem::replace(&mut self.greeted, !hello.answer);
+        if !known || greets_anew {
             self.leave(State::Up {
                 peer: peer.clone(),
                 epoch,

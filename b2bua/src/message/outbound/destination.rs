@@ -67,3 +67,54 @@ impl Destination {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::outbound::job::tests::job;
+    use std::fmt::Write as _;
+    use std::time::Duration;
+
+    #[test]
+    fn transitions() {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test needs some instant to count from"
+        )]
+        let now = Instant::now();
+        let (soon, late) = (now + Duration::from_secs(1), now + Duration::from_secs(9));
+        let token = ClientToken(7);
+        let mut table =
+            "| state | until | head | next state | do |\n|---|---|---|---|---|\n".to_owned();
+        for state in [
+            State::Ready,
+            State::Sending(token),
+            State::Resting,
+            State::Doubtful,
+            State::Probing(token),
+        ] {
+            for (until, when) in [(None, "-"), (Some(now), "due"), (Some(soon), "in 1 s")] {
+                for (deadline, head) in [(None, "-"), (Some(late), "until 9 s")] {
+                    let mut destination = Destination {
+                        state,
+                        until,
+                        queue: deadline.map(job).into_iter().collect(),
+                        ..Destination::default()
+                    };
+                    let next = match destination.wake(now) {
+                        Next::Wait(at) => format!("Wait({:?})", at - now),
+                        other @ (Next::Send | Next::Probe | Next::Forget | Next::Nothing) => {
+                            format!("{other:?}")
+                        }
+                    };
+                    let after = destination.state;
+                    let _ = writeln!(
+                        table,
+                        "| {state:?} | {when} | {head} | {after:?} | {next} |"
+                    );
+                }
+            }
+        }
+        insta::assert_snapshot!(table);
+    }
+}

@@ -326,3 +326,26 @@ fn unauthenticated(refusal: Refusal) -> Refusal {
 
 /// Bytes the answer to a challenge may take.
 const MAX_ANSWER: usize = 420;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::message::request::tests::message;
+    use crate::settings::tests::settings;
+
+    /// A job to be tried until `deadline`.
+    pub(in crate::message::outbound) fn job(deadline: Instant) -> Job {
+        let settings = settings();
+        let message = message(
+            ("juliet", "example.com"),
+            ("romeo", "pbx.example.net"),
+            "hello",
+        );
+        let own = settings.mapping.domain.as_str();
+        let route = settings.routes.find(&message.to, own).unwrap();
+        let found = settings.routes.get(route).unwrap();
+        let target = Target::new(&message.to, "romeo", found, own).unwrap();
+        let session = SessionId::conversation(&message.from, &message.to);
+        Job::new(Box::new(message), session, target, route, deadline)
+    }
+}

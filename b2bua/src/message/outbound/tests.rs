@@ -1,9 +1,12 @@
 use crate::action::Action;
 use crate::core::bench::{Bench, hop};
 use crate::message::request::tests::message;
+use crate::route::Routes;
+use crate::route::tests::route;
 use crate::settings::tests::settings;
 use crate::sip::digest::Credential;
 use crate::sip::{Method, Request};
+use std::sync::Arc;
 use tandem_shared::event::Event;
 use tandem_shared::message::{Message, MessageId};
 use tandem_shared::refusal::Reason;
@@ -250,7 +253,7 @@ fn with_account() -> Bench {
         });
         route
     });
-    settings.routes = std::sync::Arc::new(crate::route::Routes::new(routes.collect()));
+    settings.routes = Arc::new(Routes::new(routes.collect()));
     Bench::with(settings)
 }
 
@@ -331,6 +334,43 @@ fn a_long_text_goes_in_parts_one_after_the_other() {
     assert_eq!(reasons(&mut bench), [delivered("long")]);
     ids.dedup();
     assert_eq!(ids.len(), 3);
+}
+
+#[test]
+fn a_peer_without_streams_gets_the_parts_in_datagrams() {
+    let mut both = route("sms", &["*@sms.example.net"], Some("192.0.2.3"));
+    both.split = true;
+    let mut settings = settings();
+    settings.routes = Arc::new(Routes::new(vec![both]));
+    let mut bench = Bench::with(settings);
+    bench.send(sms(&"word ".repeat(400)));
+    let (_, transmit) = bench.request();
+    assert_eq!(hop(&transmit), "TCP 192.0.2.3:5060");
+    bench.fail(&transmit);
+    bench.pass(3);
+    let (part, transmit) = bench.request();
+    assert_eq!(hop(&transmit), "UDP 192.0.2.3:5060");
+    assert!(part.body.starts_with(b"(1/3) "));
+}
+
+#[test]
+fn a_last_try_begins_at_most_a_little_late() {
+    let mut bench = Bench::new();
+    bench.send(to("romeo", 1));
+    bench.send(to("romeo", 2));
+    let (first, _) = bench.request();
+    // The head is answered long after both deadlines; the one behind it would come too late.
+    bench.answer(&first, 100, None);
+    bench.now.instant += std::time::Duration::from_secs(606);
+    bench.answer(&first, 200, None);
+    assert_eq!(
+        reasons(&mut bench),
+        [
+            delivered("romeo1"),
+            refused("romeo2", Reason::RemoteServerTimeout)
+        ]
+    );
+    assert!(bench.requests().is_empty());
 }
 
 #[test]

@@ -129,3 +129,50 @@ impl Names {
 }
 
 const MAX_NAMES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> (Names, Instant) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test needs some instant to count from"
+        )]
+        let now = Instant::now();
+        (Names::new(2, Duration::from_secs(60)), now)
+    }
+
+    #[test]
+    fn who_waits_goes_in_order_and_once() {
+        let (mut names, now) = names();
+        let found = names.find("pbx", now);
+        assert!(matches!(found, Found::Nothing { ask: true }));
+        let wait = |names: &mut Names, id: u64| {
+            names.wait("pbx", Some(TransmitId(id)), 5060, Bytes::new())
+        };
+        assert!(wait(&mut names, 1) && wait(&mut names, 2));
+        assert!(wait(&mut names, 1), "its retransmission waits already");
+        assert!(!wait(&mut names, 3), "the queue is full");
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let sent = names.resolved("pbx", Some(address), now);
+        let ids: Vec<_> = sent.iter().filter_map(|(id, ..)| *id).collect();
+        assert_eq!(ids, [TransmitId(1), TransmitId(2)]);
+        assert!(matches!(names.find("pbx", now), Found::Address(known, false) if known == address));
+    }
+
+    #[test]
+    fn an_old_address_serves_while_it_is_asked_for_again() {
+        let (mut names, now) = names();
+        names.find("pbx", now);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        names.resolved("pbx", Some(address), now);
+        let later = now + Duration::from_secs(60);
+        assert!(matches!(names.find("pbx", later), Found::Address(_, true)));
+        assert!(matches!(names.find("pbx", later), Found::Address(_, false)));
+        names.resolved("pbx", None, later);
+        assert!(
+            matches!(names.find("pbx", later), Found::Address(known, false) if known == address)
+        );
+    }
+}

@@ -110,6 +110,22 @@ fn silence_loses_the_peer_and_a_new_run_of_it_comes_up_again() {
 }
 
 #[test]
+fn a_peer_that_lost_us_alone_is_lost_and_comes_up_again() {
+    let now = start();
+    let (mut a, mut b) = (link("a", 1, "x"), link("b", 1, "x"));
+    a.handle_connected(now);
+    b.handle_connected(now);
+    settle(&mut a, &mut b, now);
+    // Our heartbeats reached the peer too late; it drops what comes until it has greeted again.
+    let later = now + DEAD;
+    b.handle_timeout(later);
+    let (told_a, told_b) = settle(&mut a, &mut b, later);
+    let (there, here) = (NodeId("b".into()), NodeId("a".into()));
+    assert_eq!(told_a, [Output::Lost(there.clone()), Output::Up(there)]);
+    assert_eq!(told_b, [Output::Lost(here.clone()), Output::Up(here)]);
+}
+
+#[test]
 fn heartbeats_keep_a_quiet_link() {
     let mut now = start();
     let (mut a, mut b) = (link("a", 1, "x"), link("b", 1, "x"));
