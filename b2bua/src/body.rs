@@ -12,6 +12,7 @@ mod charset;
 mod html;
 mod media_type;
 mod multipart;
+pub mod sdp;
 
 use media_type::MediaType;
 

@@ -10,6 +10,7 @@ pub mod bus;
 pub mod component;
 pub mod config;
 pub mod script;
+pub mod sdp;
 pub mod sip;
 pub mod xmpp;
 
@@ -28,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     ("sip_challenge", sip::challenge),
     ("sip_frame", sip::frame),
     ("sip_endpoint", sip::endpoint),
+    ("sdp", sdp::description),
     ("from_sip", b2bua::from_sip),
     ("b2bua_core", b2bua::core),
     ("bus_frame", bus::frame),
