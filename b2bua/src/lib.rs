@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod body;
+pub mod call;
 pub mod clock;
 pub mod core;
 pub mod counters;

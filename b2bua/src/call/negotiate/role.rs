@@ -1,0 +1,61 @@
+//! Who begins the DTLS handshake (RFC 4145, RFC 5763).
+
+use tandem_shared::media::Setup;
+
+/// Our role in an answer. A connection that goes on keeps its roles; `kept` is the other side's.
+pub(super) fn answer(offered: Option<Setup>, kept: Option<Setup>) -> Setup {
+    match offered {
+        Some(Setup::Passive) => Setup::Active,
+        // Who says nothing in an offer is active (RFC 4145).
+        Some(Setup::Active) | None => Setup::Passive,
+        Some(Setup::Actpass | Setup::Holdconn) => match kept {
+            Some(Setup::Active) => Setup::Passive,
+            Some(Setup::Passive | Setup::Actpass | Setup::Holdconn) | None => Setup::Active,
+        },
+    }
+}
+
+/// The other side's role after its answer to our `actpass`.
+pub(super) fn accepted(answered: Option<Setup>, kept: Option<Setup>) -> Setup {
+    match answered {
+        Some(Setup::Active) => Setup::Active,
+        Some(Setup::Passive) => Setup::Passive,
+        // COMPAT(several): an answer that leaves it open comes from who begins anyway.
+        Some(Setup::Actpass | Setup::Holdconn) | None => kept.unwrap_or(Setup::Active),
+    }
+}
+
+/// The other role.
+pub(super) fn reversed(role: Setup) -> Setup {
+    match role {
+        Setup::Active => Setup::Passive,
+        Setup::Passive => Setup::Active,
+        Setup::Actpass | Setup::Holdconn => role,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    const ALL: [Option<Setup>; 5] = [
+        None,
+        Some(Setup::Active),
+        Some(Setup::Passive),
+        Some(Setup::Actpass),
+        Some(Setup::Holdconn),
+    ];
+
+    #[test]
+    fn roles() {
+        let mut table = String::from("| other side says | it is now | we answer | it becomes |\n");
+        for said in ALL {
+            for kept in [None, Some(Setup::Active), Some(Setup::Passive)] {
+                let (ours, theirs) = (answer(said, kept), accepted(said, kept));
+                let _ = writeln!(table, "| {said:?} | {kept:?} | {ours:?} | {theirs:?} |");
+            }
+        }
+        insta::assert_snapshot!(table);
+    }
+}
