@@ -145,9 +145,13 @@ impl Draft {
                 _ => {}
             }
         }
+        // COMPAT(several): a rejected stream without any format.
         if listed.is_empty() && line.formats.is_empty() {
-            // COMPAT(several): a rejected stream without any format.
-            listed.push(0);
+            if line.profile.is_rtp() {
+                listed.push(0);
+            } else {
+                line.formats.push("0".to_owned());
+            }
         }
         Ok(Self {
             line,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tandem_shared::media::{Codec, Direction, Setup};
 
-use super::encoding::{self, Choice};
+use super::encoding::{self, Choice, Encoding};
 use super::{NoAgreement, Policy, protection, ptime};
 use crate::body::sdp::{MediaLine, Origin, Profile, Sdp};
 use crate::media::{Flow, SipLocal, SipPeer};
@@ -42,17 +42,20 @@ pub struct Agreed {
     pub flow: Flow,
 }
 
-/// The codecs of a description's sound, best first, for the other leg's terms.
+/// The codecs of a description's sound that the route allows, for the other leg's terms.
 #[must_use]
-pub fn codecs(sdp: &Sdp) -> Vec<Codec> {
-    let line = audio_of(sdp).and_then(|at| sdp.media.get(at));
-    let list = line.iter().flat_map(|line| {
-        line.codecs.iter().cloned().map(|mut codec| {
-            (codec.ptime, codec.maxptime) = (line.ptime, line.maxptime);
-            codec
-        })
-    });
-    list.collect()
+pub fn codecs(sdp: &Sdp, policy: &Policy) -> Vec<Codec> {
+    let Some(line) = audio_of(sdp).and_then(|at| sdp.media.get(at)) else {
+        return Vec::new();
+    };
+    let is_allowed = |codec: &&Codec| {
+        Encoding::of(codec).is_some_and(|encoding| policy.codecs.contains(&encoding))
+    };
+    let mut codecs: Vec<_> = line.codecs.iter().filter(is_allowed).cloned().collect();
+    for codec in &mut codecs {
+        (codec.ptime, codec.maxptime) = (line.ptime, line.maxptime);
+    }
+    codecs
 }
 
 /// Our offer: the first, for an INVITE or for a 2xx to one without, or a change.

@@ -38,6 +38,17 @@ pub struct Agreed {
     pub flow: Flow,
 }
 
+impl Agreed {
+    /// Whether an offer begins ICE anew (RFC 8445): we then need new credentials of our own before
+    /// it is answered.
+    #[must_use]
+    pub fn is_restarted_by(&self, offer: &Description) -> bool {
+        let streams = offer.streams.iter().filter(|stream| is_open(stream));
+        let mut known = streams.filter_map(|stream| stream.transport.ice.as_ref());
+        known.next().is_some_and(|ice| *ice != self.peer.ice)
+    }
+}
+
 /// The codecs of a description's sound, best first, for the other leg's terms.
 #[must_use]
 pub fn codecs(description: &Description) -> &[Codec] {

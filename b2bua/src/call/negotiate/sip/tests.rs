@@ -1,6 +1,6 @@
 use super::*;
 use crate::call::negotiate::tests::{key, local};
-use crate::call::negotiate::{Demand, Encoding, Srtp};
+use crate::call::negotiate::{Demand, Srtp};
 use crate::media::Protection;
 
 struct Bench {
@@ -367,7 +367,8 @@ fn packets_are_as_long_as_the_other_side_wants() {
 
 #[test]
 fn a_wish_about_packets_crosses_with_the_codec() {
-    let phone = codecs(&sdp(&format!("{PLAIN}a=ptime:30\na=maxptime:60\n")));
+    let phone = sdp(&format!("{PLAIN}a=ptime:30\na=maxptime:60\n"));
+    let phone = codecs(&phone, &Policy::default());
     let bench = Bench {
         other: phone,
         ..Bench::default()

@@ -200,6 +200,15 @@ fn roles_outlive_a_second_offer_but_not_a_new_certificate() {
 }
 
 #[test]
+fn new_credentials_begin_anew() {
+    let mut offered = client();
+    let agreed = answered(&offered).unwrap();
+    assert!(!agreed.is_restarted_by(&offered));
+    offered.streams[0].transport.ice.as_mut().unwrap().pwd = "a password of another round".into();
+    assert!(agreed.is_restarted_by(&offered));
+}
+
+#[test]
 fn a_change_keeps_streams_names_and_numbers() {
     let local = xmpp_local(1);
     let mut offered = client();
