@@ -220,11 +220,7 @@ fn far_direction(line: &MediaLine) -> Direction {
 
 /// Where RTP can be sent to.
 fn address(line: &MediaLine) -> Option<SocketAddr> {
-    let usable = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast()),
-        IpAddr::V6(ip) => !(ip.is_unspecified() || ip.is_multicast()),
-    };
-    let ip = line.connection.filter(usable)?;
+    let ip = line.connection.filter(is_usable)?;
     (line.port != 0).then_some(SocketAddr::new(ip, line.port))
 }
 
@@ -236,9 +232,17 @@ fn rtcp(line: &MediaLine, mux: bool) -> Option<SocketAddr> {
     }
     match line.rtcp {
         Some((0, _)) => None,
-        Some((port, ip)) => Some(SocketAddr::new(ip.unwrap_or(rtp.ip()), port)),
+        Some((port, ip)) => {
+            let ip = ip.filter(is_usable).unwrap_or(rtp.ip());
+            Some(SocketAddr::new(ip, port))
+        }
         None => Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?)),
     }
+}
+
+fn is_usable(ip: &IpAddr) -> bool {
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    !(ip.is_unspecified() || ip.is_multicast() || broadcast)
 }
 
 /// What every line of sound of ours has.

@@ -295,6 +295,11 @@ fn where_packets_go() {
             Some("192.0.2.21:4007"),
         ),
         (
+            "m=audio 4000 RTP/AVP 8\na=rtcp:4007 IN IP4 0.0.0.0\n",
+            Some("192.0.2.20:4000"),
+            Some("192.0.2.20:4007"),
+        ),
+        (
             "m=audio 4000 RTP/AVP 8\na=rtcp:0\n",
             Some("192.0.2.20:4000"),
             None,
@@ -322,6 +327,25 @@ fn where_packets_go() {
         let expected = [rtp, rtcp].map(|address| address.map(|text| text.parse().unwrap()));
         assert_eq!([peer.rtp, peer.rtcp], expected, "{lines}");
         assert_eq!(peer.signalling, IpAddr::from([192, 0, 2, 99]));
+    }
+}
+
+#[test]
+fn rtcp_shares_the_port_only_where_both_said_so() {
+    let mux = "m=audio 4000 RTP/AVP 8\na=rtcp-mux\n";
+    let alone = "m=audio 4000 RTP/AVP 8\n";
+    for (srtp, answered, port) in [
+        (Srtp::Dtls, mux, 4000),
+        (Srtp::Dtls, alone, 4001),
+        (Srtp::Off, mux, 4001),
+        (Srtp::Off, alone, 4001),
+    ] {
+        let agreed = Bench::with(srtp, Demand::Prefer).accept(answered).unwrap();
+        assert_eq!(
+            agreed.peer.rtcp.unwrap().port(),
+            port,
+            "{srtp:?} {answered}"
+        );
     }
 }
 
