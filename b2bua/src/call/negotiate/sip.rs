@@ -65,11 +65,8 @@ pub fn offer(terms: &Terms<'_>) -> Sdp {
     let Some((before, Some(at))) = before else {
         let mut line = own_line(terms);
         protection::propose(&mut line, terms.local, terms.policy);
-        list(
-            &mut line,
-            encoding::offer(&terms.policy.codecs, terms.other, &[]),
-            terms,
-        );
+        let codecs = encoding::offer(&terms.policy.codecs, terms.other, &[]);
+        list(&mut line, codecs, terms);
         return describe(terms, Vec::new(), vec![line]);
     };
     let mut media = before.media.clone();
@@ -94,26 +91,15 @@ pub fn offer(terms: &Terms<'_>) -> Sdp {
 /// When there is none. Within a call what was agreed stays, but for [`NoAgreement::Audio`].
 pub fn answer(terms: &Terms<'_>, offer: &Sdp) -> Result<Agreed, NoAgreement> {
     let current = terms.now.and_then(|now| audio_of(&now.ours));
-    let is_open = |at: &usize| {
-        offer
-            .media
-            .get(*at)
-            .is_some_and(|l| l.is_audio() && l.port != 0)
-    };
-    let mut candidates: Vec<_> = (0..offer.media.len()).filter(is_open).collect();
-    candidates.sort_by_key(|at| Some(*at) != current);
+    let lines = offer.media.iter().enumerate();
+    let mut candidates: Vec<_> = lines.filter(|(_, line)| is_open(line)).collect();
+    candidates.sort_by_key(|(at, _)| Some(*at) != current);
     let mut problem = NoAgreement::Audio;
-    for at in candidates {
-        let Some(offered) = offer.media.get(at) else {
-            continue;
-        };
+    for (at, offered) in candidates {
         match answer_line(terms, offered) {
             Ok((line, peer, flow)) => {
-                let bundle = offer
-                    .bundle
-                    .iter()
-                    .filter(|mid| Some(*mid) == line.mid.as_ref());
-                let bundle = bundle.cloned().collect();
+                let taken = |mid: &&String| Some(*mid) == line.mid.as_ref();
+                let bundle = offer.bundle.iter().filter(taken).cloned().collect();
                 let mut media: Vec<_> = offer.media.iter().map(|l| rejected(terms, l)).collect();
                 if let Some(place) = media.get_mut(at) {
                     *place = line;
@@ -134,12 +120,8 @@ pub fn answer(terms: &Terms<'_>, offer: &Sdp) -> Result<Agreed, NoAgreement> {
 /// When the answer rejects the sound, or takes nothing that we can do.
 pub fn accept(terms: &Terms<'_>, ours: Sdp, answer: &Sdp) -> Result<Agreed, NoAgreement> {
     let at = audio_of(&ours).ok_or(NoAgreement::Audio)?;
-    let open = |line: &&MediaLine| line.is_audio() && line.port != 0;
-    let answered = answer
-        .media
-        .get(at)
-        .filter(open)
-        .ok_or(NoAgreement::Audio)?;
+    let answered = answer.media.get(at).filter(|line| is_open(line));
+    let answered = answered.ok_or(NoAgreement::Audio)?;
     let line = ours.media.get(at).ok_or(NoAgreement::Audio)?;
     let choice =
         encoding::accept(&line.codecs, &answered.codecs, terms.other).ok_or(NoAgreement::Codec)?;
@@ -268,9 +250,11 @@ fn rejected(terms: &Terms<'_>, offered: &MediaLine) -> MediaLine {
 
 /// The first stream of sound that is open; of ours it is the only one.
 fn audio_of(sdp: &Sdp) -> Option<usize> {
-    sdp.media
-        .iter()
-        .position(|line| line.is_audio() && line.port != 0)
+    sdp.media.iter().position(is_open)
+}
+
+fn is_open(line: &MediaLine) -> bool {
+    line.is_audio() && line.port != 0
 }
 
 /// Puts a description together. Its version is the last one's if nothing changed, else the next.
