@@ -11,11 +11,13 @@ pub mod fingerprint;
 pub mod media;
 pub mod message;
 pub mod number;
+pub mod party;
 pub mod refusal;
 pub mod route;
 pub mod settings;
 pub mod sip;
 pub mod spelling;
+pub mod target;
 
 #[cfg(feature = "shell")]
 pub mod config;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use tandem_b2bua::clock::Now;
 use tandem_b2bua::emergency::Emergency;
 use tandem_b2bua::fingerprint::Fingerprint;
-use tandem_b2bua::message::request::{self, Attempt, Target};
+use tandem_b2bua::message::request::{self, Attempt};
 use tandem_b2bua::message::thread::Threads;
 use tandem_b2bua::message::translate::{self, Translated};
 use tandem_b2bua::number::Numbers;
@@ -21,6 +21,7 @@ use tandem_b2bua::sip::endpoint::{Admission, EndpointConfig, SentBy};
 use tandem_b2bua::sip::parse::{Framing, parse};
 use tandem_b2bua::sip::uri::HostPort;
 use tandem_b2bua::sip::{self, Transport};
+use tandem_b2bua::target::Target;
 use tandem_shared::address::Mapping;
 use tandem_shared::message::Message;
 

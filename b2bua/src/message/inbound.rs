@@ -19,6 +19,7 @@ use crate::action::{Action, Key, Record};
 use crate::clock::Now;
 use crate::counters::Counters;
 use crate::fingerprint::Fingerprint;
+use crate::party;
 use crate::refusal;
 use crate::settings::Settings;
 use crate::sip::endpoint::ServerToken;
@@ -145,7 +146,7 @@ impl Inbound {
             Err(refusal) => {
                 tracing::info!(id = %print.message_id(), from = %Pii(source), reason = ?refusal.reason,
                     "message from SIP refused");
-                cx.counters.spoofed += u64::from(refusal == translate::spoofed());
+                cx.counters.spoofed += u64::from(refusal == party::spoofed());
                 cx.refuse(token, &request, &refusal);
             }
         }

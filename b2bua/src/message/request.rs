@@ -7,17 +7,16 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use tandem_shared::address::{Address, number, uri};
 use tandem_shared::message::Message;
 use tandem_shared::mint::{self, Mint};
 use tandem_shared::refusal::{Reason, Refusal};
 
 use crate::clock;
-use crate::route::{Identity, Route, host_of};
+use crate::route::Route;
 use crate::settings::Settings;
 use crate::sip::header::Name;
-use crate::sip::uri::{Host, Uri};
 use crate::sip::{Method, Request, Transport};
+use crate::target::{self, Target};
 
 /// One try of one part of a message.
 #[derive(Debug, Clone, Copy)]
@@ -28,47 +27,6 @@ pub struct Attempt<'a> {
     pub part: usize,
     /// How many challenges were answered before, fewer than four.
     pub round: u32,
-}
-
-/// Who a message goes to, as SIP writes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The Request-URI's user and host, without device.
-    to: String,
-    /// The Request-URI.
-    pub uri: Uri,
-}
-
-impl Target {
-    /// The party `contact`, whose user part is spelled `user`, on `route`.
-    ///
-    /// # Errors
-    /// When the contact has no SIP form.
-    pub fn new(contact: &Address, user: &str, route: &Route, own: &str) -> Result<Self, Refusal> {
-        let mut to = String::with_capacity(64);
-        if contact.host == own {
-            let (host, port) = match (&route.domain, &route.next_hop) {
-                (Some(domain), _) => (domain, None),
-                (None, Some(hop)) => (&hop.host, hop.port),
-                (None, None) => return Err(Refusal::new(Reason::ItemNotFound)),
-            };
-            let usual = |port: &u16| *port == route.transport.default_port();
-            write_uri(&mut to, user, host, port.filter(|port| !usual(port)));
-            if number::parse(user).is_some() {
-                to.push_str(";user=phone");
-            }
-        } else {
-            write_uri(&mut to, user, &host_of(contact)?, None);
-        }
-        let mut full = to.clone();
-        if let Some(device) = &contact.device {
-            let _ = write!(full, ";gr={}", uri::device_to_gr(device));
-        }
-        let uri = Uri::parse(&full).map_err(|_| {
-            Refusal::new(Reason::JidMalformed).with_text("The address has no SIP form.")
-        })?;
-        Ok(Self { to, uri })
-    }
 }
 
 /// The request for `attempt` to bring `message` to `target`.
@@ -88,7 +46,7 @@ pub fn compose(
     let mut line = String::with_capacity(96);
 
     line.push('<');
-    write_identity(&mut line, &message.from, route, settings)?;
+    target::write_identity(&mut line, &message.from, route, settings)?;
     line.push_str(">;tag=");
     line.push_str(&derive(key, b"tag", message, attempt.part));
     headers.push(Name::From, &line);
@@ -172,44 +130,6 @@ pub fn transport(route: &Route, size: usize) -> Result<Transport, Refusal> {
     transport.filter(|_| size <= route.max_size).ok_or_else(|| {
         Refusal::new(Reason::TooLarge).with_text("The message is too long for this contact.")
     })
-}
-
-fn write_identity(
-    line: &mut String,
-    from: &Address,
-    route: &Route,
-    settings: &Settings,
-) -> Result<(), Refusal> {
-    let own = &settings.mapping.domain;
-    match &route.identity {
-        Identity::User => {
-            let _ = write!(line, "sip:{}@{own}", settings.mapping.user_to_sip(from));
-        }
-        Identity::Number => {
-            let number = settings.numbers.number(from).ok_or_else(|| {
-                Refusal::new(Reason::NotAllowed)
-                    .with_text("You have no telephone number of your own to send this from.")
-            })?;
-            match &route.domain {
-                Some(domain) => write_uri(line, number, domain, None),
-                None => {
-                    let _ = write!(line, "sip:{}@{own}", uri::user_to_sip(number));
-                }
-            }
-            line.push_str(";user=phone");
-        }
-        Identity::Fixed(uri) => {
-            let _ = write!(line, "{uri}");
-        }
-    }
-    Ok(())
-}
-
-fn write_uri(out: &mut String, user: &str, host: &Host, port: Option<u16>) {
-    let _ = write!(out, "sip:{}@{host}", uri::user_to_sip(user));
-    if let Some(port) = port {
-        let _ = write!(out, ":{port}");
-    }
 }
 
 /// A token that names the conversation of `message` and the counting it is in.

@@ -5,8 +5,8 @@ use tandem_shared::mint;
 use tandem_shared::refusal::{Reason, Refusal};
 
 use super::Context;
-use crate::message::request::Target;
 use crate::route::RouteId;
+use crate::target::Target;
 
 /// Where a message goes.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use tandem_shared::message::{Message, Outcome};
 use tandem_shared::refusal::{Reason, Refusal};
 
 use super::Context;
-use crate::message::request::{self, Attempt, Target};
+use crate::message::request::{self, Attempt};
 use crate::message::split;
 use crate::refusal;
 use crate::route::{Route, RouteId};
@@ -16,6 +16,7 @@ use crate::sip::endpoint::ClientToken;
 use crate::sip::header::Name;
 use crate::sip::hop::NotSent;
 use crate::sip::{Hop, Request, Response, Transport};
+use crate::target::Target;
 
 /// A message that has no outcome yet.
 #[derive(Debug)]

@@ -2,6 +2,7 @@ use super::*;
 use crate::settings::tests::settings;
 use crate::sip::Message as Parsed;
 use crate::sip::parse::{self, Framing};
+use tandem_shared::address::{Address, uri};
 use tandem_shared::message::{MessageId, Ordinal};
 
 pub(crate) fn message(from: (&str, &str), to: (&str, &str), body: &str) -> Message {

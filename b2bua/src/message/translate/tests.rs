@@ -1,7 +1,9 @@
 use super::*;
 use crate::settings::tests::settings;
 use crate::sip::Method;
+use crate::sip::uri::Uri;
 use std::time::{Duration, UNIX_EPOCH};
+use tandem_shared::refusal::Reason;
 
 const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const DATE: &str = "Sat, 13 Nov 2010 23:29:00 GMT";
@@ -174,7 +176,7 @@ fn an_asserted_identity_counts_only_where_it_is_trusted() {
     let settings = settings();
     let mut route = settings.routes.of_source(SOURCE).unwrap().clone();
     route.trust_identity = true;
-    let trusted = sender(&claimed, Some(&route), &settings).unwrap();
+    let trusted = party::sender(&claimed, Some(&route), &settings).unwrap();
     assert_eq!(trusted.user, "+1555888");
 }
 

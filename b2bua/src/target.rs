@@ -1,0 +1,93 @@
+//! The parties of a request to SIP (RFC 7247 §6): whom it goes to, and who our user is there.
+
+use std::fmt::Write as _;
+
+use tandem_shared::address::{Address, number, uri};
+use tandem_shared::refusal::{Reason, Refusal};
+
+use crate::route::{Identity, Route, host_of};
+use crate::settings::Settings;
+use crate::sip::uri::{Host, Uri};
+
+/// Who a request goes to, as SIP writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The Request-URI's user and host, without device.
+    pub to: String,
+    /// The Request-URI.
+    pub uri: Uri,
+}
+
+impl Target {
+    /// The party `contact`, whose user part is spelled `user`, on `route`.
+    ///
+    /// # Errors
+    /// When the contact has no SIP form.
+    pub fn new(contact: &Address, user: &str, route: &Route, own: &str) -> Result<Self, Refusal> {
+        let mut to = String::with_capacity(64);
+        if contact.host == own {
+            let (host, port) = match (&route.domain, &route.next_hop) {
+                (Some(domain), _) => (domain, None),
+                (None, Some(hop)) => (&hop.host, hop.port),
+                (None, None) => return Err(Refusal::new(Reason::ItemNotFound)),
+            };
+            let usual = |port: &u16| *port == route.transport.default_port();
+            write_uri(&mut to, user, host, port.filter(|port| !usual(port)));
+            if number::parse(user).is_some() {
+                to.push_str(";user=phone");
+            }
+        } else {
+            write_uri(&mut to, user, &host_of(contact)?, None);
+        }
+        let mut full = to.clone();
+        if let Some(device) = &contact.device {
+            let _ = write!(full, ";gr={}", uri::device_to_gr(device));
+        }
+        let uri = Uri::parse(&full).map_err(|_| {
+            Refusal::new(Reason::JidMalformed).with_text("The address has no SIP form.")
+        })?;
+        Ok(Self { to, uri })
+    }
+}
+
+/// Writes the URI `from` has on `route`.
+///
+/// # Errors
+/// When the user may not use the route.
+pub fn write_identity(
+    line: &mut String,
+    from: &Address,
+    route: &Route,
+    settings: &Settings,
+) -> Result<(), Refusal> {
+    let own = &settings.mapping.domain;
+    match &route.identity {
+        Identity::User => {
+            let _ = write!(line, "sip:{}@{own}", settings.mapping.user_to_sip(from));
+        }
+        Identity::Number => {
+            let number = settings.numbers.number(from).ok_or_else(|| {
+                Refusal::new(Reason::NotAllowed)
+                    .with_text("You have no telephone number of your own to send this from.")
+            })?;
+            match &route.domain {
+                Some(domain) => write_uri(line, number, domain, None),
+                None => {
+                    let _ = write!(line, "sip:{}@{own}", uri::user_to_sip(number));
+                }
+            }
+            line.push_str(";user=phone");
+        }
+        Identity::Fixed(uri) => {
+            let _ = write!(line, "{uri}");
+        }
+    }
+    Ok(())
+}
+
+fn write_uri(out: &mut String, user: &str, host: &Host, port: Option<u16>) {
+    let _ = write!(out, "sip:{}@{host}", uri::user_to_sip(user));
+    if let Some(port) = port {
+        let _ = write!(out, ":{port}");
+    }
+}
