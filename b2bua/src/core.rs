@@ -251,7 +251,10 @@ impl Core {
                     let response = capabilities(&request);
                     self.endpoint.respond(token, response, now.instant);
                 }
-                SipEvent::Provisional { .. } => {}
+                SipEvent::Provisional { .. }
+                | SipEvent::Over { .. }
+                | SipEvent::Ack { .. }
+                | SipEvent::Cancelled { .. } => {}
                 SipEvent::Response { token, response } => {
                     self.with_outbound(now, |outbound, cx| {
                         outbound.handle_response(token, &response, cx)

@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use tandem_shared::mint::Mint;
 
-use super::header::Name;
-use super::hop::{ConnectionId, Flow, Hop, NotSent, Transmit, TransmitId, Transport};
+use super::header::{Headers, Name};
+use super::hop::{ConnectionId, Flow, NotSent, Target, Transmit, TransmitId, Transport};
 use super::message::{Message, Request, Response};
+use super::method::Method;
 use super::parse::{self, Framing};
 use super::transaction::key::{Key, Keys, MARK_LEN};
 use super::via::MAGIC_COOKIE;
@@ -20,6 +21,8 @@ mod answer;
 mod client;
 mod config;
 mod counters;
+mod invite_clients;
+mod invite_servers;
 mod receive;
 mod server;
 mod validate;
@@ -29,6 +32,8 @@ pub use config::{EndpointConfig, SentBy};
 pub use counters::Counters;
 
 use client::Clients;
+use invite_clients::{InviteClients, Start};
+use invite_servers::InviteServers;
 use server::Servers;
 
 /// Names a client transaction; the caller chooses it and never uses it twice at the same time.
@@ -46,6 +51,13 @@ pub struct Source {
     pub flow: Flow,
     /// The transport.
     pub transport: Transport,
+}
+
+impl Source {
+    fn of(flow: Flow) -> Self {
+        let transport = flow.transport();
+        Self { flow, transport }
+    }
 }
 
 /// What happened.
@@ -67,7 +79,8 @@ pub enum Event {
         /// The response, without our Via.
         response: Box<Response>,
     },
-    /// The final response: the last event of its token.
+    /// The final response: the last event of its token, unless it accepts an INVITE. Then copies
+    /// and the answers of other branches follow, each to be acknowledged, and `Over` is the last.
     Response {
         /// The request it answers.
         token: ClientToken,
@@ -80,6 +93,25 @@ pub enum Event {
         token: ClientToken,
         /// How.
         failure: Failure,
+    },
+    /// No further 2xx of an accepted INVITE will come: the last event of its token.
+    Over {
+        /// The INVITE.
+        token: ClientToken,
+    },
+    /// The ACK of a 2xx; there is nothing to answer.
+    Ack {
+        /// The request.
+        request: Box<Request>,
+        /// Where it came from.
+        source: Source,
+    },
+    /// An INVITE that waits for our answer is no longer wanted; the CANCEL is answered already.
+    Cancelled {
+        /// The INVITE.
+        token: ServerToken,
+        /// The CANCEL; its `Reason` may say why.
+        request: Box<Request>,
     },
 }
 
@@ -111,6 +143,8 @@ pub struct Endpoint {
     via_heads: [String; 3],
     clients: Clients,
     servers: Servers,
+    invite_clients: InviteClients,
+    invite_servers: InviteServers,
     out: Outbox,
 }
 
@@ -141,6 +175,8 @@ impl Endpoint {
                 format!("SIP/2.0/{name} {sent_by};branch=")
             }),
             clients: Clients::new(timers, config.max_finished),
+            invite_clients: InviteClients::new(timers),
+            invite_servers: InviteServers::new(timers, product.clone(), keys.clone()),
             servers: Servers::new(timers, config.max_finished, product, keys.clone()),
             out: Outbox::default(),
             config,
@@ -174,13 +210,15 @@ impl Endpoint {
     /// The sockets gave a request to this connection: its end is the request's end.
     pub fn handle_bound(&mut self, id: TransmitId, connection: ConnectionId) {
         self.clients.bind(id, connection);
+        self.invite_clients.bind(id, connection);
     }
 
     /// The sockets could not send a request; nothing of it was written. A retransmission that finds
     /// the network [`NotSent::Unreachable`] is no failure: the first one went out.
     pub fn handle_send_failed(&mut self, id: TransmitId, reason: NotSent, now: Instant) {
-        self.clients
-            .fail(id, Failure::NotSent(reason), now, &mut self.out);
+        let failure = Failure::NotSent(reason);
+        self.clients.fail(id, failure, now, &mut self.out);
+        self.invite_clients.fail(id, failure, now, &mut self.out);
     }
 
     /// A connection ended; of the requests bound to it, `unsent` were never written.
@@ -192,29 +230,36 @@ impl Endpoint {
         now: Instant,
     ) {
         for &id in unsent {
-            self.clients
-                .fail(id, Failure::NotSent(reason), now, &mut self.out);
+            self.handle_send_failed(id, reason, now);
         }
         self.clients.lose(connection, now, &mut self.out);
+        self.invite_clients.lose(connection, now, &mut self.out);
     }
 
     /// Lets every timer due at `now` fire.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.clients.handle_timeout(now, &mut self.out);
         self.servers.handle_timeout(now, &mut self.out);
+        self.invite_clients.handle_timeout(now, &mut self.out);
+        self.invite_servers.handle_timeout(now, &mut self.out);
+        self.start_cancels(now);
     }
 
     /// When [`Endpoint::handle_timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.clients
-            .next_timeout()
-            .into_iter()
-            .chain(self.servers.next_timeout())
-            .min()
+        [
+            self.clients.next_timeout(),
+            self.servers.next_timeout(),
+            self.invite_clients.next_timeout(),
+            self.invite_servers.next_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
-    /// Sends a request without Via to a hop; adds Via and, where they are missing, `Max-Forwards`
-    /// and `User-Agent`. From, To, Call-ID and CSeq are the caller's.
+    /// Sends a request without Via; adds Via and, where they are missing, `Max-Forwards` and
+    /// `User-Agent`. From, To, Call-ID and CSeq are the caller's.
     ///
     /// # Errors
     /// [`Full`] when too many are open.
@@ -222,12 +267,70 @@ impl Endpoint {
         &mut self,
         token: ClientToken,
         mut request: Request,
-        hop: Hop,
+        target: impl Into<Target>,
         now: Instant,
     ) -> Result<(), Full> {
-        if self.clients.len() >= self.config.max_open_client {
+        if self.clients.len() + self.invite_clients.len() >= self.config.max_open_client {
             return Err(Full(Box::new(request)));
         }
+        let target = target.into();
+        let (branch, via, bytes) = self.dress(&mut request, &target);
+        let key = self.keys.client(&branch, &request.method);
+        if request.method == Method::Invite {
+            let cancel = self.keys.client(&branch, &Method::Cancel);
+            request.body = bytes::Bytes::new();
+            let start = Start {
+                token,
+                request,
+                via,
+                target,
+                bytes,
+                cancel,
+            };
+            self.invite_clients.start(key, start, now, &mut self.out);
+        } else {
+            self.clients
+                .start(key, Some(token), target, bytes, now, &mut self.out);
+        }
+        Ok(())
+    }
+
+    /// Sends the ACK of a 2xx, which no transaction repeats (RFC 3261 §13.2.2.4), and returns it as
+    /// it was sent, to be sent again with [`Endpoint::send`].
+    pub fn acknowledge(&mut self, mut ack: Request, target: Target) -> Transmit {
+        let (_, _, bytes) = self.dress(&mut ack, &target);
+        let transmit = Transmit {
+            id: None,
+            target,
+            bytes,
+        };
+        self.send(transmit.clone());
+        transmit
+    }
+
+    /// Sends what was sent before.
+    pub fn send(&mut self, transmit: Transmit) {
+        self.out.transmits.push_back(transmit);
+    }
+
+    /// Gives up an INVITE of ours: a CANCEL leaves as soon as a provisional response is there
+    /// (RFC 3261 §9.1). Whatever its final response is, it still comes.
+    pub fn cancel(&mut self, token: ClientToken, reason: Headers, now: Instant) {
+        self.invite_clients
+            .cancel(token, reason, now, &mut self.out);
+        self.start_cancels(now);
+    }
+
+    fn start_cancels(&mut self, now: Instant) {
+        for cancel in self.invite_clients.take_cancels() {
+            let invite_clients::Cancel { key, target, bytes } = cancel;
+            self.clients
+                .start(key, None, target, bytes, now, &mut self.out);
+        }
+    }
+
+    /// Completes a request with what every one carries; returns its branch, its Via and its bytes.
+    fn dress(&mut self, request: &mut Request, target: &Target) -> (String, String, bytes::Bytes) {
         if request.headers.get(Name::MaxForwards).is_none() {
             request.headers.push(Name::MaxForwards, "70");
         }
@@ -237,13 +340,10 @@ impl Endpoint {
         let uri = request.uri.to_string();
         let mark = self.keys.uri_mark(uri.as_bytes());
         let branch = [&self.prefix, ".", &mark, ".", &self.mint.token()].concat();
-        let via = [self.via_head(hop.transport), &branch, ";rport"].concat();
+        let via = [self.via_head(target.transport()), &branch, ";rport"].concat();
         let mut bytes = Vec::with_capacity(1024 + request.body.len());
         request.print_with_via(&uri, &via, &mut bytes);
-        let key = self.keys.client(&branch, &request.method);
-        self.clients
-            .start(key, token, hop, bytes.into(), now, &mut self.out);
-        Ok(())
+        (branch, via, bytes.into())
     }
 
     fn via_head(&self, transport: Transport) -> &str {
@@ -255,10 +355,16 @@ impl Endpoint {
         }
     }
 
-    /// Answers a request; a second final answer is ignored. Adds the To tag and `Server`.
+    /// Answers a request; a second final answer is ignored, but a 2xx to an INVITE may be given again
+    /// until it is acknowledged. Adds the To tag, where there is none, and `Server`.
     pub fn respond(&mut self, token: ServerToken, response: Response, now: Instant) {
-        self.servers
-            .respond(Key(token.0), response, now, &mut self.out);
+        let key = Key(token.0);
+        let back = self
+            .invite_servers
+            .respond(key, response, now, &mut self.out);
+        if let Some(response) = back {
+            self.servers.respond(key, response, now, &mut self.out);
+        }
     }
 
     /// What happened next.
@@ -278,7 +384,10 @@ impl Endpoint {
 
     /// How many transactions are open, as (client, server).
     pub fn open(&self) -> (usize, usize) {
-        (self.clients.len(), self.servers.len())
+        (
+            self.clients.len() + self.invite_clients.len(),
+            self.servers.len() + self.invite_servers.len(),
+        )
     }
 }
 

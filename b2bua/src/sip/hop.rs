@@ -107,16 +107,47 @@ impl Flow {
 /// Where a transmit goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A request, to be resolved and connected.
+    /// A request: to be resolved and connected.
     Hop(Hop),
-    /// A response, back the way of its request. For a stream that is gone, `fallback` names the
-    /// sender as RFC 3261 §18.2.2 finds it.
+    /// A response, back the way of its request, or a request within a dialog that came that way.
+    /// For a stream that is gone, `fallback` names the sender as RFC 3261 §18.2.2 finds it.
     Flow {
         /// The way the request came; for UDP with the port the answer goes to.
         flow: Flow,
         /// Where to connect when the stream is gone.
         fallback: Option<Hop>,
     },
+}
+
+impl Target {
+    /// The transport that is used.
+    pub fn transport(&self) -> Transport {
+        match self {
+            Self::Hop(hop) => hop.transport,
+            Self::Flow { flow, .. } => flow.transport(),
+        }
+    }
+
+    /// The stream that is used, if it is known already.
+    pub fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Flow {
+                flow: Flow::Stream { connection, .. },
+                ..
+            } => Some(*connection),
+            Self::Hop(_)
+            | Self::Flow {
+                flow: Flow::Udp { .. },
+                ..
+            } => None,
+        }
+    }
+}
+
+impl From<Hop> for Target {
+    fn from(hop: Hop) -> Self {
+        Self::Hop(hop)
+    }
 }
 
 /// Names one client transaction to the sockets, so that they can say what became of its bytes.

@@ -9,6 +9,12 @@ use std::fmt;
 pub struct Status(u16);
 
 impl Status {
+    /// 100
+    pub const TRYING: Self = Self(100);
+    /// 180
+    pub const RINGING: Self = Self(180);
+    /// 183
+    pub const SESSION_PROGRESS: Self = Self(183);
     /// 200
     pub const OK: Self = Self(200);
     /// 202
@@ -41,6 +47,16 @@ impl Status {
     pub const LOOP_DETECTED: Self = Self(482);
     /// 483
     pub const TOO_MANY_HOPS: Self = Self(483);
+    /// 422
+    pub const INTERVAL_TOO_SMALL: Self = Self(422);
+    /// 486
+    pub const BUSY_HERE: Self = Self(486);
+    /// 487
+    pub const REQUEST_TERMINATED: Self = Self(487);
+    /// 488
+    pub const NOT_ACCEPTABLE_HERE: Self = Self(488);
+    /// 491
+    pub const REQUEST_PENDING: Self = Self(491);
     /// 500
     pub const SERVER_INTERNAL_ERROR: Self = Self(500);
     /// 501
@@ -53,6 +69,8 @@ impl Status {
     pub const VERSION_NOT_SUPPORTED: Self = Self(505);
     /// 513
     pub const MESSAGE_TOO_LARGE: Self = Self(513);
+    /// 603
+    pub const DECLINE: Self = Self(603);
 
     /// A status code, if it is one.
     pub fn new(code: u16) -> Option<Self> {

@@ -1,12 +1,14 @@
 //! Transactions (RFC 3261 §17): matching, retransmission, expiry.
 //!
 //! The machines are pure: they are told what happened and say what to do. Who keeps them, and for
-//! how long, is `endpoint/`. INVITE has machines of its own (RFC 6026), to stand beside these.
+//! how long, is `endpoint/`. INVITE has machines of its own (RFC 6026) beside the others.
 
 use std::time::Duration;
 
 pub mod client;
 pub mod expiring;
+pub mod invite_client;
+pub mod invite_server;
 pub mod key;
 pub mod server;
 
@@ -22,9 +24,19 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// Timer F and, over UDP, Timer J: 64 times T1.
+    /// Timers B, F, H, L and M and, over UDP, D and J: 64 times T1.
     pub fn give_up(&self) -> Duration {
         self.t1 * 64
+    }
+
+    /// Timer C: more than three minutes (RFC 3261 §16.6).
+    pub fn ring(&self) -> Duration {
+        self.t1 * 366
+    }
+
+    /// How long our side may think before a 100 is sent in its place (RFC 3261 §17.2.1).
+    pub fn trying(&self) -> Duration {
+        self.t1 * 2 / 5
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tandem_shared::timers::Timers as Deadlines;
 
 use super::{ClientToken, Event, Failure, Outbox};
-use crate::sip::hop::{ConnectionId, Hop, NotSent, Target, Transmit, TransmitId};
+use crate::sip::hop::{ConnectionId, NotSent, Target, Transmit, TransmitId};
 use crate::sip::message::Response;
 use crate::sip::transaction::Timers;
 use crate::sip::transaction::client::{Client, Input, Output};
@@ -29,7 +29,8 @@ pub(super) struct Clients {
 
 #[derive(Debug)]
 struct Open {
-    token: ClientToken,
+    /// None for a CANCEL: nobody waits for what becomes of it.
+    token: Option<ClientToken>,
     machine: Client,
     /// Kept while it may have to be sent again.
     repeat: Option<Transmit>,
@@ -69,16 +70,17 @@ impl Clients {
     pub(super) fn start(
         &mut self,
         key: Key,
-        token: ClientToken,
-        hop: Hop,
+        token: Option<ClientToken>,
+        target: Target,
         bytes: Bytes,
         now: Instant,
         out: &mut Outbox,
     ) {
-        let reliable = hop.transport.is_reliable();
+        let reliable = target.transport().is_reliable();
+        let connection = target.connection();
         let transmit = Transmit {
-            id: Some(TransmitId(token.0)),
-            target: Target::Hop(hop),
+            id: token.map(|token| TransmitId(token.0)),
+            target,
             bytes,
         };
         let mut outputs = std::mem::take(&mut self.outputs);
@@ -92,10 +94,10 @@ impl Clients {
                 machine,
                 repeat,
                 repeated: false,
-                connection: None,
+                connection,
             },
         );
-        self.by_token.insert(token, key);
+        self.by_token.extend(token.map(|token| (token, key)));
         for output in outputs.drain(..) {
             self.arm(key, output, now);
         }
@@ -158,7 +160,8 @@ impl Clients {
             .open
             .values()
             .filter(|open| open.connection == Some(connection));
-        let mut lost: Vec<_> = bound.map(|open| TransmitId(open.token.0)).collect();
+        let tokens = bound.filter_map(|open| open.token);
+        let mut lost: Vec<_> = tokens.map(|token| TransmitId(token.0)).collect();
         lost.sort_unstable();
         for id in lost {
             self.fail(id, Failure::Lost, now, out);
@@ -200,9 +203,9 @@ impl Clients {
                 Output::Transmit => self.repeat(key, out),
                 Output::ArmE(_) | Output::ArmF(_) | Output::ArmK(_) => self.arm(key, output, now),
                 Output::Deliver => deliver(token, cause.take(), out),
-                Output::TimedOut => out.fail(token, Failure::Timeout),
+                Output::TimedOut => fail(token, Failure::Timeout, out),
                 Output::Failed => match cause.take() {
-                    Some(Cause::Failure(failure)) => out.fail(token, failure),
+                    Some(Cause::Failure(failure)) => fail(token, failure, out),
                     Some(Cause::Timer | Cause::Response(_)) | None => {}
                 },
             }
@@ -235,16 +238,24 @@ impl Clients {
         }
     }
 
-    fn close(&mut self, key: Key, token: ClientToken) {
+    fn close(&mut self, key: Key, token: Option<ClientToken>) {
         self.open.remove(&key);
-        self.by_token.remove(&token);
+        if let Some(token) = token {
+            self.by_token.remove(&token);
+        }
         self.deadlines.cancel(&(key, Timer::E));
         self.deadlines.cancel(&(key, Timer::F));
     }
 }
 
-fn deliver(token: ClientToken, cause: Option<Cause>, out: &mut Outbox) {
-    let Some(Cause::Response(response)) = cause else {
+fn fail(token: Option<ClientToken>, failure: Failure, out: &mut Outbox) {
+    if let Some(token) = token {
+        out.fail(token, failure);
+    }
+}
+
+fn deliver(token: Option<ClientToken>, cause: Option<Cause>, out: &mut Outbox) {
+    let (Some(token), Some(Cause::Response(response))) = (token, cause) else {
         return;
     };
     out.counters.responses += 1;

@@ -68,4 +68,31 @@ impl EndpointConfig {
             max_finished: 1_000_000,
         }
     }
+
+    /// The same for an owner that keeps calls as well: [`crate::sip::session`].
+    #[must_use]
+    pub fn with_calls(mut self) -> Self {
+        self.allow.extend(CALL_METHODS);
+        self.supported.extend(CALL_EXTENSIONS.map(Into::into));
+        self
+    }
+
+    /// Whether requests within dialogs are handed up.
+    pub(super) fn takes_calls(&self) -> bool {
+        self.allow.contains(&Method::Invite)
+    }
 }
+
+/// The methods of calls.
+const CALL_METHODS: [Method; 8] = [
+    Method::Invite,
+    Method::Ack,
+    Method::Cancel,
+    Method::Bye,
+    Method::Prack,
+    Method::Update,
+    Method::Info,
+    Method::Refer,
+];
+/// RFC 3262, RFC 4028 and RFC 3891.
+const CALL_EXTENSIONS: [&str; 3] = ["100rel", "timer", "replaces"];

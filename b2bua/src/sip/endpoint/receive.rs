@@ -8,6 +8,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::answer::{self, Rejection};
+use super::invite_servers::Cancelled;
+use super::validate::Within;
 use super::{Endpoint, Event, ServerToken, Source, validate};
 use crate::sip::header::Name;
 use crate::sip::hop::{Flow, Target, Transmit};
@@ -24,30 +26,39 @@ impl Endpoint {
             self.out.counters.unreadable += 1;
             return;
         };
-        if request.method == Method::Ack {
-            self.out.counters.stray_ack += 1;
-            return;
-        }
         let key = self.keys.server(&request, &via, &request.method);
+        let invite = match request.method {
+            Method::Ack | Method::Cancel => self.keys.server(&request, &via, &Method::Invite),
+            _ => key,
+        };
         answer::amend(&mut via, flow);
         request.headers.set_first(Name::Via, &via.to_string());
+        if request.method == Method::Ack {
+            return self.handle_ack(flow, invite, request, now);
+        }
         let target = answer::route(flow, &via);
+        if self.invite_servers.knows(key) {
+            return self.invite_servers.repeat(key, now, &mut self.out);
+        }
         if self.servers.knows(key) {
             return self.servers.repeat(key, &request, target, &mut self.out);
         }
-        match self.admit(flow, &request, &via) {
+        if request.method == Method::Cancel {
+            return self.handle_cancel(key, invite, request, &via, target);
+        }
+        match self.admit(flow, &request) {
             Ok(merge) => {
-                self.servers.start(key, merge, target, now);
+                if request.method == Method::Invite {
+                    self.invite_servers.start(key, merge, &request, target, now);
+                } else {
+                    self.servers.start(key, merge, target, now);
+                }
                 self.out.counters.requests += 1;
                 let (token, request) = (ServerToken(key.0), Box::new(request));
-                let source = Source {
-                    flow,
-                    transport: flow.transport(),
-                };
                 self.out.events.push_back(Event::Request {
                     token,
                     request,
-                    source,
+                    source: Source::of(flow),
                 });
             }
             Err(Refused::Drop) => self.out.counters.full += 1,
@@ -57,18 +68,70 @@ impl Endpoint {
         }
     }
 
-    /// Everything between reading a request and handing it up.
-    fn admit(&self, flow: Flow, request: &Request, via: &Via) -> Result<Key, Refused> {
-        if request.method == Method::Cancel {
-            return Err(Refused::Answer(self.answer_cancel(request, via)));
+    /// An ACK of a refusal ends there; one of a 2xx goes up (RFC 3261 §17.2.1, §13.3.1.4).
+    fn handle_ack(&mut self, flow: Flow, invite: Key, request: Request, now: Instant) {
+        if self.invite_servers.knows(invite) {
+            if !self.invite_servers.acknowledge(invite, now, &mut self.out) {
+                return;
+            }
+        } else if request.to().ok().and_then(|to| to.tag()) == Some(self.keys.tag(invite)) {
+            return; // For an answer given here, without a transaction.
         }
+        let is_readable = validate::check_ack(&request, &self.config);
+        if !is_readable {
+            self.out.counters.stray_ack += 1;
+            return;
+        }
+        self.out.events.push_back(Event::Ack {
+            request: Box::new(request),
+            source: Source::of(flow),
+        });
+    }
+
+    /// RFC 3261 §9.2: a CANCEL is answered, but stops nothing that is no INVITE.
+    fn handle_cancel(
+        &mut self,
+        key: Key,
+        invite: Key,
+        request: Request,
+        via: &Via,
+        target: Target,
+    ) {
+        let mut methods = self.config.allow.iter();
+        let found = self.invite_servers.cancel(invite);
+        let known = found != Cancelled::Unknown
+            || methods.any(|method| self.servers.knows(self.keys.server(&request, via, method)));
+        let status = match known {
+            true => Status::OK,
+            false => Status::NO_SUCH_TRANSACTION,
+        };
+        let response = Rejection::new(status).answer(&request.headers);
+        self.refuse(key, response, target);
+        if found == Cancelled::First {
+            self.out.events.push_back(Event::Cancelled {
+                token: ServerToken(invite.0),
+                request: Box::new(request),
+            });
+        }
+    }
+
+    /// Everything between reading a request and handing it up. Returns what it shares with copies
+    /// that come by other ways; within a dialog there are none.
+    fn admit(&self, flow: Flow, request: &Request) -> Result<Option<Key>, Refused> {
         let from_tag = validate::check(request, &self.config)?;
-        let merge = self.keys.merge(request, &from_tag);
-        if validate::is_loop(request, &self.prefix, &self.keys) || self.servers.is_merged(merge) {
+        if validate::is_loop(request, &self.prefix, &self.keys) {
             return Err(Rejection::new(Status::LOOP_DETECTED).into());
         }
-        validate::check_dialog(request)?;
-        if self.servers.len() < self.config.max_open_server {
+        let merge = match validate::check_dialog(request, &self.config)? {
+            Within::Dialog => None,
+            Within::Nothing => Some(self.keys.merge(request, &from_tag)),
+        };
+        if merge.is_some_and(|merge| {
+            self.servers.is_merged(merge) || self.invite_servers.is_merged(merge)
+        }) {
+            return Err(Rejection::new(Status::LOOP_DETECTED).into());
+        }
+        if self.servers.len() + self.invite_servers.len() < self.config.max_open_server {
             return Ok(merge);
         }
         // Over UDP the request comes again by itself, over a stream it would wait for nothing.
@@ -78,18 +141,6 @@ impl Endpoint {
                 .with(Name::RetryAfter, RETRY_AFTER.to_owned())
                 .into()),
         }
-    }
-
-    /// RFC 3261 §9.2: a CANCEL is answered, but stops nothing that is no INVITE.
-    fn answer_cancel(&self, request: &Request, via: &Via) -> Rejection {
-        let mut methods = self.config.allow.iter();
-        let known =
-            methods.any(|method| self.servers.knows(self.keys.server(request, via, method)));
-        Rejection::new(if known {
-            Status::OK
-        } else {
-            Status::NO_SUCH_TRANSACTION
-        })
     }
 
     pub(super) fn handle_malformed(&mut self, flow: Flow, malformed: Malformed) {
@@ -134,9 +185,16 @@ impl Endpoint {
     /// RFC 3261 §8.1.3.3, §17.1.3: exactly one Via, with a branch of ours.
     pub(super) fn handle_response(&mut self, response: Response, now: Instant) {
         match self.response_key(&response) {
-            Some(key) => self
-                .clients
-                .respond(key, Box::new(response), now, &mut self.out),
+            Some(key) => {
+                let response = Box::new(response);
+                let back = self
+                    .invite_clients
+                    .respond(key, response, now, &mut self.out);
+                if let Some(response) = back {
+                    self.clients.respond(key, response, now, &mut self.out);
+                }
+                self.start_cancels(now);
+            }
             None => self.out.counters.stray_response += 1,
         }
     }

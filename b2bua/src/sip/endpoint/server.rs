@@ -39,7 +39,7 @@ struct Open {
     machine: Server,
     target: Target,
     last: Option<Bytes>,
-    merge: Key,
+    merge: Option<Key>,
     since: Instant,
 }
 
@@ -85,8 +85,8 @@ impl Servers {
         self.merging.contains(&merge)
     }
 
-    pub(super) fn start(&mut self, key: Key, merge: Key, target: Target, now: Instant) {
-        self.merging.insert(merge);
+    pub(super) fn start(&mut self, key: Key, merge: Option<Key>, target: Target, now: Instant) {
+        self.merging.extend(merge);
         self.open.insert(
             key,
             Open {
@@ -136,10 +136,7 @@ impl Servers {
             return;
         };
         let target = open.target.clone();
-        let reliable = match &target {
-            Target::Hop(hop) => hop.transport.is_reliable(),
-            Target::Flow { flow, .. } => flow.transport().is_reliable(),
-        };
+        let reliable = target.transport().is_reliable();
         let input = match response.status.is_provisional() {
             true => Input::Provisional,
             false => Input::Final,
@@ -170,8 +167,11 @@ impl Servers {
                 }
             }
         }
-        if over && let Some(open) = self.open.remove(&key) {
-            self.merging.remove(&open.merge);
+        if over
+            && let Some(open) = self.open.remove(&key)
+            && let Some(merge) = open.merge
+        {
+            self.merging.remove(&merge);
         }
     }
 
@@ -186,7 +186,9 @@ impl Servers {
         self.open.retain(|_, open| {
             let keep = now.saturating_duration_since(open.since) < life;
             if !keep {
-                merging.remove(&open.merge);
+                if let Some(merge) = open.merge {
+                    merging.remove(&merge);
+                }
                 counters.unanswered += 1;
             }
             keep

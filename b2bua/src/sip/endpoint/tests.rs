@@ -3,12 +3,14 @@ use std::time::Duration;
 
 use super::*;
 use crate::sip::header::Headers;
-use crate::sip::hop::Target;
+use crate::sip::hop::Hop;
 use crate::sip::method::Method;
 use crate::sip::status::Status;
 use crate::sip::uri::{Host, HostPort, Uri};
 
 mod client_side;
+mod invite_client;
+mod invite_server;
 mod server_side;
 
 /// An endpoint, a clock and the wire.

@@ -45,12 +45,40 @@ pub(super) fn is_loop(request: &Request, prefix: &str, keys: &Keys) -> bool {
     })
 }
 
-/// RFC 3261 §12.2.2: a To tag names a dialog, and there are none.
-pub(super) fn check_dialog(request: &Request) -> Result<(), Rejection> {
+/// Whether a request claims to belong to a dialog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Within {
+    Dialog,
+    Nothing,
+}
+
+/// RFC 3261 §12.2.2: a To tag names a dialog; which there are, only the owner of calls knows. A
+/// MESSAGE is never part of one here.
+pub(super) fn check_dialog(
+    request: &Request,
+    config: &EndpointConfig,
+) -> Result<Within, Rejection> {
     match request.headers.get(Name::To).is_some_and(address::has_tag) {
+        true if config.takes_calls() && request.method != Method::Message => Ok(Within::Dialog),
         true => Err(Rejection::new(Status::NO_SUCH_TRANSACTION)),
-        false => Ok(()),
+        false if needs_dialog(&request.method) => Err(Rejection::new(Status::NO_SUCH_TRANSACTION)),
+        false => Ok(Within::Nothing),
     }
+}
+
+/// Whether an ACK can be handed up: it cannot be refused.
+pub(super) fn check_ack(request: &Request, config: &EndpointConfig) -> bool {
+    config.takes_calls()
+        && check_fields(request).is_ok()
+        && request.headers.get(Name::To).is_some_and(address::has_tag)
+}
+
+/// Methods that mean nothing outside a dialog.
+fn needs_dialog(method: &Method) -> bool {
+    matches!(
+        method,
+        Method::Bye | Method::Prack | Method::Update | Method::Info
+    )
 }
 
 /// The mandatory fields, once each and readable.

@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use super::client::{self, Client};
 use super::server::{self, Server};
 use super::*;
+use super::{invite_client, invite_server};
 
 fn row<S: std::fmt::Debug, I: std::fmt::Debug, O: std::fmt::Debug>(
     table: &mut String,
@@ -83,6 +84,86 @@ fn server_transitions() {
                 let after = state.handle(input, reliable, &timers, &mut out);
                 row(&mut table, state, (input, reliable), after, &out);
             }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn invite_client_transitions() {
+    use invite_client::{Client, Input};
+    let timers = Timers::default();
+    let calling = |interval, unwanted| Client::Calling { interval, unwanted };
+    let states = [
+        (calling(Some(timers.t1), false), false),
+        (calling(Some(timers.t1), true), false),
+        (calling(None, false), true),
+        (Client::Proceeding, false),
+        (Client::Proceeding, true),
+        (Client::Cancelling, false),
+        (Client::Completed, false),
+        (Client::Accepted, false),
+        (Client::Terminated, false),
+    ];
+    let inputs = [
+        Input::Trying,
+        Input::Provisional,
+        Input::Success,
+        Input::Refusal,
+        Input::Cancel,
+        Input::TimerA,
+        Input::TimerB,
+        Input::TimerC,
+        Input::TimerD,
+        Input::TimerM,
+        Input::TransportFailed,
+    ];
+    let mut table = HEAD.to_owned();
+    for (state, reliable) in states {
+        for input in inputs {
+            let mut out = Vec::new();
+            let after = state.handle(input, reliable, &timers, &mut out);
+            row(&mut table, state, (input, reliable), after, &out);
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn invite_server_transitions() {
+    use invite_server::{Input, Server};
+    let timers = Timers::default();
+    let completed = |interval| Server::Completed { interval };
+    let states = [
+        (Server::Trying, false),
+        (Server::Trying, true),
+        (Server::Proceeding, false),
+        (Server::Proceeding, true),
+        (completed(Some(timers.t1)), false),
+        (completed(Some(timers.t2)), false),
+        (completed(None), true),
+        (Server::Confirmed, false),
+        (Server::Accepted, false),
+        (Server::Terminated, false),
+    ];
+    let inputs = [
+        Input::Retransmission,
+        Input::TimerTrying,
+        Input::Provisional,
+        Input::Success,
+        Input::Refusal,
+        Input::Ack,
+        Input::TimerG,
+        Input::TimerH,
+        Input::TimerI,
+        Input::TimerL,
+    ];
+    let mut table = HEAD.to_owned();
+    for (state, reliable) in states {
+        for input in inputs {
+            let mut out = Vec::new();
+            let after = state.handle(input, reliable, &timers, &mut out);
+            row(&mut table, state, (input, reliable), after, &out);
         }
     }
     insta::assert_snapshot!(table);

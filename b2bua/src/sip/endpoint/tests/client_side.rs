@@ -1,6 +1,6 @@
 use super::*;
 
-fn hop(transport: Transport) -> Hop {
+pub(super) fn hop(transport: Transport) -> Hop {
     let host = Host::Ip(IpAddr::from([203, 0, 113, 5]));
     Hop {
         host,
@@ -31,7 +31,7 @@ fn respond(bench: &mut Bench, sent: &Transmit, status: u16) {
     respond_from(bench, sent, status, udp([203, 0, 113, 5], 5060));
 }
 
-fn respond_from(bench: &mut Bench, sent: &Transmit, status: u16, flow: Flow) {
+pub(super) fn respond_from(bench: &mut Bench, sent: &Transmit, status: u16, flow: Flow) {
     let Ok(Message::Request(request)) = parse::parse(&sent.bytes, Framing::Datagram) else {
         panic!()
     };
@@ -40,14 +40,17 @@ fn respond_from(bench: &mut Bench, sent: &Transmit, status: u16, flow: Flow) {
     bench.endpoint.handle_packet(flow, &bytes, bench.now);
 }
 
-fn outcomes(bench: &mut Bench) -> Vec<String> {
+pub(super) fn outcomes(bench: &mut Bench) -> Vec<String> {
     let show = |event| match event {
         Event::Provisional { token, response } => {
             format!("{} provisional {}", token.0, response.status)
         }
         Event::Response { token, response } => format!("{} final {}", token.0, response.status),
         Event::Failed { token, failure } => format!("{} {failure:?}", token.0),
+        Event::Over { token } => format!("{} over", token.0),
         Event::Request { .. } => "request".to_owned(),
+        Event::Ack { .. } => "ack".to_owned(),
+        Event::Cancelled { .. } => "cancelled".to_owned(),
     };
     bench.events().into_iter().map(show).collect()
 }
