@@ -5,6 +5,7 @@
 //! draws random numbers or allocates without bound on what a peer sent.
 
 pub mod address;
+pub mod dialog;
 pub mod digest;
 pub mod endpoint;
 pub mod frame;

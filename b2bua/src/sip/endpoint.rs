@@ -295,7 +295,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Sends the ACK of a 2xx, which no transaction repeats (RFC 3261 §13.2.2.4), and returns it as
+    /// Sends the ACK of a 2xx, which no transaction repeats (RFC 3261 §13.2.2), and returns it as
     /// it was sent, to be sent again with [`Endpoint::send`].
     pub fn acknowledge(&mut self, mut ack: Request, target: Target) -> Transmit {
         let (_, _, bytes) = self.dress(&mut ack, &target);
@@ -380,6 +380,11 @@ impl Endpoint {
     /// What was counted so far.
     pub fn counters(&self) -> &Counters {
         &self.out.counters
+    }
+
+    /// What it was told at its start.
+    pub fn config(&self) -> &EndpointConfig {
+        &self.config
     }
 
     /// How many transactions are open, as (client, server).

@@ -9,9 +9,17 @@ use super::grammar;
 
 mod cseq;
 mod name;
+mod rack;
+mod reason;
+mod replaces;
+mod session_expires;
 
 pub use cseq::CSeq;
 pub use name::{Known, Name};
+pub use rack::RAck;
+pub use reason::{Protocol, Reason};
+pub use replaces::Replaces;
+pub use session_expires::{Refresher, SessionExpires};
 
 /// An ordered list of header fields.
 #[derive(Clone, Default)]

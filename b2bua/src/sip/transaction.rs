@@ -29,7 +29,7 @@ impl Timers {
         self.t1 * 64
     }
 
-    /// Timer C: more than three minutes (RFC 3261 §16.6).
+    /// Timer C: more than three minutes (RFC 3261 §16.8).
     pub fn ring(&self) -> Duration {
         self.t1 * 366
     }

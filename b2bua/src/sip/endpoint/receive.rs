@@ -27,9 +27,10 @@ impl Endpoint {
             return;
         };
         let key = self.keys.server(&request, &via, &request.method);
-        let invite = match request.method {
-            Method::Ack | Method::Cancel => self.keys.server(&request, &via, &Method::Invite),
-            _ => key,
+        let invite = if matches!(request.method, Method::Ack | Method::Cancel) {
+            self.keys.server(&request, &via, &Method::Invite)
+        } else {
+            key
         };
         answer::amend(&mut via, flow);
         request.headers.set_first(Name::Via, &via.to_string());
