@@ -17,6 +17,7 @@ pub mod method;
 pub mod params;
 pub mod parse;
 pub mod print;
+pub mod session;
 pub mod status;
 #[cfg(test)]
 mod torture;

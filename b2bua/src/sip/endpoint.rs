@@ -367,6 +367,18 @@ impl Endpoint {
         }
     }
 
+    /// The way back to whoever sent a request: where requests within its dialog may go. Unlike an
+    /// answer they always take the port the request came from.
+    pub fn way_back(request: &Request, source: Source) -> Target {
+        match (source.flow, request.top_via()) {
+            (Flow::Stream { .. }, Some(via)) => answer::route(source.flow, &via),
+            (flow, _) => Target::Flow {
+                flow,
+                fallback: None,
+            },
+        }
+    }
+
     /// What happened next.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.out.events.pop_front()
