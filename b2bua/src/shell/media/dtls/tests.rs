@@ -1,0 +1,103 @@
+use std::time::Duration;
+
+use super::*;
+
+fn start() -> Instant {
+    Instant::now()
+}
+
+/// Carries packets between two ends until nothing moves; `lose` drops every n-th.
+fn run(a: &mut Handshake, b: &mut Handshake, lose: Option<usize>) -> (Vec<Step>, Vec<Step>) {
+    let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
+    let (mut done_a, mut done_b) = (Vec::new(), Vec::new());
+    let mut now = start();
+    let mut carried = 0;
+    for _ in 0..200 {
+        a.handle_timeout(now, &mut of_a);
+        b.handle_timeout(now, &mut of_b);
+        for _ in 0..10 {
+            let steps = (std::mem::take(&mut of_a), std::mem::take(&mut of_b));
+            let mut carry = |steps: Vec<Step>, done: &mut Vec<Step>, to: &mut Handshake, back: &mut Vec<Step>| {
+                for step in steps {
+                    let Step::Packet(packet) = step else {
+                        done.push(step);
+                        continue;
+                    };
+                    carried += 1;
+                    if lose.is_none_or(|n| carried % n != 0) {
+                        to.handle_packet(&packet, now, back);
+                    }
+                }
+            };
+            carry(steps.0, &mut done_a, b, &mut of_b);
+            carry(steps.1, &mut done_b, a, &mut of_a);
+        }
+        now += Duration::from_millis(100);
+    }
+    (done_a, done_b)
+}
+
+fn ends(wrong: bool) -> (Handshake, Handshake) {
+    let (a, b) = (
+        Certificate::generate().unwrap(),
+        Certificate::generate().unwrap(),
+    );
+    let mut expected = b.fingerprint.clone();
+    if wrong {
+        expected = a.fingerprint.clone();
+    }
+    let now = start();
+    (
+        Handshake::new(&a, expected, true, now),
+        Handshake::new(&b, a.fingerprint.clone(), false, now),
+    )
+}
+
+fn keys(steps: Vec<Step>) -> Guard {
+    let mut guards = steps.into_iter().filter_map(|step| match step {
+        Step::Keys(guard) => Some(guard),
+        Step::Packet(_) | Step::Failed(_) => None,
+    });
+    guards.next().unwrap()
+}
+
+#[test]
+fn both_ends_get_the_same_keys_even_with_loss() {
+    for lose in [None, Some(4)] {
+        let (mut a, mut b) = ends(false);
+        let (of_a, of_b) = run(&mut a, &mut b, lose);
+        let (mut a, mut b) = (keys(of_a), keys(of_b));
+        let packet = bytes::BytesMut::from(&[0x80, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 42][..]);
+        let sealed = a.seal_rtp(packet.clone()).unwrap();
+        assert_eq!(b.open_rtp(&sealed).unwrap(), packet);
+        let sealed = b.seal_rtp(packet.clone()).unwrap();
+        assert_eq!(a.open_rtp(&sealed).unwrap(), packet);
+    }
+}
+
+#[test]
+fn another_certificate_than_announced_gives_no_keys() {
+    let (mut a, mut b) = ends(true);
+    let (of_a, _) = run(&mut a, &mut b, None);
+    assert!(matches!(
+        of_a.as_slice(),
+        [Step::Failed(Failure::Fingerprint)]
+    ));
+    assert!(!a.is_connected());
+}
+
+#[test]
+fn digests_are_compared_by_their_own_hash() {
+    let certificate = b"certificate";
+    let fingerprint = |hash: &str, value: String| Fingerprint {
+        hash: hash.into(),
+        value,
+    };
+    let longer = colons(&Sha384::digest(certificate));
+    assert!(matches(
+        &fingerprint("SHA-384", longer.to_lowercase()),
+        certificate
+    ));
+    assert!(!matches(&fingerprint("sha-256", longer), certificate));
+    assert!(!matches(&fingerprint("md5", String::new()), certificate));
+}
