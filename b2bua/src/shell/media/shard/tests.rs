@@ -1,1 +1,6 @@
+use super::*;
 
+mod browser;
+mod codecs;
+mod phone;
+mod world;
