@@ -78,7 +78,7 @@ impl Browser {
 
     /// What it tells of itself; `setup` is its role.
     pub(super) fn describe(&mut self, setup: Setup) -> XmppPeer {
-        let mut api = self.rtc.direct_api();
+        let api = self.rtc.direct_api();
         let ice = api.local_ice_credentials();
         let fingerprint = api.local_dtls_fingerprint().to_string();
         let value = fingerprint.split(' ').next_back().unwrap().to_owned();
