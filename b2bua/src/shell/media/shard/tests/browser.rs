@@ -21,6 +21,8 @@ pub(super) struct Browser {
     pub(super) address: SocketAddr,
     pub(super) tone: Tone,
     codec: Codec,
+    start: Instant,
+    due: Instant,
     sequence: u64,
     timestamp: u64,
     talks: bool,
@@ -64,6 +66,8 @@ impl Browser {
             address,
             tone: Tone::new(&codec, 20),
             codec,
+            start: now,
+            due: now,
             sequence: 65_500,
             timestamp: 0,
             talks: true,
@@ -127,6 +131,7 @@ impl Browser {
 
     /// Hears of the gateway's credentials and candidates.
     pub(super) fn restart_with(&mut self, local: &XmppLocal) {
+        self.due = self.start;
         self.rtc.direct_api().set_remote_ice_credentials(IceCreds {
             ufrag: local.ice.ufrag.clone(),
             pass: local.ice.pwd.clone(),
@@ -144,18 +149,29 @@ impl Browser {
         self.rtc.direct_api().set_local_ice_credentials(credentials);
     }
 
-    pub(super) fn receive(&mut self, packet: &Packet, now: Instant) {
+    pub(super) fn receive(&mut self, packet: &Packet, now: Instant, out: &mut Vec<Packet>) {
         if let Ok(receive) = Receive::new(Protocol::Udp, packet.from, self.address, &packet.bytes) {
             let _ = self.rtc.handle_input(Input::Receive(now, receive));
+            self.poll(out);
         }
     }
 
-    /// Sends what it has, every 20 ms a packet of sound.
+    /// Sends what it has.
     pub(super) fn advance(&mut self, now: Instant, out: &mut Vec<Packet>) {
-        let _ = self.rtc.handle_input(Input::Timeout(now));
-        for _ in 0..1000 {
-            match self.rtc.poll_output().unwrap() {
-                Output::Timeout(_) => break,
+        if self.due <= now {
+            let _ = self.rtc.handle_input(Input::Timeout(now));
+            self.poll(out);
+        }
+    }
+
+    fn poll(&mut self, out: &mut Vec<Packet>) {
+        // A handshake that failed is an error at every call.
+        while let Ok(output) = self.rtc.poll_output() {
+            match output {
+                Output::Timeout(at) => {
+                    self.due = at;
+                    return;
+                }
                 Output::Transmit(transmit) => out.push(Packet {
                     from: transmit.source,
                     to: transmit.destination,
@@ -194,6 +210,7 @@ impl Browser {
         let write = RtpWrite::new(id.into(), sequence, timestamp, now, payload).marker(marker);
         let mut api = self.rtc.direct_api();
         api.stream_tx(&77.into()).unwrap().write_rtp(write);
+        self.due = now;
     }
 
     fn note(&mut self, event: TheirEvent) {

@@ -138,7 +138,9 @@ impl World {
 
     /// Puts a packet on the network.
     pub(super) fn post(&mut self, packet: Packet) {
-        let is_sound = packet::classify(&packet.bytes) == Kind::Rtp;
+        // What leaves the gateway arrives: listeners here do not order anything.
+        let comes_in = packet.to.ip() == self.sip.rtp.ip();
+        let is_sound = comes_in && packet::classify(&packet.bytes) == Kind::Rtp;
         let mut random = || {
             self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             self.random >> 33
@@ -203,7 +205,7 @@ impl World {
                 self.shard.handle_packet(socket, from, bytes, self.now);
                 self.collect();
             } else if packet.to == self.browser.address {
-                self.browser.receive(&packet, self.now);
+                self.browser.receive(&packet, self.now, &mut out);
             } else if packet.to == self.phone.rtp || packet.to == self.phone.rtcp {
                 self.phone.receive(&packet, self.now, &mut out);
             } else {
