@@ -174,7 +174,9 @@ impl Thread {
         let waker = worker::waker(&poll)?;
         let worker = Worker::new(poll, shard, sockets, orders, Arc::clone(shared))?;
         let name = format!("media-{index}");
-        let handle = std::thread::Builder::new().name(name).spawn(|| worker.run())?;
+        let handle = std::thread::Builder::new()
+            .name(name)
+            .spawn(|| worker.run())?;
         Ok(Self {
             commands: Some(commands),
             waker,

@@ -45,8 +45,9 @@ impl Anchor {
         out: &mut Output,
     ) {
         let mut steps = Vec::new();
-        self.xmpp.connect(peer, flow, cx, &mut steps);
-        self.reset_ways();
+        if self.xmpp.connect(peer, flow, cx, &mut steps) {
+            self.reset_ways();
+        }
         self.take_xmpp(steps, out);
     }
 
@@ -58,8 +59,9 @@ impl Anchor {
         out: &mut Output,
     ) {
         let mut steps = Vec::new();
-        self.sip.connect(peer, flow, cx, &mut steps);
-        self.reset_ways();
+        if self.sip.connect(peer, flow, cx, &mut steps) {
+            self.reset_ways();
+        }
         self.take_sip(steps, out);
     }
 

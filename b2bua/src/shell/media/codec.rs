@@ -64,9 +64,9 @@ enum Decoding {
 impl Decoder {
     pub(super) fn new(kind: Kind, rate: u32) -> Option<Self> {
         let inner = match kind {
-            Kind::Opus => {
-                Decoding::Opus(Box::new(opus::Decoder::new(rate, opus::Channels::Mono).ok()?))
-            }
+            Kind::Opus => Decoding::Opus(Box::new(
+                opus::Decoder::new(rate, opus::Channels::Mono).ok()?,
+            )),
             Kind::Pcmu => Decoding::Pcmu(PcmuDecoder::new()),
             Kind::Pcma => Decoding::Pcma(PcmaDecoder::new()),
             Kind::G722 => Decoding::G722(Box::new(G722Decoder::new())),
@@ -168,12 +168,17 @@ impl Encoder {
 
 fn opus_encoder(rate: u32, codec: &Codec) -> Option<opus::Encoder> {
     let parameter = |name: &str| {
-        let found = codec.parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        let found = codec
+            .parameters
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.and_then(|(_, value)| value.trim().parse::<i32>().ok())
     };
     let mut encoder =
         opus::Encoder::new(rate, opus::Channels::Mono, opus::Application::Voip).ok()?;
-    let bits = parameter("maxaveragebitrate").unwrap_or(BITS).clamp(6000, BITS);
+    let bits = parameter("maxaveragebitrate")
+        .unwrap_or(BITS)
+        .clamp(6000, BITS);
     encoder.set_bitrate(opus::Bitrate::Bits(bits)).ok()?;
     encoder.set_complexity(COMPLEXITY).ok()?;
     encoder.set_vbr(parameter("cbr") != Some(1)).ok()?;

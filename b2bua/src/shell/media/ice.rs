@@ -72,9 +72,7 @@ impl Ice {
     /// local name of a round that was waiting and is now forgotten.
     pub(super) fn restart(&mut self, credentials: &IceCredentials) -> Option<String> {
         let mut round = Round::new(credentials, &self.locals, self.tie_breaker);
-        round
-            .agent
-            .set_controlling(self.round.agent.controlling());
+        round.agent.set_controlling(self.round.agent.controlling());
         let replaced = if self.round.agent.remote_credentials().is_none() {
             Some(std::mem::replace(&mut self.round, round))
         } else {

@@ -96,7 +96,10 @@ mod tests {
             ("announced", "192.0.2.1:4000".parse().unwrap()),
             ("announced, other port", "192.0.2.1:4002".parse().unwrap()),
             ("signalling", "198.51.100.7:5004".parse().unwrap()),
-            ("signalling, later port", "198.51.100.7:6000".parse().unwrap()),
+            (
+                "signalling, later port",
+                "198.51.100.7:6000".parse().unwrap(),
+            ),
             ("stranger", "203.0.113.9:4000".parse().unwrap()),
         ]
     }
@@ -130,7 +133,8 @@ mod tests {
             ("locked to other port", locked(1), now),
             ("locked to signalling", locked(2), late),
         ];
-        let mut table = "| state | from | admitted | then sent to |\n|---|---|---|---|\n".to_owned();
+        let mut table =
+            "| state | from | admitted | then sent to |\n|---|---|---|---|\n".to_owned();
         for (name, latch, at) in states {
             for (from, address) in addresses() {
                 let mut after = latch;

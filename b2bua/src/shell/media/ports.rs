@@ -21,7 +21,9 @@ impl Ports {
         range: &RangeInclusive<u16>,
         mint: &mut Mint,
     ) -> Self {
-        let pairs = range.clone().filter(|port| port % 2 == 0 && *port < *range.end());
+        let pairs = range
+            .clone()
+            .filter(|port| port % 2 == 0 && *port < *range.end());
         let interfaces = interfaces.iter().map(|interface| {
             let mut shuffled: Vec<(u128, u16)> =
                 pairs.clone().map(|port| (mint.number(), port)).collect();
@@ -38,9 +40,9 @@ impl Ports {
     pub(super) fn interface(&self, address: IpAddr) -> Option<Interface> {
         let all = || self.interfaces.iter().map(|(interface, _)| *interface);
         let named = |it: &Interface| it.bind == address || it.public == address;
-        all().find(named).or_else(|| {
-            all().find(|it| it.public.is_ipv4() == address.is_ipv4())
-        })
+        all()
+            .find(named)
+            .or_else(|| all().find(|it| it.public.is_ipv4() == address.is_ipv4()))
     }
 
     /// Takes the pair that has been free for longest.
@@ -57,7 +59,8 @@ impl Ports {
 
     fn free(&mut self, interface: Interface) -> Option<&mut VecDeque<u16>> {
         let mut all = self.interfaces.iter_mut();
-        all.find(|(known, _)| *known == interface).map(|(_, free)| free)
+        all.find(|(known, _)| *known == interface)
+            .map(|(_, free)| free)
     }
 
     /// Pairs that are free.

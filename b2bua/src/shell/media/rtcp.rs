@@ -79,7 +79,10 @@ pub(super) fn compound(
         out.put_u32(heard.sender_report);
         out.put_u32(heard.delay);
     }
-    let name = name.as_bytes().get(..name.len().min(255)).unwrap_or_default();
+    let name = name
+        .as_bytes()
+        .get(..name.len().min(255))
+        .unwrap_or_default();
     // Type, length, the text, and at least one zero up to the next word.
     let words = (2 + name.len()) / 4 + 1;
     head(&mut out, 1, SOURCE_DESCRIPTION, 1 + words as u16, ssrc);
@@ -132,9 +135,11 @@ pub(super) fn read(bytes: &[u8]) -> Vec<Item> {
 fn read_packet(packet: &[u8], count: u8, kind: u8, items: &mut Vec<Item>) {
     let blocks = match kind {
         SENDER_REPORT => {
-            if let (Some(ssrc), Some(seconds), Some(fraction)) =
-                (number32(packet, 4), number32(packet, 8), number32(packet, 12))
-            {
+            if let (Some(ssrc), Some(seconds), Some(fraction)) = (
+                number32(packet, 4),
+                number32(packet, 8),
+                number32(packet, 12),
+            ) {
                 let middle = seconds << 16 | fraction >> 16;
                 items.push(Item::Sender { ssrc, middle });
             }
@@ -143,7 +148,12 @@ fn read_packet(packet: &[u8], count: u8, kind: u8, items: &mut Vec<Item>) {
         RECEIVER_REPORT => 8,
         _ => return,
     };
-    for block in packet.get(blocks..).unwrap_or_default().chunks_exact(24).take(count.into()) {
+    for block in packet
+        .get(blocks..)
+        .unwrap_or_default()
+        .chunks_exact(24)
+        .take(count.into())
+    {
         if let (Some(about), Some(sender_report), Some(delay)) =
             (number32(block, 0), number32(block, 16), number32(block, 20))
         {

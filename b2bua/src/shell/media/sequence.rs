@@ -101,7 +101,9 @@ impl Receiving {
         Some(Reception {
             ssrc: source.ssrc,
             fraction: u8::try_from(fraction).unwrap_or(u8::MAX),
-            lost: u32::try_from(source.lost()).unwrap_or(u32::MAX).min(0x7f_ffff),
+            lost: u32::try_from(source.lost())
+                .unwrap_or(u32::MAX)
+                .min(0x7f_ffff),
             highest: low32(source.highest),
             jitter: source.jitter as u32,
             sender_report,
@@ -142,7 +144,12 @@ impl Source {
 
     /// Nothing: the number is so far off that the source must have begun anew.
     fn note(&mut self, header: &Header, timed: bool, now: Instant) -> Option<Arrival> {
-        let ahead = i64::from(header.sequence.wrapping_sub(low16(self.highest)).cast_signed());
+        let ahead = i64::from(
+            header
+                .sequence
+                .wrapping_sub(low16(self.highest))
+                .cast_signed(),
+        );
         if ahead.abs() > JUMP {
             return None;
         }
@@ -231,7 +238,9 @@ impl Sending {
 
     /// The timestamp of this moment, going on from the last one sent.
     pub(super) fn timestamp(&self, clock: u32, now: Instant) -> u32 {
-        let elapsed = self.at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        let elapsed = self
+            .at
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let ticks = elapsed.as_micros() * u128::from(clock) / 1_000_000;
         self.timestamp.wrapping_add(ticks as u32)
     }

@@ -222,6 +222,7 @@ impl Shard {
     }
 
     /// Calls, and entries of all tables: nothing of either is left when all calls are released.
+    #[cfg(test)]
     pub(super) fn sizes(&self) -> (usize, usize) {
         let tables = self.names.len() + self.sources.len() + self.transactions.len();
         (self.calls.len(), tables + self.timers.len())
@@ -248,7 +249,9 @@ impl Shard {
         }
         if let Some(call) = self.calls.get(&id) {
             let xmpp = Box::new(self.xmpp_local(call));
-            self.output.events.push(Event::Restarted { anchor: id, xmpp });
+            self.output
+                .events
+                .push(Event::Restarted { anchor: id, xmpp });
         }
         self.settle(id, now);
     }

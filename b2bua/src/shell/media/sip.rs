@@ -59,14 +59,14 @@ impl SipLeg {
         }
     }
 
-    /// The other side's description.
+    /// The other side's description; whether what flows has changed.
     pub(super) fn connect(
         &mut self,
         peer: SipPeer,
         flow: Flow,
         cx: &Context<'_>,
         out: &mut Vec<Step>,
-    ) {
+    ) -> bool {
         let window = cx.timing.latch;
         let signalling: IpAddr = peer.signalling;
         self.mux = peer.rtp.is_some() && peer.rtp == peer.rtcp;
@@ -77,7 +77,7 @@ impl SipLeg {
             self.protect(&peer.protection, cx, out);
             self.protection = Some(peer.protection);
         }
-        self.stream.agree(flow, cx.timing, cx.now);
+        self.stream.agree(flow, cx.timing, cx.now)
     }
 
     /// An RTP packet without its protection, if it is from the other side; whether it is the first.
@@ -166,7 +166,7 @@ impl SipLeg {
 
     /// A packet of the stream, to where the other side is now.
     pub(super) fn transmit(&self, bytes: Bytes) -> Option<Transmit> {
-        Some(self.from_rtp(self.rtp.target()?, bytes))
+        Some(self.over_rtp(self.rtp.target()?, bytes))
     }
 
     /// Reports, to where the other side wants them.
@@ -238,7 +238,7 @@ impl SipLeg {
             match step {
                 dtls::Step::Packet(bytes) => {
                     let to = self.records.or(self.rtp.target());
-                    out.extend(to.map(|to| Step::Send(self.from_rtp(to, bytes))));
+                    out.extend(to.map(|to| Step::Send(self.over_rtp(to, bytes))));
                 }
                 dtls::Step::Keys(guard) => {
                     self.stream.guard = guard;
@@ -255,7 +255,7 @@ impl SipLeg {
         }
     }
 
-    fn from_rtp(&self, to: SocketAddr, bytes: Bytes) -> Transmit {
+    fn over_rtp(&self, to: SocketAddr, bytes: Bytes) -> Transmit {
         Transmit {
             socket: Socket::Rtp(self.anchor),
             to,

@@ -81,8 +81,10 @@ fn send_batch(socket: &UdpSocket, batch: &[Transmit]) -> io::Result<usize> {
         return socket.send_to(&only.bytes, only.to).map(|_| 1);
     }
     let slices: Vec<[IoSlice<'_>; 1]> = batch.iter().map(|it| [IoSlice::new(&it.bytes)]).collect();
-    let peers: Vec<Option<SockaddrStorage>> =
-        batch.iter().map(|it| Some(SockaddrStorage::from(it.to))).collect();
+    let peers: Vec<Option<SockaddrStorage>> = batch
+        .iter()
+        .map(|it| Some(SockaddrStorage::from(it.to)))
+        .collect();
     let mut headers = MultiHeaders::preallocate(slices.len(), None);
     let flags = MsgFlags::MSG_DONTWAIT;
     let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &peers, [], flags)?;

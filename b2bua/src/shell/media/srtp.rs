@@ -99,7 +99,11 @@ impl Guard {
         match self {
             Self::Closed => None,
             Self::Open => Some(packet.freeze()),
-            Self::Protected(keys) => keys.outbound.encrypt_rtp(&packet).ok().map(BytesMut::freeze),
+            Self::Protected(keys) => keys
+                .outbound
+                .encrypt_rtp(&packet)
+                .ok()
+                .map(BytesMut::freeze),
         }
     }
 
@@ -251,7 +255,11 @@ mod tests {
             assert_eq!(b.open_rtp(&sealed).unwrap(), packet(5, 65_535));
             assert_eq!(b.open_rtp(&sealed), None, "{suite:?} took a repeat");
             let next = a.seal_rtp(packet(5, 0)).unwrap();
-            assert_eq!(b.open_rtp(&next).unwrap(), packet(5, 0), "{suite:?} wrapped");
+            assert_eq!(
+                b.open_rtp(&next).unwrap(),
+                packet(5, 0),
+                "{suite:?} wrapped"
+            );
         }
     }
 

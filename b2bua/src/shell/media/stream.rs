@@ -78,14 +78,16 @@ impl Stream {
         }
     }
 
-    /// What flows from now on.
-    pub(super) fn agree(&mut self, flow: Flow, timing: &Timing, now: Instant) {
+    /// What flows from now on; whether that is something new.
+    pub(super) fn agree(&mut self, flow: Flow, timing: &Timing, now: Instant) -> bool {
+        let is_new = self.flow.as_ref() != Some(&flow);
         if self.flow.is_none() {
             self.heard = now;
             self.report_at = Some(self.next_report(timing, now));
         }
         self.flow = Some(flow);
         self.silence_at = Some(self.heard.max(now) + self.patience(timing));
+        is_new
     }
 
     pub(super) fn flow(&self) -> Option<&Flow> {
@@ -119,7 +121,10 @@ impl Stream {
         let clock = codec.clock;
         self.heard = now;
         let timed = (!is_events && !is_noise).then_some(clock);
-        let wanted = self.flow.as_ref().is_some_and(|flow| flow.direction.ways().1);
+        let wanted = self
+            .flow
+            .as_ref()
+            .is_some_and(|flow| flow.direction.ways().1);
         let (number, first) = match self.receiving.note(&header, timed, now) {
             Arrival::First(number) => (number, true),
             Arrival::New(number) => (number, false),
@@ -136,8 +141,13 @@ impl Stream {
             };
         }
         let mut changes = Vec::new();
-        match packet.get(header.payload.clone()).and_then(dtmf::Payload::read) {
-            Some(payload) => self.hearing.handle(header.timestamp, payload, now, &mut changes),
+        match packet
+            .get(header.payload.clone())
+            .and_then(dtmf::Payload::read)
+        {
+            Some(payload) => self
+                .hearing
+                .handle(header.timestamp, payload, now, &mut changes),
             None => self.dropped += 1,
         }
         self.hearing_clock = clock;
@@ -224,15 +234,12 @@ impl Stream {
     }
 
     /// Our own keys that are due, and those of the other end whose end was lost.
-    pub(super) fn handle_keys(
-        &mut self,
-        now: Instant,
-        out: &mut Vec<Bytes>,
-    ) -> Vec<Change> {
+    pub(super) fn handle_keys(&mut self, now: Instant, out: &mut Vec<Bytes>) -> Vec<Change> {
         if self.playing.is_due() || self.playing.deadline().is_some_and(|at| at <= now) {
             let (clock, timestamp) = self.clock(now);
             let mut packets = Vec::new();
-            self.playing.handle_timeout(clock, timestamp, now, &mut packets);
+            self.playing
+                .handle_timeout(clock, timestamp, now, &mut packets);
             self.send_keys(packets, now, out);
         }
         let mut changes = Vec::new();

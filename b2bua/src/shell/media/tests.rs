@@ -32,26 +32,35 @@ fn open(media: &Media, events: &Receiver<Event>, id: u64) -> Option<Box<SipLocal
     let sip = [127, 0, 0, 1].into();
     let anchor = AnchorId(id);
     media.perform(Command::Open { anchor, sip });
-    match next(events) {
-        Event::Opened { sip, .. } => Some(sip),
-        Event::NotOpened { .. } => None,
-        other => panic!("{other:?}"),
+    let answer = next(events);
+    if let Event::Opened { sip, .. } = answer {
+        return Some(sip);
     }
+    assert_eq!(answer, Event::NotOpened { anchor });
+    None
 }
 
 #[test]
 fn ports_run_out_and_come_back() {
     let (media, events) = media(3, 100, 41_000);
-    let opened: Vec<_> = (0..3).map(|id| open(&media, &events, id).unwrap()).collect();
+    let opened: Vec<_> = (0..3)
+        .map(|id| open(&media, &events, id).unwrap())
+        .collect();
     assert!(opened.iter().all(|sip| sip.rtp.port() % 2 == 0));
     assert_eq!(open(&media, &events, 3), None);
-    assert_eq!((media.counters().calls, media.counters().free_pairs), (3, 0));
+    assert_eq!(
+        (media.counters().calls, media.counters().free_pairs),
+        (3, 0)
+    );
     for id in 0..3 {
         let anchor = AnchorId(id);
         media.perform(Command::Release { anchor });
         assert!(matches!(next(&events), Event::Released { .. }));
     }
-    assert_eq!((media.counters().calls, media.counters().free_pairs), (0, 3));
+    assert_eq!(
+        (media.counters().calls, media.counters().free_pairs),
+        (0, 3)
+    );
     // The sockets are closed, too.
     for sip in opened {
         UdpSocket::bind(sip.rtp).unwrap();
@@ -112,7 +121,9 @@ fn a_phone_is_heard_and_strangers_are_not() {
     };
     assert!(report.sip.received >= 1 && report.sip.dropped >= 3);
     // The farewell reaches the phone.
-    phone.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    phone
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     let mut buffer = [0; 100];
     let length = phone.recv(&mut buffer).unwrap();
     assert_eq!(classify(&buffer[..length]), Kind::Rtcp);

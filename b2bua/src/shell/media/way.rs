@@ -50,7 +50,10 @@ impl Way {
     }
 
     /// Carries a packet with sound; what is to be sent comes out.
-    #[expect(clippy::too_many_arguments, reason = "a packet, its two legs, and the time")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a packet, its two legs, and the time"
+    )]
     pub(super) fn carry(
         &mut self,
         (header, number, first): (&Header, u64, bool),

@@ -250,7 +250,9 @@ impl Worker {
             self.shared.refused.fetch_add(refused, Ordering::Relaxed);
         }
         let strangers = std::mem::take(&mut self.shard.strangers);
-        self.shared.strangers.fetch_add(strangers, Ordering::Relaxed);
+        self.shared
+            .strangers
+            .fetch_add(strangers, Ordering::Relaxed);
         for event in events {
             self.note(&event);
             (self.shared.sink)(event);

@@ -44,16 +44,17 @@ impl XmppLeg {
         }
     }
 
-    /// The other side's description.
+    /// The other side's description; whether what flows has changed.
     pub(super) fn connect(
         &mut self,
         peer: XmppPeer,
         flow: Flow,
         cx: &Context<'_>,
         out: &mut Vec<Step>,
-    ) {
+    ) -> bool {
         let credentials: IceCredentials = peer.ice;
-        self.ice.connect(&credentials, peer.controlling, peer.candidates);
+        self.ice
+            .connect(&credentials, peer.controlling, peer.candidates);
         let expected = Fingerprint {
             hash: peer.dtls.hash,
             value: peer.dtls.fingerprint,
@@ -65,7 +66,7 @@ impl XmppLeg {
             self.handshake = Some(Handshake::new(cx.certificate, expected, active, cx.now));
             self.announced = false;
         }
-        self.stream.agree(flow, cx.timing, cx.now);
+        let is_new = self.stream.agree(flow, cx.timing, cx.now);
         if self.ice.is_connecting() {
             self.announced = false;
         }
@@ -74,6 +75,7 @@ impl XmppLeg {
         }
         self.advance(cx, out);
         self.begin(cx, out);
+        is_new
     }
 
     /// Candidates found later.
@@ -135,7 +137,11 @@ impl XmppLeg {
         if self.connect_by.is_some_and(|at| at <= cx.now) {
             self.connect_by = None;
             let reached = self.ice.path().is_some() && !self.ice.is_connecting();
-            out.push(Step::Failed(if reached { Failure::Dtls } else { Failure::Ice }));
+            out.push(Step::Failed(if reached {
+                Failure::Dtls
+            } else {
+                Failure::Ice
+            }));
         }
     }
 

@@ -17,7 +17,10 @@ fn run(a: &mut Handshake, b: &mut Handshake, lose: Option<usize>) -> (Vec<Step>,
         b.handle_timeout(now, &mut of_b);
         for _ in 0..10 {
             let steps = (std::mem::take(&mut of_a), std::mem::take(&mut of_b));
-            let mut carry = |steps: Vec<Step>, done: &mut Vec<Step>, to: &mut Handshake, back: &mut Vec<Step>| {
+            let mut carry = |steps: Vec<Step>,
+                             done: &mut Vec<Step>,
+                             to: &mut Handshake,
+                             back: &mut Vec<Step>| {
                 for step in steps {
                     let Step::Packet(packet) = step else {
                         done.push(step);

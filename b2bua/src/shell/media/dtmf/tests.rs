@@ -47,7 +47,10 @@ fn hearing_transitions() {
                 .iter()
                 .map(|change| match change {
                     Change::Down { first, payload } => {
-                        format!("Down({}, {}, first: {first})", payload.event, payload.duration)
+                        format!(
+                            "Down({}, {}, first: {first})",
+                            payload.event, payload.duration
+                        )
                     }
                     Change::Up(payload) => format!("Up({}, {})", payload.event, payload.duration),
                 })
@@ -88,11 +91,20 @@ fn a_key_is_a_marked_start_updates_and_three_ends() {
         playing.press(event('5').unwrap(), Duration::from_millis(100));
         playing.press(event('#').unwrap(), Duration::from_millis(60));
         let packets = play(&mut playing, clock, Instant::now());
-        let five: Vec<_> = packets.iter().filter(|(_, p)| p.payload.event == 5).collect();
-        let hash: Vec<_> = packets.iter().filter(|(_, p)| p.payload.event == 11).collect();
+        let five: Vec<_> = packets
+            .iter()
+            .filter(|(_, p)| p.payload.event == 5)
+            .collect();
+        let hash: Vec<_> = packets
+            .iter()
+            .filter(|(_, p)| p.payload.event == 11)
+            .collect();
         assert_eq!((five.len(), hash.len()), (7, 5));
         let unit = (clock / 50) as u16;
-        let durations: Vec<u16> = five.iter().map(|(_, p)| p.payload.duration / unit).collect();
+        let durations: Vec<u16> = five
+            .iter()
+            .map(|(_, p)| p.payload.duration / unit)
+            .collect();
         assert_eq!(durations, [1, 2, 3, 4, 5, 5, 5]);
         let ends: Vec<bool> = five.iter().map(|(_, p)| p.payload.end).collect();
         assert_eq!(ends, [false, false, false, false, true, true, true]);
@@ -115,7 +127,13 @@ fn a_key_of_another_clock_is_followed() {
     };
     playing.follow(down(true, 160), clocks, 7000, now, &mut out);
     playing.follow(down(false, 320), clocks, 9999, now, &mut out);
-    playing.follow(Change::Up(payload(3, 480, true)), clocks, 9999, now, &mut out);
+    playing.follow(
+        Change::Up(payload(3, 480, true)),
+        clocks,
+        9999,
+        now,
+        &mut out,
+    );
     assert!(playing.is_busy());
     let rest = play(&mut playing, 48_000, now + Duration::from_millis(1));
     out.extend(rest.into_iter().map(|(_, packet)| packet));

@@ -53,7 +53,9 @@ fn reports_tell_the_fraction_lost_since_the_last() {
         receiving.note(&header(7, sequence, 0), Some(8000), now);
     }
     receiving.note_report(7, 0xabcd, now);
-    let report = receiving.reception(now + Duration::from_millis(500)).unwrap();
+    let report = receiving
+        .reception(now + Duration::from_millis(500))
+        .unwrap();
     assert_eq!((report.fraction, report.lost), (51, 1));
     assert_eq!((report.sender_report, report.delay), (0xabcd, 32_768));
     receiving.note(&header(7, 6, 0), Some(8000), now);

@@ -63,7 +63,9 @@ fn packets_get_the_length_that_is_wanted() {
     for (ptime, ticks) in [(10, 80), (20, 160), (30, 240), (40, 320), (60, 480)] {
         let (out, heard) = through("opus", "PCMA", ptime, 0, 0);
         assert!(out.iter().all(|packet| packet.payload.len() == ticks));
-        let steps = out.windows(2).map(|two| two[1].timestamp - two[0].timestamp);
+        let steps = out
+            .windows(2)
+            .map(|two| two[1].timestamp - two[0].timestamp);
         assert!(steps.into_iter().all(|step| step as usize == ticks));
         assert!(heard.is_clean());
     }
@@ -89,7 +91,9 @@ fn nonsense_makes_no_sound_and_no_harm() {
         let mut transcoder = Transcoder::new(&codec(from), &codec("PCMA"), 20, wait).unwrap();
         let (now, mut out) = (Instant::now(), Vec::new());
         for number in 0..500u64 {
-            let payload: Vec<u8> = (0..number * 3).map(|n| (n * n * 31 + number) as u8).collect();
+            let payload: Vec<u8> = (0..number * 3)
+                .map(|n| (n * n * 31 + number) as u8)
+                .collect();
             let timestamp = (number * 2_654_435_761) as u32;
             transcoder.push(number * 2, timestamp, &payload, 0, now, &mut out);
         }

@@ -25,7 +25,6 @@ pub(super) struct Browser {
     due: Instant,
     sequence: u64,
     timestamp: u64,
-    talks: bool,
     pub(super) keys: Vec<(bool, dtmf::Payload, u32)>,
     pub(super) sequences: Vec<u16>,
     pub(super) timestamps: Vec<u32>,
@@ -49,7 +48,12 @@ impl Browser {
             formats.add_config(id.into(), None, codec, clock, channels, format);
         };
         match codec.name.as_str() {
-            "opus" => add(codec.id, TheirCodec::Opus, Frequency::FORTY_EIGHT_KHZ, Some(2)),
+            "opus" => add(
+                codec.id,
+                TheirCodec::Opus,
+                Frequency::FORTY_EIGHT_KHZ,
+                Some(2),
+            ),
             "PCMU" => add(codec.id, TheirCodec::PCMU, Frequency::EIGHT_KHZ, None),
             "PCMA" => add(codec.id, TheirCodec::PCMA, Frequency::EIGHT_KHZ, None),
             _ => add(codec.id, TheirCodec::G722, Frequency::SIXTEEN_KHZ, None),
@@ -60,7 +64,8 @@ impl Browser {
         rtc.add_local_candidate(TheirCandidate::host(address, "udp").unwrap());
         let mid = Mid::from("0");
         rtc.direct_api().declare_media(mid, MediaKind::Audio);
-        rtc.direct_api().declare_stream_tx(77.into(), None, mid, None);
+        rtc.direct_api()
+            .declare_stream_tx(77.into(), None, mid, None);
         Self {
             rtc,
             address,
@@ -70,7 +75,6 @@ impl Browser {
             due: now,
             sequence: 65_500,
             timestamp: 0,
-            talks: true,
             keys: Vec::new(),
             sequences: Vec::new(),
             timestamps: Vec::new(),
@@ -124,7 +128,9 @@ impl Browser {
         let bytes = local.fingerprint.value.split(':');
         api.set_remote_fingerprint(TheirFingerprint {
             hash_func: local.fingerprint.hash.clone(),
-            bytes: bytes.map(|it| u8::from_str_radix(it, 16).unwrap()).collect(),
+            bytes: bytes
+                .map(|it| u8::from_str_radix(it, 16).unwrap())
+                .collect(),
         });
         api.start_dtls(active).unwrap();
     }
@@ -183,7 +189,7 @@ impl Browser {
     }
 
     pub(super) fn talk(&mut self, now: Instant) {
-        if self.talks && self.connected {
+        if self.connected {
             let (_, payload) = self.tone.packet();
             self.timestamp += u64::from(self.codec.clock) / 50;
             self.write(self.codec.id, false, self.timestamp as u32, &payload, now);
@@ -213,6 +219,10 @@ impl Browser {
         self.due = now;
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "their enum is long and open"
+    )]
     fn note(&mut self, event: TheirEvent) {
         match event {
             TheirEvent::Connected => self.connected = true,
@@ -232,9 +242,5 @@ impl Browser {
             }
             _ => {}
         }
-    }
-
-    pub(super) fn be_silent(&mut self) {
-        self.talks = false;
     }
 }

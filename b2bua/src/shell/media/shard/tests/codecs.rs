@@ -29,7 +29,13 @@ fn relayed() {
         assert!(world.browser.tone.is_clean(), "{name} to the browser");
         assert!(world.phone.payload_types.iter().all(|id| *id == 96));
         assert!(world.phone.sources.iter().all(|it| *it == world.sip.ssrc));
-        assert!(world.browser.sources.iter().all(|it| *it == world.xmpp.ssrc));
+        assert!(
+            world
+                .browser
+                .sources
+                .iter()
+                .all(|it| *it == world.xmpp.ssrc)
+        );
         let report = world.release();
         assert_eq!(report.path, format!("relayed {name}"));
         assert_eq!((report.xmpp.lost, report.sip.lost), (0, 0));
@@ -69,8 +75,16 @@ fn with_loss_and_disorder() {
         let heard = (&world.phone.tone, &world.browser.tone);
         // Relayed packets arrive as disordered as they came: ordering them is the listener's part.
         if browser != phone {
-            assert!(heard.0.is_audible(), "{browser} to {phone}: {}", heard.0.purity());
-            assert!(heard.1.is_audible(), "{phone} to {browser}: {}", heard.1.purity());
+            assert!(
+                heard.0.is_audible(),
+                "{browser} to {phone}: {}",
+                heard.0.purity()
+            );
+            assert!(
+                heard.1.is_audible(),
+                "{phone} to {browser}: {}",
+                heard.1.purity()
+            );
         }
         let report = world.release();
         for lost in [report.xmpp.lost, report.sip.lost] {

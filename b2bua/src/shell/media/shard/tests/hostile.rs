@@ -81,7 +81,9 @@ fn nonsense_is_dropped_and_nothing_grows() {
     let (calls, tables) = world.shard.sizes();
     let mut random = 7u64;
     let mut next = || {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (random >> 33) as u8
     };
     let (browser, phone) = (world.browser.address, world.phone.rtp);
@@ -137,9 +139,14 @@ fn checks_with_a_wrong_password_cost_little_and_change_nothing() {
     let now = world.now;
     for port in 1..2000 {
         let from = SocketAddr::from(([198, 18, 0, 1], port));
-        world.shard.handle_packet(Socket::Xmpp(0), from, &message, now);
+        world
+            .shard
+            .handle_packet(Socket::Xmpp(0), from, &message, now);
     }
-    assert!(world.shard.output.transmits.is_empty(), "a stranger was answered");
+    assert!(
+        world.shard.output.transmits.is_empty(),
+        "a stranger was answered"
+    );
     assert_eq!(world.shard.sizes(), sizes);
     world.release();
 }

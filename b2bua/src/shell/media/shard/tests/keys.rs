@@ -8,15 +8,18 @@ use super::*;
 use crate::media::{Leg, Protection};
 
 fn heard(world: &World) -> Vec<(Leg, char, u128, bool)> {
-    let keys = world.events.iter().filter_map(|event| match event {
-        Event::Dtmf {
+    let keys = world.events.iter().filter_map(|event| {
+        let Event::Dtmf {
             leg,
             key,
             duration,
             relayed,
             ..
-        } => Some((*leg, *key, duration.as_millis(), *relayed)),
-        _ => None,
+        } = event
+        else {
+            return None;
+        };
+        Some((*leg, *key, duration.as_millis(), *relayed))
     });
     keys.collect()
 }
@@ -41,7 +44,11 @@ fn keys_of_the_phone_reach_the_browser_by_its_clock() {
         assert!(keys[0].0 && keys[1..].iter().all(|(marker, ..)| !marker));
         assert!(keys.iter().all(|(_, _, timestamp)| *timestamp == keys[0].2));
         let sequences = &world.browser.sequences;
-        assert!(sequences.windows(2).all(|two| two[1].wrapping_sub(two[0]) == 1));
+        assert!(
+            sequences
+                .windows(2)
+                .all(|two| two[1].wrapping_sub(two[0]) == 1)
+        );
         world.seconds(1);
         assert!(world.browser.tone.is_audible(), "no sound after the key");
     }
@@ -92,7 +99,16 @@ fn keys_on_command_are_played_one_after_the_other() {
     assert_eq!(keys.iter().filter(|(_, key, _)| key.end).count(), 6);
     // Sound gave way, and no number is missing or sent twice.
     let sequences = &world.phone.sequences;
-    assert!(sequences.windows(2).all(|two| two[1].wrapping_sub(two[0]) == 1));
-    assert!(world.phone.timestamps.is_sorted_by(|a, b| b.wrapping_sub(*a) < 1 << 31));
+    assert!(
+        sequences
+            .windows(2)
+            .all(|two| two[1].wrapping_sub(two[0]) == 1)
+    );
+    assert!(
+        world
+            .phone
+            .timestamps
+            .is_sorted_by(|a, b| b.wrapping_sub(*a) < 1 << 31)
+    );
     assert_eq!(heard(&world), []);
 }

@@ -70,7 +70,12 @@ impl Phone {
 
     /// Keys for SDES; what the gateway is told.
     pub(super) fn with_keys(&mut self, local: &SipLocal, suite: &str) -> Protection {
-        let ours = local.keys.iter().find(|key| key.suite == suite).unwrap().clone();
+        let ours = local
+            .keys
+            .iter()
+            .find(|key| key.suite == suite)
+            .unwrap()
+            .clone();
         let mut theirs = ours.clone();
         theirs.bytes.reverse();
         let (own, gateway) = (
@@ -82,12 +87,7 @@ impl Phone {
     }
 
     /// DTLS; what the gateway is told.
-    pub(super) fn with_dtls(
-        &mut self,
-        local: &SipLocal,
-        active: bool,
-        now: Instant,
-    ) -> Protection {
+    pub(super) fn with_dtls(&mut self, local: &SipLocal, active: bool, now: Instant) -> Protection {
         let certificate = Certificate::generate().unwrap();
         let handshake = Handshake::new(&certificate, local.fingerprint.clone(), active, now);
         self.handshake = Some(handshake);

@@ -40,7 +40,10 @@ fn both_roles() {
             let peer = Box::new(peer);
             world.order(Command::ConnectXmpp { anchor, peer, flow });
             world.seconds(3);
-            assert!(is_heard(&mut world), "{setup:?}, controlling: {controlling}");
+            assert!(
+                is_heard(&mut world),
+                "{setup:?}, controlling: {controlling}"
+            );
         }
     }
 }
@@ -96,7 +99,10 @@ fn candidates_of_another_name_are_not_used() {
     let peer = Box::new(peer);
     world.order(Command::ConnectXmpp { anchor, peer, flow });
     world.seconds(2);
-    assert!(world.astray.is_empty(), "checked an address of another round");
+    assert!(
+        world.astray.is_empty(),
+        "checked an address of another round"
+    );
 }
 
 #[test]
@@ -127,7 +133,10 @@ fn a_restart_keeps_the_sound_and_finds_the_new_way() {
             anchor,
             leg: Leg::Xmpp,
         };
-        assert!(world.events[events..].contains(&connected), "asked: {asked}");
+        assert!(
+            world.events[events..].contains(&connected),
+            "asked: {asked}"
+        );
         assert_eq!(world.failures(), []);
         assert!(is_heard(&mut world), "asked: {asked}");
         // Checks go on under the new names alone.

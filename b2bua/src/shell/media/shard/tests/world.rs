@@ -116,7 +116,12 @@ impl World {
             self.now += Duration::from_millis(1);
             self.deliver();
             let mut out = Vec::new();
-            if self.now.duration_since(self.start).as_millis().is_multiple_of(20) {
+            if self
+                .now
+                .duration_since(self.start)
+                .as_millis()
+                .is_multiple_of(20)
+            {
                 self.browser.talk(self.now);
                 self.phone.talk(&mut out);
             }
@@ -142,30 +147,41 @@ impl World {
         let comes_in = packet.to.ip() == self.sip.rtp.ip();
         let is_sound = comes_in && packet::classify(&packet.bytes) == Kind::Rtp;
         let mut random = || {
-            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.random = self
+                .random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             self.random >> 33
         };
         if is_sound && random() % 100 < self.loss {
             return;
         }
-        let jitter = if self.disorder && is_sound { random() % 30 } else { 0 };
+        let jitter = if self.disorder && is_sound {
+            random() % 30
+        } else {
+            0
+        };
         let due = self.now + Duration::from_millis(5 + jitter);
         let order = self.network.len() as u64;
         self.network.push((due, order, packet));
     }
 
     pub(super) fn connected_legs(&self) -> Vec<Leg> {
-        let legs = self.events.iter().filter_map(|event| match event {
-            Event::Connected { leg, .. } => Some(*leg),
-            _ => None,
+        let legs = self.events.iter().filter_map(|event| {
+            let Event::Connected { leg, .. } = event else {
+                return None;
+            };
+            Some(*leg)
         });
         legs.collect()
     }
 
     pub(super) fn failures(&self) -> Vec<(Leg, Failure)> {
-        let failures = self.events.iter().filter_map(|event| match event {
-            Event::Failed { leg, failure, .. } => Some((*leg, *failure)),
-            _ => None,
+        let failures = self.events.iter().filter_map(|event| {
+            let Event::Failed { leg, failure, .. } = event else {
+                return None;
+            };
+            Some((*leg, *failure))
         });
         failures.collect()
     }
@@ -195,7 +211,12 @@ impl World {
                 Some(Socket::Rtp(ANCHOR))
             } else if packet.to == self.sip.rtcp {
                 Some(Socket::Rtcp(ANCHOR))
-            } else if self.xmpp.candidates.iter().any(|it| it.port == packet.to.port()) {
+            } else if self
+                .xmpp
+                .candidates
+                .iter()
+                .any(|it| it.port == packet.to.port())
+            {
                 Some(Socket::Xmpp(0))
             } else {
                 None
