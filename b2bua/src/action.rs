@@ -3,6 +3,7 @@
 use tandem_shared::bus::Envelope;
 
 use crate::fingerprint::Fingerprint;
+use crate::media::Command;
 use crate::sip::Status;
 use crate::sip::hop::Transmit;
 
@@ -14,6 +15,8 @@ pub enum Action {
     Transmit(Transmit),
     /// Put an envelope on the bus.
     Publish(Box<Envelope>),
+    /// Ask something of media.
+    Media(Box<Command>),
     /// End the link of the bus and connect again.
     CloseBus,
     /// Remember until told to forget.

@@ -9,6 +9,7 @@ use crate::sip::Headers;
 use crate::sip::header::Name;
 
 mod charset;
+pub mod dtmf;
 mod html;
 mod media_type;
 mod multipart;

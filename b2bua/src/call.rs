@@ -1,3 +1,447 @@
-//! Calls.
+//! Calls (RFC 3261 §13; docs/ARCHITECTURE.md): two legs and the anchor their media runs through.
+//!
+//! The SIP leg is a [`Session`](crate::sip::session::Session); of the XMPP leg the component tells
+//! what happened and carries the descriptions that are negotiated here. [`outgoing`] and
+//! [`incoming`] begin calls to and from SIP, [`within`] changes them, [`ending`] says why they end.
+//! A call that is over is forgotten at once: what its SIP leg still has to say it says by itself.
 
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use tandem_shared::bus::SessionId;
+use tandem_shared::call::{CallEvent, CallId, End, EndReason, Fact};
+use tandem_shared::event::Event as BusEvent;
+use tandem_shared::mint::Mint;
+use tandem_shared::timers::Timers;
+
+use crate::action::Action;
+use crate::media::{self, AnchorId, Command, Report};
+use crate::settings::Settings;
+use crate::sip::Endpoint;
+use crate::sip::endpoint;
+use crate::sip::session::{self, SessionEvent, SessionKey, Sessions};
+use crate::spelling::Spellings;
+
+pub mod ending;
 pub mod negotiate;
+
+mod incoming;
+mod leg;
+mod outgoing;
+mod within;
+
+use leg::{SipLeg, XmppLeg};
+use negotiate::Policy;
+
+/// All calls.
+#[derive(Debug, Default)]
+pub struct Calls {
+    calls: HashMap<CallId, Call>,
+    by_session: HashMap<SessionKey, CallId>,
+    by_anchor: HashMap<AnchorId, CallId>,
+    sessions: Sessions,
+    timers: Timers<CallId>,
+    anchors: u64,
+    closed: bool,
+}
+
+/// What calls work with, lent by the core.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// What sends requests and answers.
+    pub endpoint: &'a mut Endpoint,
+    /// What was configured.
+    pub settings: &'a Settings,
+    /// How users are spelled.
+    pub spellings: &'a mut Spellings,
+    /// For what must not be guessed.
+    pub mint: &'a mut Mint,
+    /// What media is asked for, and what is to be stored.
+    pub actions: &'a mut VecDeque<Action>,
+    /// What is to be published.
+    pub events: &'a mut Vec<(SessionId, BusEvent)>,
+    /// Whether the XMPP side is there.
+    pub linked: bool,
+    /// The time.
+    pub now: Instant,
+}
+
+/// How calls are treated.
+#[derive(Debug, Clone)]
+pub struct CallSettings {
+    /// Most calls at once.
+    pub max: usize,
+    /// How long a called party may ring.
+    pub ring: Duration,
+    /// Whether what is to be heard before an answer connects the XMPP user.
+    pub early_media: bool,
+    /// How long a session may go unrefreshed, in seconds (RFC 4028).
+    pub session_expires: u32,
+}
+
+impl Default for CallSettings {
+    fn default() -> Self {
+        Self {
+            max: 1000,
+            ring: Duration::from_secs(120),
+            early_media: true,
+            session_expires: 1800,
+        }
+    }
+}
+
+/// One call.
+#[derive(Debug)]
+struct Call {
+    id: CallId,
+    anchor: AnchorId,
+    stage: Stage,
+    /// What the route allows on the SIP leg.
+    policy: Policy,
+    sip: SipLeg,
+    xmpp: XmppLeg,
+    /// How a call begins once media has its ports; gone afterwards.
+    beginning: Option<Beginning>,
+    /// Whether the component was told that it rings.
+    told_ringing: bool,
+    /// Whether the component was told that descriptions are wanted.
+    told_ready: bool,
+}
+
+/// How far a call has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Media is asked for ports.
+    Opening,
+    /// The called party is asked.
+    Asking,
+    /// Answered.
+    Up,
+}
+
+/// What a call is begun with.
+#[derive(Debug)]
+enum Beginning {
+    /// By this INVITE; its offer is added when there are ports.
+    ToSip(Box<session::Outgoing>, Box<session::Local>),
+    /// By telling the component.
+    ToXmpp(Box<tandem_shared::call::Offer>),
+}
+
+impl Calls {
+    /// A fact about a call came from the component.
+    pub fn handle_fact(&mut self, event: CallEvent, cx: &mut Context<'_>) {
+        let CallEvent { call: id, fact } = event;
+        match fact {
+            Fact::Offer(offer) => self.begin_to_sip(id, *offer, cx),
+            Fact::End(end) => {
+                if let Some(call) = self.forget(&id, cx) {
+                    tracing::info!(call = %id, reason = ?end.reason, "call ended by XMPP");
+                    self.end_sip(&call, &end, cx);
+                }
+            }
+            Fact::Ringing => self.ring(&id, cx),
+            Fact::Ready(ready) => self.describe_to_device(&id, &ready, cx),
+            Fact::Describe(describe) => self.handle_describe(&id, *describe, cx),
+            Fact::Trickle(trickle) => self.handle_trickle(&id, trickle, cx),
+            Fact::Hold(held) => self.hold(&id, held, cx),
+            Fact::Dtmf(dtmf) => self.press(&id, &dtmf, cx),
+            Fact::Unknown => tracing::debug!(call = %id, "a fact of a newer node"),
+        }
+        self.settle(cx);
+    }
+
+    /// Gives what the endpoint says to the call it is for; what is for none comes back.
+    pub fn handle_sip(
+        &mut self,
+        event: endpoint::Event,
+        cx: &mut Context<'_>,
+    ) -> Option<endpoint::Event> {
+        let rest = self.sessions.handle(event, &mut sip(cx));
+        self.settle(cx);
+        rest
+    }
+
+    /// Media says something.
+    pub fn handle_media(&mut self, event: media::Event, cx: &mut Context<'_>) {
+        match event {
+            media::Event::Opened { anchor, xmpp, sip } => {
+                if let Some(call) = self.of_anchor(anchor) {
+                    call.xmpp.local = Some(*xmpp);
+                    call.sip.local = Some(*sip);
+                    let id = call.id.clone();
+                    self.begin(&id, cx);
+                }
+            }
+            media::Event::NotOpened { anchor } => {
+                if let Some(id) = self.by_anchor.remove(&anchor) {
+                    let end = End::new(EndReason::ResourceConstraint)
+                        .with_text("The gateway has no room for another call. Try again later.");
+                    self.end_both(&id, end, cx);
+                }
+            }
+            media::Event::Restarted { anchor, xmpp } => {
+                if let Some(call) = self.of_anchor(anchor) {
+                    call.xmpp.local = Some(*xmpp);
+                    let id = call.id.clone();
+                    self.answer_xmpp(&id, cx);
+                }
+            }
+            media::Event::Candidates { anchor, candidates } => {
+                self.send_candidates(anchor, candidates, cx);
+            }
+            media::Event::Connected { anchor, leg } => {
+                if let Some(call) = self.of_anchor(anchor) {
+                    tracing::info!(call = %call.id, ?leg, "media connected");
+                }
+            }
+            media::Event::Failed {
+                anchor,
+                leg,
+                failure,
+            } => {
+                if let Some(id) = self.by_anchor.get(&anchor).cloned() {
+                    tracing::warn!(call = %id, ?leg, ?failure, "media failed");
+                    self.end_both(&id, ending::of_failure(leg, failure), cx);
+                }
+            }
+            media::Event::Dtmf {
+                anchor,
+                leg,
+                key,
+                duration,
+                relayed,
+            } => {
+                if !relayed {
+                    self.pass_key(anchor, leg, key, duration, cx);
+                }
+            }
+            media::Event::Released { anchor, report } => {
+                if let Some(id) = self.by_anchor.remove(&anchor) {
+                    log_report(&id, &report);
+                }
+            }
+        }
+        self.settle(cx);
+    }
+
+    /// The component is gone, and with it every XMPP leg.
+    pub fn handle_lost(&mut self, cx: &mut Context<'_>) {
+        self.end_all("The XMPP side of the gateway is gone.", cx);
+    }
+
+    /// Nothing new begins.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// The process ends: every call is ended in order.
+    pub fn end(&mut self, cx: &mut Context<'_>) {
+        self.end_all("The gateway is restarting.", cx);
+    }
+
+    /// Lets every timer due fire.
+    pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        self.sessions.handle_timeout(&mut sip(cx));
+        while let Some(id) = self.timers.pop(cx.now) {
+            tracing::info!(call = %id, "nobody answered in time");
+            let end = End::new(EndReason::NoAnswer).with_text("Nobody answered.");
+            self.end_both(&id, end, cx);
+        }
+        self.settle(cx);
+    }
+
+    /// When [`Calls::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let both = [self.timers.next(), self.sessions.poll_timeout()];
+        both.into_iter().flatten().min()
+    }
+
+    /// How many calls there are, and how many sessions of the SIP side, ending ones included.
+    #[must_use]
+    pub fn open(&self) -> (usize, usize) {
+        (self.calls.len(), self.sessions.len())
+    }
+
+    /// Takes what sessions have to tell until they have nothing more.
+    fn settle(&mut self, cx: &mut Context<'_>) {
+        while let Some((key, event)) = self.sessions.poll_event() {
+            match self.by_session.get(&key).cloned() {
+                Some(id) => self.handle_session(&id, event, cx),
+                None => refuse_late(event, cx),
+            }
+        }
+    }
+
+    fn handle_session(&mut self, id: &CallId, event: SessionEvent, cx: &mut Context<'_>) {
+        match event {
+            SessionEvent::Invited { offer } => self.handle_invited(id, offer, cx),
+            SessionEvent::Progress { status, .. } => self.handle_progress(id, status, cx),
+            SessionEvent::EarlyAnswer { fork, body, .. } => {
+                self.handle_early(id, fork, &body, cx);
+            }
+            SessionEvent::Answered { fork, answer } => {
+                self.handle_answered(id, fork, answer.as_ref(), cx);
+            }
+            SessionEvent::Established => tracing::debug!(call = %id, "acknowledged"),
+            SessionEvent::Offer { token, body } => self.handle_offer(id, token, &body, cx),
+            SessionEvent::OfferWanted { token } => self.make_offer(id, token, cx),
+            SessionEvent::OfferWithdrawn { .. } => {}
+            SessionEvent::Answer { body, .. } => self.handle_answer(id, &body, cx),
+            SessionEvent::OfferRefused { status } => {
+                tracing::debug!(call = %id, %status, "the SIP side keeps what was agreed");
+            }
+            SessionEvent::Request { token, request } => {
+                self.handle_request(id, token, &request, cx);
+            }
+            SessionEvent::Response { status, .. } => {
+                tracing::debug!(call = %id, ?status, "INFO answered");
+            }
+            SessionEvent::Redirected { response } | SessionEvent::Refused { response } => {
+                self.over(id, ending::of_response(&response), cx);
+            }
+            SessionEvent::Failed { failure } => self.over(id, ending::of_no_response(failure), cx),
+            SessionEvent::Ended { end, reasons } => {
+                self.over(id, ending::of_session(end, &reasons), cx);
+            }
+        }
+    }
+
+    /// The SIP leg is over by itself.
+    fn over(&mut self, id: &CallId, end: End, cx: &mut Context<'_>) {
+        if self.forget(id, cx).is_some() {
+            tracing::info!(call = %id, reason = ?end.reason, status = end.status,
+                "call ended by SIP");
+            tell(id, Fact::End(end), cx);
+        }
+    }
+
+    /// Ends both legs for a reason of our own.
+    fn end_both(&mut self, id: &CallId, end: End, cx: &mut Context<'_>) {
+        if let Some(call) = self.forget(id, cx) {
+            tracing::info!(call = %id, reason = ?end.reason, "call ended");
+            self.end_sip(&call, &end, cx);
+            tell(id, Fact::End(end), cx);
+        }
+    }
+
+    fn end_all(&mut self, text: &str, cx: &mut Context<'_>) {
+        let mut ids: Vec<CallId> = self.calls.keys().cloned().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let end = End::new(EndReason::Failed).with_text(text);
+            self.end_both(&id, end, cx);
+        }
+    }
+
+    /// Ends the SIP leg: a final response, CANCEL or BYE.
+    fn end_sip(&mut self, call: &Call, end: &End, cx: &mut Context<'_>) {
+        let Some(key) = call.sip.session else {
+            return;
+        };
+        let is_called = call.sip.is_called && call.stage != Stage::Up;
+        self.sessions
+            .with(key, &mut sip(cx), |session, cx| match is_called {
+                true => {
+                    let (status, headers) = ending::to_refusal(end);
+                    session.reject(status, &headers, cx);
+                }
+                false => session.hang_up(ending::to_reasons(end), cx),
+            });
+    }
+
+    /// Takes a call out of the tables and gives its media back.
+    fn forget(&mut self, id: &CallId, cx: &mut Context<'_>) -> Option<Call> {
+        let call = self.calls.remove(id)?;
+        self.timers.cancel(id);
+        if let Some(key) = call.sip.session {
+            self.by_session.remove(&key);
+        }
+        // Until media has answered, `by_anchor` names the call for the log.
+        if self.by_anchor.contains_key(&call.anchor) {
+            let anchor = call.anchor;
+            order(Command::Release { anchor }, cx);
+        }
+        Some(call)
+    }
+
+    /// Puts a call into the tables and asks media for its ports.
+    fn hold_place(&mut self, call: Call, peer: std::net::IpAddr, cx: &mut Context<'_>) {
+        let (id, anchor) = (call.id.clone(), call.anchor);
+        self.by_anchor.insert(anchor, id.clone());
+        if let Some(key) = call.sip.session {
+            self.by_session.insert(key, id.clone());
+        }
+        self.timers.set(id.clone(), cx.now + cx.settings.call.ring);
+        self.calls.insert(id, call);
+        order(Command::Open { anchor, sip: peer }, cx);
+    }
+
+    /// Media has ports: the call begins.
+    fn begin(&mut self, id: &CallId, cx: &mut Context<'_>) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        call.stage = Stage::Asking;
+        match call.beginning.take() {
+            Some(Beginning::ToSip(invite, local)) => self.invite(id, *invite, *local, cx),
+            Some(Beginning::ToXmpp(offer)) => tell(id, Fact::Offer(offer), cx),
+            None => {}
+        }
+    }
+
+    fn of_anchor(&mut self, anchor: AnchorId) -> Option<&mut Call> {
+        let id = self.by_anchor.get(&anchor)?;
+        self.calls.get_mut(id)
+    }
+
+    fn next_anchor(&mut self) -> AnchorId {
+        self.anchors += 1;
+        AnchorId(self.anchors)
+    }
+
+    /// Whether one more call may begin.
+    fn has_room(&self, cx: &Context<'_>) -> bool {
+        !self.closed && self.calls.len() < cx.settings.call.max
+    }
+}
+
+/// What sessions work with, of what we work with.
+fn sip<'a>(cx: &'a mut Context<'_>) -> session::Context<'a> {
+    session::Context {
+        endpoint: cx.endpoint,
+        mint: cx.mint,
+        now: cx.now,
+    }
+}
+
+fn tell(id: &CallId, fact: Fact, cx: &mut Context<'_>) {
+    let event = CallEvent {
+        call: id.clone(),
+        fact,
+    };
+    cx.events
+        .push((SessionId::call(id), BusEvent::Call(Box::new(event))));
+}
+
+fn order(command: Command, cx: &mut Context<'_>) {
+    cx.actions.push_back(Action::Media(Box::new(command)));
+}
+
+/// What a session asks whose call is over.
+fn refuse_late(event: SessionEvent, cx: &mut Context<'_>) {
+    if let SessionEvent::Request { token, request } = event {
+        let status = crate::sip::Status::NO_SUCH_TRANSACTION;
+        let response = crate::sip::Response::to(&request, status);
+        cx.endpoint.respond(token, response, cx.now);
+    }
+}
+
+fn log_report(id: &CallId, report: &Report) {
+    let Report { xmpp, sip, path } = report;
+    tracing::info!(call = %id, path, ?xmpp, ?sip, "media of a call");
+}
+
+#[cfg(test)]
+mod tests;

@@ -21,11 +21,13 @@ use crate::sip::endpoint::{Admission, EndpointConfig, SentBy};
 use crate::sip::transaction::Timers;
 use crate::sip::uri::{Host, HostPort};
 
+pub mod call;
 pub mod listen;
 pub mod message;
 pub mod process;
 pub mod route;
 
+pub use call::{CallSection, MediaSection};
 pub use listen::{ListenRow, SipSection, TransportName};
 pub use message::{EmergencySection, MessageSection};
 pub use process::{Durability, LimitsSection, StoreSection};
@@ -49,6 +51,12 @@ pub struct Config {
     /// `[message]`
     #[serde(default)]
     pub message: MessageSection,
+    /// `[call]`
+    #[serde(default)]
+    pub call: CallSection,
+    /// `[media]`
+    #[serde(default)]
+    pub media: MediaSection,
     /// `[emergency]`
     #[serde(default)]
     pub emergency: EmergencySection,
@@ -82,11 +90,13 @@ pub struct NumberRow {
 impl Schema for Config {
     const TABLES: &'static [&'static str] = &[
         "bus",
+        "call",
         "emergency",
         "limits",
         "listen",
         "log",
         "mapping",
+        "media",
         "message",
         "number",
         "route",
@@ -113,6 +123,8 @@ impl Schema for Config {
             row.finish(&self.listen)?;
         }
         self.message.check()?;
+        self.call.check()?;
+        self.media.check()?;
         self.numbers()?;
         Ok(self)
     }
@@ -134,6 +146,7 @@ impl Config {
         endpoint.max_open_client = self.limits.transactions;
         endpoint.max_open_server = self.limits.transactions;
         endpoint.max_finished = self.limits.answered;
+        let endpoint = endpoint.with_calls();
         Ok(Settings {
             mapping: self.mapping.clone(),
             routes,
@@ -141,6 +154,7 @@ impl Config {
             emergency: Emergency::new(self.emergency.numbers.iter().cloned()),
             endpoint,
             message: self.message.settings(),
+            call: self.call.settings(),
             global_failures: self.sip.global_failures,
         })
     }
@@ -152,6 +166,12 @@ impl Config {
     pub fn routes(&self) -> Result<Arc<Routes>, ConfigError> {
         let rows: Result<Vec<_>, _> = self.route.iter().map(RouteRow::route).collect();
         Ok(Arc::new(Routes::new(rows?)))
+    }
+
+    /// What media is told.
+    #[must_use]
+    pub fn media(&self) -> crate::shell::media::Settings {
+        self.media.settings(self.call.max)
     }
 
     /// Who may come in: the sources of all routes.

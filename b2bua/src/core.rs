@@ -12,9 +12,10 @@ use tandem_shared::event::{Event as BusEvent, MessageOutcome};
 use tandem_shared::mint::Mint;
 
 use crate::action::{Action, Record};
-use crate::body;
+use crate::call::{self, Calls};
 use crate::clock::Now;
 use crate::counters::Counters;
+use crate::media;
 use crate::message::inbound::{self, Inbound};
 use crate::message::outbound::{self, Accounts, Outbound};
 use crate::message::thread::Threads;
@@ -22,7 +23,6 @@ use crate::refusal;
 use crate::settings::Settings;
 use crate::sip::digest::Digest;
 use crate::sip::endpoint::{self, Event as SipEvent};
-use crate::sip::header::Name;
 use crate::sip::hop::{ConnectionId, Flow, NotSent, TransmitId};
 use crate::sip::{Endpoint, Method, Response, Status};
 use crate::spelling::Spellings;
@@ -37,6 +37,7 @@ pub struct Core {
     link: Link,
     outbound: Outbound,
     inbound: Inbound,
+    calls: Calls,
     spellings: Spellings,
     threads: Threads,
     accounts: Accounts,
@@ -60,6 +61,7 @@ impl Core {
             mint,
             outbound: Outbound::default(),
             inbound: Inbound::default(),
+            calls: Calls::default(),
             spellings: Spellings::default(),
             threads: Threads::default(),
             counters: Counters::default(),
@@ -126,6 +128,12 @@ impl Core {
         self.drain_sip(now);
     }
 
+    /// Media says something.
+    pub fn handle_media(&mut self, event: media::Event, now: Now) {
+        self.with_calls(now, |calls, cx| calls.handle_media(event, cx));
+        self.drain_sip(now);
+    }
+
     /// The bus did not take an event.
     pub fn handle_bus_refused(&mut self, event: &BusEvent, now: Now) {
         if let BusEvent::Message(message) = event {
@@ -142,6 +150,7 @@ impl Core {
         self.link.handle_timeout(now.instant);
         self.with_outbound(now, Outbound::handle_timeout);
         self.with_inbound(now, Inbound::handle_timeout);
+        self.with_calls(now, Calls::handle_timeout);
         self.drain_link(now);
         self.drain_sip(now);
     }
@@ -150,6 +159,7 @@ impl Core {
     pub fn close(&mut self) {
         self.outbound.close();
         self.inbound.close();
+        self.calls.close();
     }
 
     /// How many requests of ours wait for a final response.
@@ -161,6 +171,7 @@ impl Core {
     /// The process ends: who waits for an answer gets one, and the XMPP side is told.
     pub fn end(&mut self, now: Now) {
         self.with_inbound(now, Inbound::end);
+        self.with_calls(now, Calls::end);
         self.drain_sip(now);
         self.link.say_goodbye();
         self.drain_link(now);
@@ -174,6 +185,7 @@ impl Core {
             self.link.poll_timeout(),
             self.outbound.poll_timeout(),
             self.inbound.poll_timeout(),
+            self.calls.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -197,6 +209,12 @@ impl Core {
         self.outbound.waiting()
     }
 
+    /// How many calls there are, and how many sessions of the SIP side, ending ones included.
+    #[must_use]
+    pub fn calls(&self) -> (usize, usize) {
+        self.calls.open()
+    }
+
     fn handle_event(&mut self, session: SessionId, event: BusEvent, now: Now) {
         match event {
             BusEvent::Message(message) => {
@@ -207,7 +225,9 @@ impl Core {
             BusEvent::MessageOutcome(outcome) => {
                 self.with_inbound(now, |inbound, cx| inbound.handle_outcome(outcome, cx));
             }
-            BusEvent::Call(event) => tracing::debug!(call = %event.call, "calls are not built yet"),
+            BusEvent::Call(event) => {
+                self.with_calls(now, |calls, cx| calls.handle_fact(*event, cx));
+            }
             BusEvent::Control(_) => {}
             BusEvent::Unknown(kind) => tracing::debug!(kind, "an event of a newer node"),
         }
@@ -220,8 +240,12 @@ impl Core {
                 Output::Up(peer) => {
                     tracing::info!(%peer, "the XMPP side is there");
                     self.with_inbound(now, Inbound::publish_again);
+                    self.with_outbound(now, Outbound::handle_up);
                 }
-                Output::Lost(peer) => tracing::warn!(%peer, "the XMPP side is gone"),
+                Output::Lost(peer) => {
+                    tracing::warn!(%peer, "the XMPP side is gone");
+                    self.with_calls(now, Calls::handle_lost);
+                }
                 Output::Close(mismatch) => {
                     if let Some(mismatch) = mismatch {
                         tracing::error!(
@@ -239,6 +263,11 @@ impl Core {
     /// Hands on what the endpoint has, until it has nothing more.
     fn drain_sip(&mut self, now: Now) {
         while let Some(event) = self.endpoint.poll_event() {
+            let mut rest = None;
+            self.with_calls(now, |calls, cx| rest = calls.handle_sip(event, cx));
+            let Some(event) = rest else {
+                continue;
+            };
             match event {
                 SipEvent::Request {
                     token,
@@ -247,8 +276,19 @@ impl Core {
                 } if request.method == Method::Message => self.with_inbound(now, |inbound, cx| {
                     inbound.handle_request(token, request, source.flow.source(), cx);
                 }),
+                SipEvent::Request {
+                    token,
+                    request,
+                    source,
+                } if request.method == Method::Invite => self.with_calls(now, |calls, cx| {
+                    calls.handle_invite(token, request, source, cx);
+                }),
                 SipEvent::Request { token, request, .. } => {
-                    let response = capabilities(&request);
+                    let response = match request.method {
+                        Method::Options => refusal::capabilities(&request),
+                        // What belongs to a call belongs into its dialog.
+                        _ => Response::to(&request, Status::NO_SUCH_TRANSACTION),
+                    };
                     self.endpoint.respond(token, response, now.instant);
                 }
                 SipEvent::Provisional { .. }
@@ -288,6 +328,7 @@ impl Core {
             mint: &mut self.mint,
             accounts: &mut self.accounts,
             counters: &mut self.counters,
+            linked: self.link.is_up(),
             outcomes: &mut outcomes,
             now: now.instant,
         };
@@ -321,6 +362,24 @@ impl Core {
         }
     }
 
+    fn with_calls(&mut self, now: Now, work: impl FnOnce(&mut Calls, &mut call::Context<'_>)) {
+        let mut events: Vec<(SessionId, BusEvent)> = Vec::new();
+        let mut context = call::Context {
+            endpoint: &mut self.endpoint,
+            settings: &self.settings,
+            spellings: &mut self.spellings,
+            mint: &mut self.mint,
+            actions: &mut self.actions,
+            events: &mut events,
+            linked: self.link.is_up(),
+            now: now.instant,
+        };
+        work(&mut self.calls, &mut context);
+        for (session, event) in events {
+            self.publish(session, event);
+        }
+    }
+
     /// Says `event` to the XMPP side if it is there. An outcome nobody hears is asked for again.
     fn publish(&mut self, session: SessionId, event: BusEvent) {
         if self.link.is_up() {
@@ -336,15 +395,6 @@ fn accounts(settings: &Settings) -> Accounts {
     accounts
         .map(|(id, credential)| (id, Digest::new(credential)))
         .collect()
-}
-
-/// The answer to OPTIONS (RFC 3261 §11.2).
-fn capabilities(request: &crate::sip::Request) -> Response {
-    Response::to(request, Status::OK)
-        .with(Name::Allow, refusal::ALLOW)
-        .with(Name::Accept, body::ACCEPT)
-        .with(Name::AcceptEncoding, "identity")
-        .with(Name::Supported, "")
 }
 
 #[cfg(test)]

@@ -154,6 +154,16 @@ pub fn to_sip(refusal: &Refusal, request: &Request, mapping: &Mapping, global: b
     }
 }
 
+/// The answer to OPTIONS (RFC 3261 §11.2).
+#[must_use]
+pub fn capabilities(request: &Request) -> Response {
+    Response::to(request, Status::OK)
+        .with(Name::Allow, ALLOW)
+        .with(Name::Accept, ACCEPT)
+        .with(Name::AcceptEncoding, "identity")
+        .with(Name::Supported, "100rel, replaces, timer")
+}
+
 /// "Not now, but soon": what is said when the XMPP side cannot be asked.
 #[must_use]
 pub fn not_now(text: &str) -> Refusal {
@@ -163,7 +173,10 @@ pub fn not_now(text: &str) -> Refusal {
 }
 
 /// The methods we take, for `Allow`.
-pub const ALLOW: &str = "MESSAGE, OPTIONS";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, REFER, MESSAGE, OPTIONS";
+/// The content types we take anywhere, for the `Accept` of an OPTIONS.
+const ACCEPT: &str = "application/sdp, application/dtmf-relay, text/plain, text/html, \
+    multipart/mixed, multipart/alternative";
 /// Seconds a sender is asked to wait when the XMPP side is away.
 const RETRY_AFTER: u32 = 30;
 /// Seconds a sender is asked to wait when somebody has too much to do.

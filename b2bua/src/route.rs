@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use tandem_shared::address::{Address, host_to_ascii};
 use tandem_shared::refusal::{Reason, Refusal};
 
+use crate::call::negotiate::Policy;
 use crate::sip::digest::Credential;
 use crate::sip::uri::{Host, Uri};
 use crate::sip::{Hop, Transport};
@@ -45,6 +46,8 @@ pub struct Route {
     pub large: Option<Transport>,
     /// Whose requests it lets in.
     pub inbound: Vec<Network>,
+    /// What it allows of the media of calls.
+    pub media: Policy,
     /// Whether P-Asserted-Identity names the sender (RFC 3325 §4).
     pub trust_identity: bool,
 }
@@ -203,6 +206,7 @@ pub(crate) mod tests {
             max_size: 8192,
             large: Some(Transport::Tcp),
             inbound: vec!["192.0.2.0/24".parse().unwrap()],
+            media: Policy::default(),
             trust_identity: false,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tandem_shared::address::Mapping;
 
+use crate::call::CallSettings;
 use crate::emergency::Emergency;
 use crate::number::Numbers;
 use crate::route::Routes;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub endpoint: EndpointConfig,
     /// How messages are treated.
     pub message: MessageSettings,
+    /// How calls are treated.
+    pub call: CallSettings,
     /// Whether an account's refusal becomes a 6xx, which ends forking everywhere.
     pub global_failures: bool,
 }
@@ -95,6 +98,7 @@ pub(crate) mod tests {
             emergency: Emergency::default(),
             endpoint: EndpointConfig::new(sent_by, admission),
             message: MessageSettings::default(),
+            call: CallSettings::default(),
             global_failures: false,
         }
     }

@@ -5,9 +5,39 @@ use std::fmt::Write as _;
 use tandem_shared::address::{Address, number, uri};
 use tandem_shared::refusal::{Reason, Refusal};
 
-use crate::route::{Identity, Route, host_of};
+use crate::route::{Identity, Route, RouteId, host_of};
 use crate::settings::Settings;
 use crate::sip::uri::{Host, Uri};
+use crate::spelling::Spellings;
+
+/// Finds the way of a request to the contact `to`, which may pass `hops` more gateways.
+///
+/// # Errors
+/// The refusal to answer with when it may go nowhere: emergency numbers, loops, no route.
+pub fn find(
+    to: &Address,
+    hops: u8,
+    spellings: &Spellings,
+    settings: &Settings,
+) -> Result<(RouteId, Target), Refusal> {
+    settings.emergency.check(&to.user)?;
+    if hops == 0 {
+        return Err(Refusal::new(Reason::Looped).with_text("This went in circles."));
+    }
+    if settings.mapping.serves(&to.host) {
+        return Err(Refusal::new(Reason::Looped)
+            .with_text("This is an XMPP user; use that address directly."));
+    }
+    let own = settings.mapping.domain.as_str();
+    let route = settings.routes.find(to, own)?;
+    let user = spellings.spell(to);
+    settings.emergency.check(user)?;
+    let found = settings
+        .routes
+        .get(route)
+        .ok_or_else(|| Refusal::new(Reason::ItemNotFound))?;
+    Ok((route, Target::new(to, user, found, own)?))
+}
 
 /// Who a request goes to, as SIP writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,9 +10,11 @@
 
 use crate::address::Address;
 use crate::media::{Description, Media, Trickle};
+use crate::mint::Mint;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::fmt::Write as _;
 
 /// Names a call on the bus: a version 4 UUID of the side where it began (RFC 9562 §5.4).
 ///
@@ -20,6 +22,26 @@ use serde_json::value::RawValue;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CallId(pub String);
+
+impl CallId {
+    /// A new one.
+    #[must_use]
+    pub fn mint(mint: &mut Mint) -> Self {
+        let mut bytes = mint.number().to_be_bytes();
+        let [.., version, _, variant, _, _, _, _, _, _, _] = &mut bytes;
+        *version = *version & 0x0f | 0x40;
+        *variant = *variant & 0x3f | 0x80;
+        let mut text = String::with_capacity(36);
+        for (at, byte) in bytes.iter().enumerate() {
+            if matches!(at, 4 | 6 | 8 | 10) {
+                text.push('-');
+            }
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
+    }
+}
 
 impl std::fmt::Display for CallId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -229,6 +251,17 @@ fn fact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fact, D::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_a_version_4_uuid() {
+        let mut mint = Mint::new([5; 16]);
+        let (one, other) = (CallId::mint(&mut mint).0, CallId::mint(&mut mint).0);
+        assert_ne!(one, other);
+        let groups: Vec<_> = one.split('-').map(str::len).collect();
+        assert_eq!(groups, [8, 4, 4, 4, 12]);
+        assert_eq!(one.as_bytes()[14], b'4');
+        assert!(b"89ab".contains(&one.as_bytes()[19]));
+    }
 
     #[test]
     fn facts_keep_their_spelling() {

@@ -4,7 +4,7 @@
 //! codec they do, and packets are relayed undecoded. A negotiation ends in what media needs to know
 //! (a peer and a flow) and in the description we gave, from which the next one follows.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tandem_shared::call::EndReason;
 
 pub mod encoding;
@@ -29,7 +29,7 @@ pub struct Policy {
 }
 
 /// How we propose to protect packets. What the other side proposes is taken where we can.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Srtp {
     /// We propose nothing; a phone that insists on SRTP gets it.
@@ -41,7 +41,7 @@ pub enum Srtp {
 }
 
 /// What becomes of a call whose other side does not protect packets; nothing to [`Srtp::Off`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Demand {
     /// It goes on: the offer is plain RTP with keys beside it (RFC 8643).

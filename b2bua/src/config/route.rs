@@ -7,6 +7,7 @@ use tandem_shared::config::{ConfigError, Secret};
 
 use super::listen::{HostName, ListenRow, TransportName};
 use super::optional_secret;
+use crate::call::negotiate::{Demand, Encoding, Policy, Srtp};
 use crate::route::{Identity, Network, NextHop, Pattern, Route};
 use crate::sip::Transport;
 use crate::sip::digest::Credential;
@@ -63,6 +64,18 @@ pub struct RouteRow {
     /// How requests go that are too large for UDP.
     #[serde(default)]
     pub large: Large,
+    /// Codecs of its calls, best first.
+    #[serde(default = "codecs")]
+    pub codecs: Vec<Encoding>,
+    /// How the sound of its calls is protected.
+    #[serde(default = "srtp")]
+    pub srtp: Srtp,
+    /// What becomes of a call whose other side does not protect it.
+    #[serde(default = "srtp_demand")]
+    pub srtp_demand: Demand,
+    /// Milliseconds of sound in a packet, where the other side has no wish.
+    #[serde(default = "ptime")]
+    pub ptime: u16,
 }
 
 /// How requests go that are too large for UDP.
@@ -281,9 +294,31 @@ impl RouteRow {
                 Large::Off => None,
             },
             inbound: self.inbound.0.iter().map(|(_, network)| *network).collect(),
+            media: Policy {
+                codecs: self.codecs.clone(),
+                srtp: self.srtp,
+                demand: self.srtp_demand,
+                ptime: self.ptime,
+            },
             trust_identity: self.trust_identity,
         })
     }
+}
+
+fn codecs() -> Vec<Encoding> {
+    Policy::default().codecs
+}
+
+fn srtp() -> Srtp {
+    Policy::default().srtp
+}
+
+fn srtp_demand() -> Demand {
+    Policy::default().demand
+}
+
+fn ptime() -> u16 {
+    Policy::default().ptime
 }
 
 fn max_size() -> usize {

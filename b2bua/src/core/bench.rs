@@ -45,6 +45,12 @@ impl Bench {
 
     pub(crate) fn link(&mut self) {
         self.core.handle_bus(Incoming::Connected, self.now);
+        self.greet();
+        self.actions.clear();
+    }
+
+    /// The component says hello.
+    pub(crate) fn greet(&mut self) {
         let mapping = settings().mapping.digests();
         let hello = Hello {
             answer: false,
@@ -55,7 +61,6 @@ impl Bench {
             SessionId::control(),
             BusEvent::Control(Control::Hello(hello)),
         );
-        self.actions.clear();
     }
 
     pub(crate) fn say(&mut self, session: SessionId, event: BusEvent) {

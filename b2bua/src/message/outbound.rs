@@ -11,7 +11,7 @@ use std::time::Instant;
 use tandem_shared::bus::SessionId;
 use tandem_shared::event::MessageOutcome;
 use tandem_shared::message::{Message, Outcome};
-use tandem_shared::mint::Mint;
+use tandem_shared::mint::{self, Mint};
 use tandem_shared::pii::Pii;
 use tandem_shared::refusal::{Reason, Refusal};
 use tandem_shared::timers::Timers;
@@ -26,15 +26,14 @@ use crate::sip::endpoint::{ClientToken, Failure};
 use crate::sip::transaction::key::ByKey;
 use crate::sip::{Endpoint, Response};
 use crate::spelling::Spellings;
+use crate::target;
 
 pub mod backoff;
 pub mod job;
 pub mod register;
 
-mod admission;
 mod destination;
 
-use admission::Admitted;
 use destination::{Destination, Next, State};
 use job::{Answer, Job};
 use register::{Progress, Register};
@@ -46,6 +45,8 @@ pub struct Outbound {
     by_token: HashMap<ClientToken, u128, ByKey>,
     timers: Timers<u128, ByKey>,
     register: Register,
+    /// Destinations whose next message waits for the component.
+    paused: Vec<u128>,
     waiting: usize,
     tokens: u64,
     closed: bool,
@@ -73,6 +74,8 @@ pub struct Context<'a> {
     pub accounts: &'a mut Accounts,
     /// What is counted.
     pub counters: &'a mut Counters,
+    /// Whether the component is there to hear outcomes.
+    pub linked: bool,
     /// Where outcomes go.
     pub outcomes: &'a mut Vec<(SessionId, MessageOutcome)>,
     /// The time.
@@ -100,16 +103,11 @@ impl Outbound {
             }
             None => {}
         }
-        let admitted = admission::admit(&message, cx).and_then(|admitted| {
-            self.check_room(admitted.destination, cx)?;
-            Ok(admitted)
-        });
-        match admitted {
-            Ok(Admitted {
-                destination: key,
-                target,
-                route,
-            }) => {
+        let to = &message.to;
+        let key = mint::hash(cx.key, &[to.user.as_bytes(), to.host.as_bytes()]);
+        let found = target::find(to, message.hops, cx.spellings, cx.settings);
+        match found.and_then(|found| self.check_room(key, cx).map(|()| found)) {
+            Ok((route, target)) => {
                 self.register.begin(&message.id);
                 cx.counters.taken += 1;
                 self.waiting += 1;
@@ -130,6 +128,13 @@ impl Outbound {
                 cx.outcomes
                     .push((session, MessageOutcome::new(message.id, Err(refusal))));
             }
+        }
+    }
+
+    /// The component is there (again): what waited for it goes on.
+    pub fn handle_up(&mut self, cx: &mut Context<'_>) {
+        for key in std::mem::take(&mut self.paused) {
+            self.advance(key, cx);
         }
     }
 
@@ -285,6 +290,12 @@ impl Outbound {
                 self.timers.cancel(&key);
                 return;
             };
+            // An outcome nobody hears is lost if we die too, and the message would go out again: so
+            // there is at most one such for each destination.
+            if !cx.linked {
+                self.paused.push(key);
+                return;
+            }
             // Its sender would hear of it too late.
             if job.deadline + LATE < cx.now {
                 let refusal = job.expired();

@@ -11,14 +11,17 @@ use tandem_shared::bus::url::Url;
 use tandem_shared::bus::{Bus, Envelope, Incoming, SendError};
 use tandem_shared::mint::Mint;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::timeout;
 
+use super::media::Media;
 use super::store::Store;
 use super::transport::{Transport, TransportEvent};
 use crate::action::Action;
 use crate::clock::Now;
 use crate::config::Config;
 use crate::core::Core;
+use crate::media::Event as MediaEvent;
 
 /// Runs the process until it is told to end.
 ///
@@ -38,6 +41,9 @@ struct Process {
     core: Core,
     transport: Transport,
     bus: Local,
+    media: Media,
+    /// What media says.
+    heard: UnboundedReceiver<MediaEvent>,
     store: Store,
     signals: Signals,
     /// Asked for, not yet begun.
@@ -59,6 +65,7 @@ struct Signals {
 enum Woken {
     Packets,
     Envelopes,
+    Media(MediaEvent),
     Stored,
     Time,
     Signal,
@@ -87,6 +94,9 @@ impl Process {
         let settings = config.settings(transport.listening())?;
         let bus = Local::listen(path)
             .with_context(|| format!("bus.url {}: cannot be listened on", path.display()))?;
+        let (say, heard) = mpsc::unbounded_channel();
+        // Once the process ends nobody hears what media says.
+        let media = Media::start(&config.media(), move |event| drop(say.send(event)))?;
         let mut seed = [0; 16];
         getrandom::fill(&mut seed).context("no random numbers")?;
         let now = now();
@@ -97,6 +107,8 @@ impl Process {
             core,
             transport,
             bus,
+            media,
+            heard,
             store,
             signals,
             gathered: Vec::new(),
@@ -118,6 +130,7 @@ impl Process {
             match self.wait().await {
                 Woken::Packets => self.take_packets(),
                 Woken::Envelopes => self.take_envelopes(),
+                Woken::Media(event) => self.core.handle_media(event, now()),
                 Woken::Stored => {
                     if let Some(actions) = self.storing.take() {
                         self.perform(actions).await;
@@ -186,6 +199,7 @@ impl Process {
             () = self.store.written(), if self.storing.is_some() => Woken::Stored,
             () = self.transport.recv_many(&mut self.packets, ROUND), if ready => Woken::Packets,
             () = self.bus.recv(&mut self.envelopes, ROUND), if ready && self.ending.is_none() => Woken::Envelopes,
+            Some(event) = self.heard.recv() => Woken::Media(event),
             () = tokio::time::sleep_until(due) => Woken::Time,
             _ = self.signals.terminate.recv() => Woken::Signal,
             _ = self.signals.interrupt.recv() => Woken::Signal,
@@ -234,6 +248,7 @@ impl Process {
                     self.publish(&envelope).await;
                 }
                 Action::Transmit(transmit) => transmits.push(transmit),
+                Action::Media(command) => self.media.perform(*command),
                 Action::CloseBus => close = true,
                 Action::Store(_) | Action::Forget(_) => {}
             }
@@ -309,6 +324,7 @@ impl Process {
     fn report(&self) {
         let (counters, sip) = self.core.counters();
         tracing::info!(?counters, ?sip, drops = ?self.transport.drops(), waiting = self.core.waiting(),
+            calls = ?self.core.calls(), media = ?self.media.counters(),
             "counts since the start");
     }
 }

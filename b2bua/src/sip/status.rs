@@ -49,6 +49,8 @@ impl Status {
     pub const TOO_MANY_HOPS: Self = Self(483);
     /// 422
     pub const INTERVAL_TOO_SMALL: Self = Self(422);
+    /// 469 (RFC 6086 §4.2.2)
+    pub const BAD_INFO_PACKAGE: Self = Self(469);
     /// 486
     pub const BUSY_HERE: Self = Self(486);
     /// 487

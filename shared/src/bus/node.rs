@@ -1,6 +1,7 @@
 //! Names of nodes and sessions.
 
 use crate::address::Address;
+use crate::call::CallId;
 use serde::{Deserialize, Serialize};
 
 /// One running process on the bus.
@@ -24,6 +25,12 @@ impl SessionId {
     #[must_use]
     pub fn control() -> Self {
         Self("control".to_owned())
+    }
+
+    /// A call.
+    #[must_use]
+    pub fn call(id: &CallId) -> Self {
+        Self(["c", &*id.0].concat())
     }
 
     /// The conversation of two accounts: the same for both directions, so that it stays on one

@@ -1,10 +1,10 @@
 //! Which codecs are offered, in what order, and which one is taken.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tandem_shared::media::Codec;
 
 /// A codec that media can relay and transcode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// Opus (RFC 7587).

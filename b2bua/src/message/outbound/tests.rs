@@ -337,6 +337,28 @@ fn a_long_text_goes_in_parts_one_after_the_other() {
 }
 
 #[test]
+fn the_next_message_waits_for_the_component() {
+    let mut bench = Bench::new();
+    bench.send(to("romeo", 1));
+    bench.send(to("romeo", 2));
+    let (first, _) = bench.request();
+    bench
+        .core
+        .handle_bus(tandem_shared::bus::Incoming::Disconnected, bench.now);
+    bench.answer(&first, 200, None);
+    assert!(bench.requests().is_empty());
+    bench
+        .core
+        .handle_bus(tandem_shared::bus::Incoming::Connected, bench.now);
+    bench.greet();
+    let (second, _) = bench.request();
+    bench.answer(&second, 200, None);
+    assert_eq!(reasons(&mut bench), [delivered("romeo2")]);
+    bench.send(to("romeo", 1));
+    assert_eq!(reasons(&mut bench), [delivered("romeo1")]);
+}
+
+#[test]
 fn a_peer_without_streams_gets_the_parts_in_datagrams() {
     let mut both = route("sms", &["*@sms.example.net"], Some("192.0.2.3"));
     both.split = true;

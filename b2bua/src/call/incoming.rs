@@ -1,0 +1,302 @@
+//! Calls from SIP to XMPP users: whom the INVITE is for, and how its answer comes about.
+
+use tandem_shared::call::{CallId, Describe, End, EndReason, Fact, Offer, Ready, Role};
+use tandem_shared::media::Media;
+use tandem_shared::pii::Pii;
+use tandem_shared::refusal::Refusal;
+
+use super::leg::{SipLeg, XmppLeg};
+use super::negotiate::{NoAgreement, sip as sdp, xmpp};
+use super::outgoing::{local, name};
+use super::{Beginning, Call, Calls, Context, Stage, ending, sip, tell};
+use crate::body::sdp::Sdp;
+use crate::party;
+use crate::refusal;
+use crate::sip::endpoint::{ServerToken, Source};
+use crate::sip::session::{Body, SessionKey};
+use crate::sip::{Request, Response, Status};
+
+impl Calls {
+    /// Takes an INVITE that begins a call.
+    pub fn handle_invite(
+        &mut self,
+        token: ServerToken,
+        request: Box<Request>,
+        source: Source,
+        cx: &mut Context<'_>,
+    ) {
+        match self.admit(&request, source, cx) {
+            Ok(Admitted::New(offer)) => self.begin_to_xmpp(token, request, source, offer, cx),
+            Ok(Admitted::Replaces(id)) => self.replace(&id, token, request, source, cx),
+            Err(response) => {
+                tracing::info!(from = %Pii(source.flow.source()), status = %response.status,
+                    "call from SIP refused");
+                cx.endpoint.respond(token, *response, cx.now);
+            }
+        }
+        self.settle(cx);
+    }
+
+    fn admit(
+        &self,
+        request: &Request,
+        source: Source,
+        cx: &mut Context<'_>,
+    ) -> Result<Admitted, Box<Response>> {
+        let settings = cx.settings;
+        let refuse = |refusal: &Refusal| {
+            let global = settings.global_failures;
+            Box::new(refusal::to_sip(refusal, request, &settings.mapping, global))
+        };
+        if !cx.linked || self.closed {
+            return Err(refuse(&refusal::not_now("The XMPP side is away")));
+        }
+        let replaced = self.sessions.replaced_by(request);
+        let replaced = replaced.map_err(|status| Box::new(Response::to(request, status)))?;
+        if let Some(key) = replaced {
+            // One that is not answered yet has nobody to hand over.
+            let id = self.by_session.get(&key);
+            let id = id.filter(|id| self.calls.get(*id).is_some_and(|c| c.stage == Stage::Up));
+            let gone = || Box::new(Response::to(request, Status::NO_SUCH_TRANSACTION));
+            return id.cloned().map(Admitted::Replaces).ok_or_else(gone);
+        }
+        if !self.has_room(cx) {
+            return Err(refuse(&refusal::not_now("Too many calls at once")));
+        }
+        let to = party::recipient(&request.uri, settings).map_err(|refusal| refuse(&refusal))?;
+        let route = settings.routes.of_source(source.flow.source());
+        let from = party::sender(request, route, settings).map_err(|refusal| refuse(&refusal))?;
+        let named = request.from().ok().and_then(|from| from.display);
+        cx.spellings.hear(&from, cx.actions);
+        Ok(Admitted::New(Box::new(Offer {
+            from,
+            to,
+            name: named.map(|name| {
+                name.chars()
+                    .filter(|c| !c.is_control())
+                    .take(NAME)
+                    .collect()
+            }),
+            media: vec![Media::Audio],
+            description: None,
+            hops: request.max_forwards().unwrap_or(HOPS).saturating_sub(1),
+        })))
+    }
+
+    fn begin_to_xmpp(
+        &mut self,
+        token: ServerToken,
+        request: Box<Request>,
+        source: Source,
+        offer: Box<Offer>,
+        cx: &mut Context<'_>,
+    ) {
+        let address = source.flow.source();
+        let Some(route) = cx.settings.routes.of_source(address) else {
+            return;
+        };
+        let policy = route.media.clone();
+        let local = local(route, cx.settings);
+        let taken = self
+            .sessions
+            .take(token, request, source, local, &mut sip(cx));
+        let Some(key) = taken else {
+            return;
+        };
+        let id = CallId::mint(cx.mint);
+        tracing::info!(call = %id, from = %Pii(&offer.from), to = %Pii(&offer.to), "call from SIP");
+        let mut leg = SipLeg::new(name(cx), address);
+        (leg.session, leg.is_called) = (Some(key), true);
+        let call = Call {
+            anchor: self.next_anchor(),
+            stage: Stage::Opening,
+            policy,
+            sip: leg,
+            xmpp: XmppLeg::default(),
+            beginning: Some(Beginning::ToXmpp(offer)),
+            told_ringing: false,
+            told_ready: false,
+            id,
+        };
+        self.hold_place(call, address, cx);
+    }
+
+    /// The session has read the INVITE's body.
+    pub(super) fn handle_invited(
+        &mut self,
+        id: &CallId,
+        offer: Option<Body>,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let Some(body) = offer else {
+            return;
+        };
+        let end = match Sdp::parse(&body.bytes) {
+            Ok(offer) if sdp::codecs(&offer, &call.policy).is_empty() => {
+                ending::of_disagreement(NoAgreement::Codec)
+            }
+            Ok(offer) => {
+                call.sip.offered = Some(offer);
+                return;
+            }
+            Err(error) => {
+                tracing::info!(call = %id, %error, "an offer cannot be read");
+                End::new(EndReason::BadRequest).with_text(error.to_string())
+            }
+        };
+        self.end_both(id, end, cx);
+    }
+
+    /// A device of the called user rings.
+    pub(super) fn ring(&mut self, id: &CallId, cx: &mut Context<'_>) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        if let Some(key) = call.sip.session.filter(|_| call.sip.is_called)
+            && !std::mem::replace(&mut call.told_ringing, true)
+        {
+            self.sessions.with(key, &mut sip(cx), |session, cx| {
+                session.ring(Status::RINGING, None, cx);
+            });
+        }
+    }
+
+    /// A device takes the call, or needs a description to ring at all.
+    pub(super) fn describe_to_device(&mut self, id: &CallId, ready: &Ready, cx: &mut Context<'_>) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        if !call.sip.is_called || call.xmpp.sent.is_some() || call.xmpp.agreed.is_some() {
+            return;
+        }
+        tracing::debug!(call = %id, answered = ready.answered, "a device wants the description");
+        let codecs = call.offered_codecs();
+        let Some(description) = call.xmpp_terms(&codecs).map(|terms| xmpp::offer(&terms)) else {
+            return;
+        };
+        call.xmpp.sent = Some(description.clone());
+        let role = Role::Offer;
+        tell(
+            id,
+            Fact::Describe(Box::new(Describe { role, description })),
+            cx,
+        );
+    }
+
+    /// The device answered: so does the call.
+    pub(super) fn handle_device_answer(
+        &mut self,
+        id: &CallId,
+        answer: &tandem_shared::media::Description,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let Some(ours) = call.xmpp.sent.take() else {
+            return;
+        };
+        let codecs = call.offered_codecs();
+        let Some(terms) = call.xmpp_terms(&codecs) else {
+            return;
+        };
+        match xmpp::accept(&terms, ours, answer) {
+            Ok(agreed) => {
+                call.connect_xmpp(agreed, cx);
+                self.answer_sip(id, cx);
+            }
+            Err(problem) => self.end_both(id, ending::of_disagreement(problem), cx),
+        }
+    }
+
+    /// Accepts the INVITE: with the answer to its offer, or with an offer of ours.
+    fn answer_sip(&mut self, id: &CallId, cx: &mut Context<'_>) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let Some(key) = call.sip.session.filter(|_| call.stage != Stage::Up) else {
+            return;
+        };
+        let Some(terms) = call.sip_terms() else {
+            return;
+        };
+        let ours = match &call.sip.offered {
+            Some(offer) => match sdp::answer(&terms, offer) {
+                Ok(agreed) => {
+                    let ours = agreed.ours.clone();
+                    call.sip.offered = None;
+                    call.connect_sip(agreed, cx);
+                    ours
+                }
+                Err(problem) => return self.end_both(id, ending::of_disagreement(problem), cx),
+            },
+            None => sdp::offer(&terms),
+        };
+        let body = Body::sdp(ours.to_string());
+        call.sip.sent = Some(ours);
+        call.stage = Stage::Up;
+        self.timers.cancel(id);
+        tracing::info!(call = %id, "answered");
+        self.sessions.with(key, &mut sip(cx), |session, cx| {
+            session.answer(Some(body), cx);
+        });
+    }
+
+    /// Another SIP party takes the place of the one in a call (RFC 3891 §3): the XMPP leg stays.
+    fn replace(
+        &mut self,
+        id: &CallId,
+        token: ServerToken,
+        request: Box<Request>,
+        source: Source,
+        cx: &mut Context<'_>,
+    ) {
+        let address = source.flow.source();
+        let Some(route) = cx.settings.routes.of_source(address) else {
+            return;
+        };
+        let (policy, local) = (route.media.clone(), local(route, cx.settings));
+        let taken = self
+            .sessions
+            .take(token, request, source, local, &mut sip(cx));
+        let (Some(key), Some(call)) = (taken, self.calls.get_mut(id)) else {
+            return;
+        };
+        tracing::info!(call = %id, "another SIP party takes the call over");
+        let before = call.sip.session.replace(key);
+        let mut leg = SipLeg::new(name(cx), address);
+        (leg.session, leg.is_called) = (Some(key), true);
+        leg.local = call.sip.local.take();
+        leg.told_hold = call.sip.told_hold;
+        (call.sip, call.policy, call.stage) = (leg, policy, Stage::Asking);
+        self.by_session.insert(key, id.clone());
+        self.settle(cx);
+        self.answer_sip(id, cx);
+        if let Some(before) = before {
+            self.by_session.remove(&before);
+            self.leave(before, cx);
+        }
+    }
+
+    fn leave(&mut self, key: SessionKey, cx: &mut Context<'_>) {
+        self.sessions.with(key, &mut sip(cx), |session, cx| {
+            session.hang_up(Vec::new(), cx)
+        });
+    }
+}
+
+/// What an INVITE amounts to.
+enum Admitted {
+    /// A call to somebody.
+    New(Box<Offer>),
+    /// A new party for this call.
+    Replaces(CallId),
+}
+
+/// The longest name shown of a caller, in characters.
+const NAME: usize = 100;
+/// Hops of a request that does not count them.
+const HOPS: u8 = 70;

@@ -1,0 +1,325 @@
+//! Calls of XMPP users to SIP: the INVITE, and what is said to it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use tandem_shared::call::{CallId, Describe, End, EndReason, Fact, Offer, Ready, Role};
+use tandem_shared::media::Media;
+use tandem_shared::pii::Pii;
+use tandem_shared::refusal::Refusal;
+
+use super::leg::{SipLeg, XmppLeg};
+use super::negotiate::{sip as sdp, xmpp};
+use super::{Beginning, Call, Calls, Context, Stage, ending, order, sip, tell};
+use crate::body::sdp::Sdp;
+use crate::media::Command;
+use crate::route::Route;
+use crate::settings::Settings;
+use crate::sip::header::Headers;
+use crate::sip::hop::Target as Way;
+use crate::sip::session::{Body, Fork, Local, Outgoing, Wish};
+use crate::sip::uri::{Host, SipUri, Uri};
+use crate::sip::{NameAddr, Status};
+use crate::target::{self, Target};
+
+impl Calls {
+    pub(super) fn begin_to_sip(&mut self, id: CallId, offer: Offer, cx: &mut Context<'_>) {
+        if self.calls.contains_key(&id) {
+            return;
+        }
+        tracing::info!(call = %id, from = %Pii(&offer.from), to = %Pii(&offer.to), "call to SIP");
+        if !self.has_room(cx) {
+            let end = End::new(EndReason::ResourceConstraint)
+                .with_text("Too many calls at once. Try again later.");
+            return tell(&id, Fact::End(end), cx);
+        }
+        if !offer.media.contains(&Media::Audio) {
+            let end = End::new(EndReason::UnsupportedMedia).with_text("Calls here need sound.");
+            return tell(&id, Fact::End(end), cx);
+        }
+        let found = target::find(&offer.to, offer.hops, cx.spellings, cx.settings);
+        let prepared = found.and_then(|(route, target)| {
+            let route = cx.settings.routes.get(route);
+            let route =
+                route.ok_or_else(|| Refusal::new(tandem_shared::refusal::Reason::ItemNotFound))?;
+            let (invite, local) = prepare(&id, &offer, route, target, cx.settings)?;
+            Ok((route, invite, local))
+        });
+        match prepared {
+            Ok((route, invite, local)) => {
+                let peer = address_of(route);
+                let call = Call {
+                    anchor: self.next_anchor(),
+                    stage: Stage::Opening,
+                    policy: route.media.clone(),
+                    sip: SipLeg::new(name(cx), peer),
+                    xmpp: XmppLeg {
+                        offered: offer.description,
+                        ..XmppLeg::default()
+                    },
+                    beginning: Some(Beginning::ToSip(Box::new(invite), Box::new(local))),
+                    told_ringing: false,
+                    told_ready: false,
+                    id,
+                };
+                self.hold_place(call, peer, cx);
+            }
+            Err(refusal) => {
+                tracing::info!(call = %id, reason = ?refusal.reason, "call refused");
+                tell(&id, Fact::End(ending::of_refusal(&refusal)), cx);
+            }
+        }
+    }
+
+    /// Media has ports: the INVITE goes out.
+    pub(super) fn invite(
+        &mut self,
+        id: &CallId,
+        mut invite: Outgoing,
+        local: Local,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let Some(offer) = call.sip_terms().map(|terms| sdp::offer(&terms)) else {
+            return;
+        };
+        invite.offer = Some(Body::sdp(offer.to_string()));
+        call.sip.sent = Some(offer);
+        let key = self.sessions.call(invite, local, &mut sip(cx));
+        call.sip.session = Some(key);
+        self.by_session.insert(key, id.clone());
+    }
+
+    pub(super) fn handle_progress(&mut self, id: &CallId, status: Status, cx: &mut Context<'_>) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let rings = status.code() > Status::TRYING.code();
+        if rings && !std::mem::replace(&mut call.told_ringing, true) {
+            tell(id, Fact::Ringing, cx);
+        }
+    }
+
+    /// There may be something to hear before the answer.
+    pub(super) fn handle_early(
+        &mut self,
+        id: &CallId,
+        fork: Fork,
+        body: &Body,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let Ok(answer) = Sdp::parse(&body.bytes) else {
+            return;
+        };
+        if call.sip.early.len() < FORKS {
+            call.sip.early.insert(fork, answer.clone());
+        }
+        if !cx.settings.call.early_media || call.sip.agreed.is_some() {
+            return;
+        }
+        if self.connect_sip(id, &answer, cx).is_ok() {
+            self.make_ready(id, false, cx);
+        }
+    }
+
+    pub(super) fn handle_answered(
+        &mut self,
+        id: &CallId,
+        fork: Fork,
+        answer: Option<&Body>,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        call.stage = Stage::Up;
+        self.timers.cancel(id);
+        tracing::info!(call = %id, "answered");
+        let early = std::mem::take(&mut call.sip.early);
+        let answer = match answer {
+            Some(body) => Sdp::parse(&body.bytes).ok(),
+            None => early.get(&fork).cloned(),
+        };
+        let Some(answer) = answer else {
+            let end = End::new(EndReason::UnsupportedMedia)
+                .with_text("The called party's description of the call cannot be read.");
+            return self.end_both(id, end, cx);
+        };
+        match self.connect_sip(id, &answer, cx) {
+            Ok(()) => self.make_ready(id, true, cx),
+            Err(end) => self.end_both(id, end, cx),
+        }
+    }
+
+    /// Takes an answer of the SIP leg to our description, and lets media flow there.
+    pub(super) fn connect_sip(
+        &mut self,
+        id: &CallId,
+        answer: &Sdp,
+        cx: &mut Context<'_>,
+    ) -> Result<(), End> {
+        let gone = || End::new(EndReason::Failed);
+        let call = self.calls.get_mut(id).ok_or_else(gone)?;
+        let ours = call.sip.sent.clone().ok_or_else(gone)?;
+        let terms = call.sip_terms().ok_or_else(gone)?;
+        let agreed = sdp::accept(&terms, ours, answer).map_err(ending::of_disagreement)?;
+        call.connect_sip(agreed, cx);
+        Ok(())
+    }
+
+    /// Tells the component that descriptions are wanted, or answers the one we have.
+    fn make_ready(&mut self, id: &CallId, answered: bool, cx: &mut Context<'_>) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        if !std::mem::replace(&mut call.told_ready, true) {
+            let device = None;
+            tell(id, Fact::Ready(Ready { answered, device }), cx);
+            if call.xmpp.offered.is_some() {
+                self.answer_xmpp(id, cx);
+            }
+        }
+    }
+
+    /// Answers the XMPP leg's offer, the first or a change.
+    pub(super) fn answer_xmpp(&mut self, id: &CallId, cx: &mut Context<'_>) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let Some(offer) = call.xmpp.offered.take() else {
+            return;
+        };
+        let codecs = call.offered_codecs();
+        let Some(terms) = call.xmpp_terms(&codecs) else {
+            return;
+        };
+        match xmpp::answer(&terms, &offer) {
+            Ok(agreed) => {
+                let description = agreed.ours.clone();
+                call.connect_xmpp(agreed, cx);
+                let role = Role::Answer;
+                tell(
+                    id,
+                    Fact::Describe(Box::new(Describe { role, description })),
+                    cx,
+                );
+                self.follow_direction(id, cx);
+            }
+            Err(problem) if call.xmpp.agreed.is_some() => {
+                tracing::info!(call = %id, %problem, "a change was refused");
+                let (role, description) = (Role::Refusal, Default::default());
+                tell(
+                    id,
+                    Fact::Describe(Box::new(Describe { role, description })),
+                    cx,
+                );
+            }
+            Err(problem) => {
+                let end = ending::of_disagreement(problem);
+                self.end_both(id, end, cx);
+            }
+        }
+    }
+}
+
+impl Call {
+    /// Media flows on the SIP leg as agreed.
+    pub(super) fn connect_sip(&mut self, agreed: sdp::Agreed, cx: &mut Context<'_>) {
+        order(
+            Command::ConnectSip {
+                anchor: self.anchor,
+                peer: Box::new(agreed.peer.clone()),
+                flow: Box::new(agreed.flow.clone()),
+            },
+            cx,
+        );
+        self.sip.agreed = Some(agreed);
+    }
+
+    /// Media flows on the XMPP leg as agreed.
+    pub(super) fn connect_xmpp(&mut self, agreed: xmpp::Agreed, cx: &mut Context<'_>) {
+        order(
+            Command::ConnectXmpp {
+                anchor: self.anchor,
+                peer: Box::new(agreed.peer.clone()),
+                flow: Box::new(agreed.flow.clone()),
+            },
+            cx,
+        );
+        self.xmpp.agreed = Some(agreed);
+    }
+}
+
+/// The INVITE for `offer`, still without a description, and who we are in it.
+fn prepare(
+    id: &CallId,
+    offer: &Offer,
+    route: &Route,
+    target: Target,
+    settings: &Settings,
+) -> Result<(Outgoing, Local), Refusal> {
+    let mut from = String::new();
+    target::write_identity(&mut from, &offer.from, route, settings)?;
+    let uri = |text: &str| Uri::parse(text).map_err(|_| malformed());
+    let hop = route.hop(&offer.to, route.transport)?;
+    let invite = Outgoing {
+        from: NameAddr::new(uri(&from)?),
+        to: NameAddr::new(uri(&target.to)?),
+        uri: target.uri,
+        call_id: Some(id.0.clone()),
+        max_forwards: offer.hops,
+        target: Way::Hop(hop),
+        headers: Headers::new(),
+        offer: None,
+    };
+    Ok((invite, local(route, settings)))
+}
+
+/// Who we are on `route`.
+pub(super) fn local(route: &Route, settings: &Settings) -> Local {
+    let sent_by = settings.endpoint.sent_by.of(route.transport);
+    let mut uri = SipUri::new(sent_by.host.clone()).with_user(CONTACT);
+    uri.port = sent_by.port;
+    if route.transport != crate::sip::Transport::Udp {
+        let transport = route.transport.as_str().to_ascii_lowercase();
+        uri.params.set("transport", Some(&transport));
+    }
+    Local {
+        contact: NameAddr::new(Uri::Sip(uri)),
+        credential: route.credentials.clone(),
+        reliable: false,
+        timer: Wish {
+            seconds: settings.call.session_expires,
+            min: MIN_SE,
+        },
+    }
+}
+
+/// The next hop's address, where it is written as one.
+fn address_of(route: &Route) -> IpAddr {
+    match route.next_hop.as_ref().map(|hop| &hop.host) {
+        Some(Host::Ip(ip)) => *ip,
+        Some(Host::Name(_)) | None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    }
+}
+
+/// A number no other call has in its descriptions.
+pub(super) fn name(cx: &mut Context<'_>) -> u64 {
+    u64::try_from(cx.mint.number() & u128::from(u64::MAX)).unwrap_or_default()
+}
+
+fn malformed() -> Refusal {
+    Refusal::new(tandem_shared::refusal::Reason::JidMalformed)
+        .with_text("The address has no SIP form.")
+}
+
+/// The user of our Contact; who the user is stands in From.
+const CONTACT: &str = "tandem";
+/// The shortest life of a session we accept, in seconds (RFC 4028 §5).
+const MIN_SE: u32 = 90;
+/// Parties of a forked call whose early answers are kept.
+const FORKS: usize = 16;
