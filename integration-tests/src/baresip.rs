@@ -1,37 +1,30 @@
-//! baresip, a phone without sound: registers, sends MESSAGE, and shows what it received.
+//! baresip, a phone without sound devices: registers, writes messages, and makes calls.
 //!
-//! It is steered over `ctrl_tcp` (JSON in netstrings). It reports no received MESSAGE there, so those
-//! are read from the SIP trace in its log.
+//! It is steered over `ctrl_tcp` (JSON in netstrings), where it tells of its calls too. It reports no
+//! received MESSAGE there, so those are read from the SIP trace in its log. It sends a tone of its own
+//! into every call and records what it hears.
 //!
 //! Invariant: it speaks from 10.77.0.1, for it does not register from loopback alone.
 
+mod call;
+mod control;
+mod setup;
+
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::{Value, json};
 
 use crate::bench::Bench;
 use crate::net::ADDRESS;
 use crate::process::Process;
-use crate::server::password_of;
+use crate::program;
 use crate::sip::Message;
 use crate::sip_trace::{self, Direction};
-use crate::wait::GENEROUS;
-use crate::{kamailio, program, template};
-
-/// How a phone reaches its registrar.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transport {
-    /// UDP.
-    #[default]
-    Udp,
-    /// TCP.
-    Tcp,
-}
+use control::Control;
+pub use control::Event;
+pub use setup::{Answer, Codec, Encryption, Setup, Transport};
 
 /// A running phone.
 #[derive(Debug)]
@@ -40,8 +33,9 @@ pub struct Baresip {
     pub process: Process,
     /// Where it listens, as in its trace.
     address: String,
-    control: TcpStream,
+    control: Control,
     contacts: usize,
+    recordings: PathBuf,
 }
 
 impl Baresip {
@@ -59,51 +53,33 @@ impl Baresip {
         user: &str,
         contacts: &[&str],
     ) -> Result<Self> {
-        ensure!(index < 10, "phones are numbered 0 to 9");
-        let name = format!("baresip-{user}");
-        let port = 15_060 + 10 * index;
-        let control = 4_440 + index;
-        let media = 10_000 + 100 * index;
-        let config = template::fill(
-            include_str!("../peers/baresip.config"),
-            &[
-                ("SIP_PORT", &port.to_string()),
-                ("CONTROL_PORT", &control.to_string()),
-                ("RTP_PORTS", &format!("{media}-{}", media + 98)),
-                ("MODULES", find_modules()?),
-            ],
-        )?;
-        bench.write(&format!("{name}/config"), &config)?;
-        let transport = match transport {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
+        let setup = Setup {
+            index,
+            user,
+            contacts,
+            transport,
+            ..Setup::default()
         };
-        let account = format!(
-            "<sip:{user}@sip.test;transport={transport}>;outbound=\"sip:{};transport={transport}\";auth_user={user};\
-             auth_pass={};regint=600\n",
-            kamailio::ADDRESS,
-            password_of(user)
-        );
-        bench.write(&format!("{name}/accounts"), &account)?;
-        let list: String = contacts
-            .iter()
-            .map(|uri| format!("\"Peer\" <{uri}>\n"))
-            .collect();
-        bench.write(&format!("{name}/contacts"), &list)?;
+        Self::start_with(bench, setup)
+    }
 
+    /// As [`Self::start`], with everything else a phone can be told.
+    pub fn start_with(bench: &Bench, setup: Setup<'_>) -> Result<Self> {
+        setup.write(bench, Path::new(find_modules()?))?;
+        let name = setup.name();
         let mut command = Command::new(program::find("baresip", "baresip-core")?);
         command.arg("-s").arg("-f").arg(bench.path(&name));
         let mut process = Process::start(bench, &name, command)?;
-        let control = format!("127.0.0.1:{control}");
-        process.wait_tcp(&control)?;
-        process.wait_log(&format!("{user}@sip.test: {{"))?;
-        let control = TcpStream::connect(control)?;
-        control.set_read_timeout(Some(GENEROUS))?;
+        process.wait_tcp(&format!("127.0.0.1:{}", setup.control_port()))?;
+        process.wait_log(&format!("{}@sip.test: {{", setup.user))?;
+        // Over TLS it listens beside its other port.
+        let port = setup.sip_port() + u16::from(setup.transport == Transport::Tls);
         Ok(Self {
             process,
             address: format!("{ADDRESS}:{port}"),
-            control,
-            contacts: contacts.len(),
+            control: Control::connect(setup.control_port())?,
+            contacts: setup.contacts.len(),
+            recordings: bench.path(&name).join(setup::RECORDINGS),
         })
     }
 
@@ -161,7 +137,8 @@ impl Baresip {
         ))
     }
 
-    fn wait_traced(
+    /// Waits for a message of its trace.
+    pub fn wait_traced(
         &mut self,
         what: &str,
         direction: Direction,
@@ -179,46 +156,7 @@ impl Baresip {
 
     /// Gives a command of its menu, and returns what it printed.
     pub fn command(&mut self, command: &str, parameters: &str) -> Result<String> {
-        let request =
-            json!({ "command": command, "params": parameters, "token": "test" }).to_string();
-        write!(self.control, "{}:{request},", request.len())?;
-        loop {
-            let answer = self.read_netstring()?;
-            // Events come on the same connection.
-            if answer["response"] == json!(true) {
-                ensure!(
-                    answer["ok"] == json!(true),
-                    "baresip refused {command}: {answer}"
-                );
-                return Ok(answer["data"].as_str().unwrap_or_default().to_owned());
-            }
-        }
-    }
-
-    fn read_netstring(&mut self) -> Result<Value> {
-        let mut length = 0;
-        loop {
-            match self.read_byte()? {
-                digit @ b'0'..=b'9' => length = length * 10 + usize::from(digit - b'0'),
-                b':' => break,
-                other => bail!("not a netstring: {other}"),
-            }
-        }
-        let mut text = vec![0; length];
-        self.control
-            .read_exact(&mut text)
-            .context("reading from baresip")?;
-        self.read_byte()?;
-        Ok(serde_json::from_slice(&text)?)
-    }
-
-    fn read_byte(&mut self) -> Result<u8> {
-        let mut byte = [0];
-        self.control
-            .read_exact(&mut byte)
-            .context("reading from baresip")?;
-        let [byte] = byte;
-        Ok(byte)
+        self.control.command(command, parameters)
     }
 }
 
