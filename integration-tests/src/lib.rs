@@ -16,6 +16,8 @@ pub mod net;
 pub mod process;
 pub mod program;
 pub mod promise;
+pub mod relay;
+pub mod rtp;
 pub mod scene;
 pub mod server;
 pub mod simulation;

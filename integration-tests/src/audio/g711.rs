@@ -20,6 +20,21 @@ impl Law {
         }
     }
 
+    /// The law of a static payload type.
+    pub fn from_payload_type(number: u8) -> Option<Self> {
+        [Self::Mu, Self::A]
+            .into_iter()
+            .find(|law| law.payload_type() == number)
+    }
+
+    /// As SDP names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mu => "PCMU",
+            Self::A => "PCMA",
+        }
+    }
+
     /// One sample as a byte.
     pub fn encode(self, sample: i16) -> u8 {
         match self {

@@ -75,10 +75,10 @@ impl Sound {
         let bins = (HIGHEST.min(f64::from(self.rate) / 2.0) / step) as usize;
         let power = |hertz: f64| power_at(&window, hertz / f64::from(self.rate));
         // A coarse look at every bin, then a fine one around the best: the peak lies between two bins.
-        let coarse = strongest((4..bins).map(|bin| bin as f64 * step), &power);
+        let coarse = strongest((4..bins).map(|bin| bin as f64 * step), power);
         let fine = strongest(
             (-10..=10).map(|tenth| coarse.0 + f64::from(tenth) * step / 10.0),
-            &power,
+            power,
         );
         let total = mean_square(&self.samples);
         Heard {
