@@ -17,7 +17,16 @@ limits = { }
 modules_enabled = {
   "roster", "saslauth", "disco", "pep", "private", "blocklist", "vcard4", "vcard_legacy",
   "time", "ping", "version", "carbons", "smacks", "csi_simple", "mam", "offline",
+  "http", "websocket", "bosh", "turn_external",
 }
+http_ports = { 5280 }
+http_interfaces = { "127.0.0.1" }
+https_ports = { }
+consider_websocket_secure = true
+consider_bosh_secure = true
+turn_external_host = "127.0.0.1"
+turn_external_port = 3478
+turn_external_secret = "@TURN_SECRET@"
 modules_disabled = { "s2s" }
 log = { @LOG_LEVEL@ = "*console" }
 

@@ -2,8 +2,12 @@
 
 use anyhow::{Result, ensure};
 use integration_tests::baresip::{Answer, Baresip, Codec, Encryption, Setup, Transport};
+use integration_tests::chromium::Chromium;
+use integration_tests::coturn::Coturn;
+use integration_tests::jingle::{Client, Setup as JingleSetup};
 use integration_tests::kamailio::{Kamailio, Setup as KamailioSetup};
-use integration_tests::{Bench, isolated};
+use integration_tests::server::{Running, Setup as ServerSetup};
+use integration_tests::{Bench, Server, isolated};
 
 #[test]
 fn phones_hear_each_other_through_the_registrar() -> Result<()> {
@@ -131,3 +135,93 @@ fn start_phones(bench: &Bench, setup: Setup<'_>) -> Result<(Baresip, Baresip)> {
 
 /// What baresip's sine is as loud as.
 const TONE_OF_A_PHONE: f64 = -6.0;
+
+#[test]
+fn browsers_hear_each_other_through_the_server() -> Result<()> {
+    isolated(|bench| {
+        let server = Server::chosen()?;
+        let (_running, alice, bob) = start_browsers(bench, server, JingleSetup::default())?;
+
+        let sid = alice.call(bob.jid())?;
+        let incoming = bob.wait_incoming()?;
+        ensure!(incoming.sid == sid && incoming.peer == alice.jid());
+        bob.ring(&sid)?;
+        alice.wait_ringing(&sid)?;
+        bob.accept(&sid)?;
+        alice.wait_connected(&sid)?;
+        alice.wait_tone(&sid, 990)?;
+        bob.wait_tone(&sid, 550)?;
+        let stats = bob.stats(&sid)?;
+        ensure!(
+            stats.receives == "opus" && stats.local == "host" && !stats.protection.is_empty(),
+            "{stats:?}"
+        );
+        ensure!(stats.received > 0 && stats.lost <= 0, "{stats:?}");
+
+        alice.end(&sid, "success")?;
+        ensure!(bob.wait_ended(&sid)? == "success");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_browser_proposes_a_call_in_g711_by_way_of_a_relay() -> Result<()> {
+    isolated(|bench| {
+        let relay = Coturn::start(bench)?;
+        let server = Server::chosen()?;
+        let ice_servers = [relay.ice_server()];
+        let setup = JingleSetup {
+            codecs: Some(&["PCMU", "telephone-event"]),
+            ice_servers: &ice_servers,
+            relay_only: true,
+            ..JingleSetup::default()
+        };
+        let (_running, alice, bob) = start_browsers(bench, server, setup)?;
+
+        let id = alice.propose(bob.bare())?;
+        let proposal = bob.wait_proposal()?;
+        ensure!(proposal.id == id && proposal.from == alice.jid());
+        bob.say(&proposal.from, "reject", &id, "")?;
+        alice.wait_said("reject", &id)?;
+
+        let sid = std::thread::scope(|scope| {
+            let answering = scope.spawn(|| bob.take_proposal(&bob.wait_proposal()?));
+            let sid = alice.call_by_proposal(bob.bare());
+            answering.join().expect("no panic")?;
+            sid
+        })?;
+        alice.wait_tone(&sid, 990)?;
+        bob.wait_tone(&sid, 550)?;
+        let stats = alice.stats(&sid)?;
+        ensure!(
+            stats.sends == "PCMU" && stats.local == "relay" && stats.remote == "relay",
+            "{stats:?}"
+        );
+        ensure!(relay.allocations()? >= 2);
+        Ok(())
+    })
+}
+
+/// Alice with 550 Hz and bob with 990 Hz.
+fn start_browsers(
+    bench: &Bench,
+    server: Server,
+    setup: JingleSetup<'_>,
+) -> Result<(Running, Client, Client)> {
+    let accounts = ServerSetup {
+        accounts: &["alice", "bob"],
+        ..ServerSetup::default()
+    };
+    let running = server.start(bench, accounts)?;
+    let chromium = Chromium::start(bench)?;
+    let alice = chromium.log_in(server, setup)?;
+    let bob = chromium.log_in(
+        server,
+        JingleSetup {
+            user: "bob",
+            tone: 990,
+            ..setup
+        },
+    )?;
+    Ok((running, alice, bob))
+}

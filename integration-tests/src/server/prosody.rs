@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::{Conflict, Detail, SECRET, Setup, password_of};
 use crate::bench::Bench;
 use crate::process::Process;
-use crate::{program, template};
+use crate::{coturn, program, template};
 
 /// The block that attaches Tandem: what the README tells administrators to paste, with their two values.
 pub fn component_snippet(gateway: &str) -> String {
@@ -33,6 +33,7 @@ pub(super) fn start(bench: &Bench, setup: Setup<'_>, component: &str) -> Result<
         include_str!("../../peers/prosody.cfg.lua"),
         &[
             ("DIR", &data),
+            ("TURN_SECRET", coturn::SECRET),
             ("COMPONENT", &format!("{component}{conflict}{more}")),
             (
                 "LOG_LEVEL",

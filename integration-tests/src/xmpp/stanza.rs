@@ -44,6 +44,14 @@ impl Stanza {
         }
     }
 
+    /// The stanza of an event, if the event is one.
+    pub(crate) fn from_event(event: &Value) -> Option<Self> {
+        event.get("stanza").map(|tree| Self {
+            xml: event["xml"].as_str().unwrap_or_default().to_owned(),
+            ..Self::from_json(tree)
+        })
+    }
+
     /// The value of the attribute `name`.
     pub fn attribute(&self, name: &str) -> &str {
         self.attributes.get(name).map_or("", String::as_str)
