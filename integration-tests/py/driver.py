@@ -140,4 +140,5 @@ class Driver:
             task.add_done_callback(running.discard)
 
 
-asyncio.run(Driver().run())
+if __name__ == "__main__":
+    asyncio.run(Driver().run())

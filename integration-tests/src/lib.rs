@@ -3,6 +3,7 @@
 //! Invariant: nothing a test starts outlives it or reaches beyond its own network namespace.
 //! `README.md` beside this crate shows how a test is written.
 
+pub mod aiortc;
 pub mod audio;
 pub mod baresip;
 pub mod bench;

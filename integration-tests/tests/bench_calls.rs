@@ -1,6 +1,7 @@
 //! The bench proves itself for calls: each peer calls another and hears it, all without Tandem.
 
 use anyhow::{Result, ensure};
+use integration_tests::aiortc::{Aiortc, Faults};
 use integration_tests::baresip::{Answer, Baresip, Codec, Encryption, Setup, Transport};
 use integration_tests::chromium::Chromium;
 use integration_tests::coturn::Coturn;
@@ -224,4 +225,58 @@ fn start_browsers(
         },
     )?;
     Ok((running, alice, bob))
+}
+
+#[test]
+fn a_script_and_a_browser_call_each_other() -> Result<()> {
+    isolated(|bench| {
+        let server = Server::chosen()?;
+        let (_running, browser, _) = start_browsers(bench, server, JingleSetup::default())?;
+        let aiortc = Aiortc::start(bench)?;
+        let setup = JingleSetup {
+            user: "bob",
+            resource: "script",
+            tone: 770,
+            ..JingleSetup::default()
+        };
+        let script = aiortc.log_in(server, setup)?;
+
+        let sid = browser.call(script.jid())?;
+        ensure!(script.wait_incoming()?.peer == browser.jid());
+        script.ring(&sid)?;
+        browser.wait_ringing(&sid)?;
+        script.accept(&sid)?;
+        browser.wait_tone(&sid, 770)?;
+        script.wait_tone(&sid, 550)?;
+        script.hold(&sid)?;
+        browser.wait_event("hold", &sid)?;
+        script.end(&sid, "success")?;
+        ensure!(browser.wait_ended(&sid)? == "success");
+
+        let late = Faults {
+            candidates: Some("late"),
+            ..Faults::default()
+        };
+        script.misbehave(late)?;
+        let sid = script.call(browser.jid())?;
+        browser.wait_incoming()?;
+        browser.accept(&sid)?;
+        script.wait_accepted(&sid)?;
+        script.send_candidates(&sid)?;
+        script.wait_tone(&sid, 550)?;
+        browser.wait_tone(&sid, 770)?;
+        let stats = script.stats(&sid)?;
+        ensure!(stats.sends == "opus" && stats.received > 0, "{stats:?}");
+
+        // A certificate that is not the announced one: no media, and no tone.
+        let wrong = Faults {
+            fingerprint: Some("wrong"),
+            ..Faults::default()
+        };
+        script.misbehave(wrong)?;
+        let sid = script.call(browser.jid())?;
+        browser.wait_incoming()?;
+        browser.accept(&sid)?;
+        browser.wait_event("failed", &sid).map(drop)
+    })
 }
