@@ -219,6 +219,18 @@ impl Drop for Peer {
     }
 }
 
+/// Where a description wants the media of its first stream.
+pub fn media_address(description: &str) -> Option<SocketAddr> {
+    let line = |start: &str| {
+        description
+            .lines()
+            .find_map(|line| line.strip_prefix(start))
+    };
+    let port = line("m=")?.split(' ').nth(1)?;
+    let ip = line("c=IN IP4 ").or_else(|| line("c=IN IP6 "))?;
+    Some(SocketAddr::new(ip.trim().parse().ok()?, port.parse().ok()?))
+}
+
 fn receive(socket: &UdpSocket, inbox: &Mutex<Vec<Received>>, over: &AtomicBool) {
     let mut buffer = [0; 2_048];
     while !over.load(Ordering::Relaxed) {

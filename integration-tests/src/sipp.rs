@@ -2,16 +2,21 @@
 //!
 //! Invariant: a scenario that does not end counts as failed.
 
+mod scenario;
+
+use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use crate::audio::{Law, Sound};
 use crate::bench::Bench;
 use crate::process::Process;
 use crate::sip::Message;
 use crate::sip_trace::{self, Direction};
 use crate::{program, wait};
+pub use scenario::{Scenario, own_media};
 
 /// How a scenario is run.
 #[derive(Clone, Copy, Debug)]
@@ -143,9 +148,23 @@ impl Sipp {
         Ok(sipp)
     }
 
+    /// Writes the second of a tone that [`Scenario::play`] repeats, and returns the file's path.
+    pub fn write_tone(bench: &Bench, law: Law, hertz: u32) -> Result<String> {
+        // sipp sends the bytes of the file as they are.
+        let tone = Sound::tone(hertz, -6.0, 8_000, Duration::from_secs(1));
+        let bytes: Vec<u8> = tone
+            .samples
+            .iter()
+            .map(|sample| law.encode(*sample))
+            .collect();
+        let name = format!("tone-{hertz}-{}.raw", law.payload_type());
+        fs::write(bench.path(&name), bytes)?;
+        Ok(bench.text_path(&name))
+    }
+
     /// All messages sent and received so far.
     pub fn trace(&self) -> Result<Vec<(Direction, Message)>> {
-        Ok(sip_trace::read(&std::fs::read(&self.messages)?, ""))
+        Ok(sip_trace::read(&fs::read(&self.messages)?, ""))
     }
 }
 

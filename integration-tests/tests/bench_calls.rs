@@ -2,13 +2,17 @@
 
 use anyhow::{Result, ensure};
 use integration_tests::aiortc::{Aiortc, Faults};
+use integration_tests::audio::Law;
 use integration_tests::baresip::{Answer, Baresip, Codec, Encryption, Setup, Transport};
 use integration_tests::chromium::Chromium;
 use integration_tests::coturn::Coturn;
 use integration_tests::jingle::{Client, Setup as JingleSetup};
 use integration_tests::kamailio::{Kamailio, Setup as KamailioSetup};
+use integration_tests::rtp::{self, Peer, Stream};
 use integration_tests::server::{Running, Setup as ServerSetup};
-use integration_tests::{Bench, Server, isolated};
+use integration_tests::sip_trace::Direction;
+use integration_tests::sipp::{self, Scenario, Sipp};
+use integration_tests::{Bench, Server, isolated, kamailio};
 
 #[test]
 fn phones_hear_each_other_through_the_registrar() -> Result<()> {
@@ -112,6 +116,200 @@ fn a_phone_refuses_and_one_describes_its_media_early() -> Result<()> {
         dave.wait_tone(440).map(drop)
     })
 }
+
+#[test]
+fn a_scenario_plays_to_a_phone_and_holds_it_in_every_dialect() -> Result<()> {
+    isolated(|bench| {
+        let _registrar = Kamailio::start(bench, KamailioSetup::default())?;
+        let mut dave = Baresip::start_with(
+            bench,
+            Setup {
+                user: "dave",
+                answer: Answer::Auto,
+                ..Setup::default()
+            },
+        )?;
+        let ear = Peer::bind("127.0.0.1:0")?;
+        let tone = Sipp::write_tone(bench, Law::A, 1_000)?;
+        // sipp sends from its own socket, but what comes back is recorded beside it.
+        let describe = |direction: &str| ear.describe(Law::A, direction);
+        let nowhere = describe("sendrecv")?.replace("c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0");
+        let mut call = Scenario::calling(
+            "sip:tester@tester.test",
+            "sip:dave@sip.test",
+            &[],
+            Some(&describe("sendrecv")?),
+        )
+        .expect_status(200)
+        .ack(None)
+        .play(&tone, 8)
+        .pause(1_500);
+        for offer in [
+            describe("sendonly")?,
+            describe("inactive")?,
+            nowhere,
+            describe("sendrecv")?,
+        ] {
+            call = call
+                .request("INVITE", &[], Some(&offer))
+                .expect_status(200)
+                .ack(None);
+        }
+        let call = call.pause(500).request("BYE", &[], None).expect_status(200);
+        let setup = sipp::Setup {
+            target: Some(kamailio::ADDRESS),
+            ..sipp::Setup::default()
+        };
+        let mut scenario = Sipp::start(bench, "caller", &call.to_xml(), setup)?;
+        dave.wait_established()?;
+        dave.wait_tone(1_000)?;
+        ear.wait_tone(440)?;
+        scenario.finish()?;
+        let answers = scenario.trace()?.into_iter().filter_map(|(way, message)| {
+            let answer = way == Direction::Received && message.status() == Some(200);
+            (answer && message.header("CSeq").ends_with("INVITE")).then(|| message.text())
+        });
+        let directions: Vec<String> = answers
+            .filter_map(|text| {
+                text.lines()
+                    .rev()
+                    .find(|line| DIRECTIONS.contains(line))
+                    .map(str::to_owned)
+            })
+            .collect();
+        ensure!(
+            directions
+                == [
+                    "a=sendrecv",
+                    "a=recvonly",
+                    "a=inactive",
+                    "a=sendrecv",
+                    "a=sendrecv"
+                ],
+            "{directions:?}"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn scenarios_speak_of_forks_reliability_and_late_offers() -> Result<()> {
+    isolated(|bench| {
+        let ear = Peer::bind("127.0.0.1:0")?;
+        let mouth = Peer::bind("127.0.0.1:0")?;
+        let offer = ear.describe(Law::Mu, "sendrecv")?;
+        let answer = mouth.describe(Law::Mu, "sendrecv")?;
+        // A fork: one branch rings, the other sends media reliably and answers.
+        let answering = Scenario::answering()
+            .reply("180 Ringing", &[], None)
+            .as_branch("b")
+            .reply(
+                "183 Session Progress",
+                &["Require: 100rel", "RSeq: 1"],
+                Some(&answer),
+            )
+            .expect("PRACK")
+            .reply_to_last("200 OK", &[], None)
+            .reply("200 OK", &[], None)
+            .expect("ACK")
+            .expect("BYE")
+            .reply_to_last("200 OK", &[], None);
+        let calling = Scenario::calling(
+            "sip:a@a.test",
+            "sip:b@127.0.0.1:5091",
+            &["Supported: 100rel"],
+            Some(&offer),
+        )
+        .expect_status(183)
+        .prack()
+        .expect_status(200)
+        .ack(None)
+        .request("BYE", &["Reason: Q.850;cause=16"], None)
+        .expect_status(200);
+        let caller = run_pair(bench, "fork", &calling, &answering)?;
+        let described = received(&caller, 183)?;
+        ensure!(rtp::media_address(&described) == Some(mouth.address()?));
+        mouth.send(Stream::tone(
+            rtp::media_address(&offer).expect("an address"),
+            Law::Mu,
+            600,
+        ));
+        ear.wait_tone(600)?;
+
+        // No offer in the INVITE: the other offers, and the ACK answers.
+        let answering = Scenario::answering()
+            .reply("200 OK", &[], Some(&answer))
+            .expect("ACK")
+            .expect("BYE")
+            .reply_to_last("200 OK", &[], None);
+        let calling = Scenario::calling("sip:a@a.test", "sip:b@127.0.0.1:5091", &[], None)
+            .expect_status(200)
+            .ack(Some(&offer))
+            .request("BYE", &[], None)
+            .expect_status(200);
+        run_pair(bench, "late", &calling, &answering)?;
+
+        // Too short a session, and a call that is taken elsewhere.
+        let answering = Scenario::answering()
+            .reply("422 Session Interval Too Small", &["Min-SE: 1800"], None)
+            .expect("ACK");
+        let calling = Scenario::calling(
+            "sip:a@a.test",
+            "sip:b@127.0.0.1:5091",
+            &["Session-Expires: 90"],
+            None,
+        )
+        .expect_status(422)
+        .ack(None);
+        run_pair(bench, "interval", &calling, &answering)?;
+        let answering = Scenario::answering()
+            .reply("180 Ringing", &[], None)
+            .expect("CANCEL")
+            .reply_to_last("200 OK", &[], None)
+            .reply("487 Request Terminated", &[], None)
+            .expect("ACK");
+        let calling = Scenario::calling("sip:a@a.test", "sip:b@127.0.0.1:5091", &[], Some(&offer))
+            .expect_status(180)
+            .cancel(
+                "sip:b@127.0.0.1:5091",
+                &["Reason: SIP;cause=200;text=\"Call completed elsewhere\""],
+            );
+        run_pair(bench, "cancel", &calling, &answering).map(drop)
+    })
+}
+
+/// Lets one scenario call the other, and returns the caller once both are done.
+fn run_pair(bench: &Bench, name: &str, calling: &Scenario, answering: &Scenario) -> Result<Sipp> {
+    let there = sipp::Setup {
+        port: 5091,
+        ..sipp::Setup::default()
+    };
+    let mut answerer = Sipp::start(
+        bench,
+        &format!("{name}-answers"),
+        &answering.to_xml(),
+        there,
+    )?;
+    let here = sipp::Setup {
+        port: 5090,
+        target: Some("127.0.0.1:5091"),
+        ..sipp::Setup::default()
+    };
+    let caller = Sipp::run(bench, &format!("{name}-calls"), &calling.to_xml(), here)?;
+    answerer.finish()?;
+    Ok(caller)
+}
+
+/// The body of the first response with this status that came.
+fn received(scenario: &Sipp, status: u16) -> Result<String> {
+    let trace = scenario.trace()?;
+    let found = trace
+        .iter()
+        .find(|(_, message)| message.status() == Some(status));
+    Ok(found.map(|(_, message)| message.text()).unwrap_or_default())
+}
+
+const DIRECTIONS: [&str; 4] = ["a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive"];
 
 /// Carol with 440 Hz and dave with 880 Hz.
 fn start_phones(bench: &Bench, setup: Setup<'_>) -> Result<(Baresip, Baresip)> {
