@@ -1,10 +1,13 @@
-//! linphone's daemon: a phone that answers messages with delivery notifications (RFC 5438).
+//! linphone's daemon: a phone that answers messages with delivery notifications (RFC 5438). For calls there
+//! is [`Caller`], its console, because only that records.
 //!
 //! Invariant: its configuration is made anew for each start, because it rewrites the file.
 
+mod caller;
+
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command};
 
 use anyhow::{Context, Result};
@@ -16,6 +19,7 @@ use crate::server::password_of;
 use crate::sip::Message;
 use crate::sip_trace::{self, Direction};
 use crate::{kamailio, program, template};
+pub use caller::Caller;
 
 /// A running phone.
 #[derive(Debug)]
@@ -31,17 +35,7 @@ impl Linphone {
     pub fn start(bench: &Bench, user: &str) -> Result<Self> {
         let name = format!("linphone-{user}");
         let home = bench.make_dir(&name)?;
-        let config = template::fill(
-            include_str!("../peers/linphonerc"),
-            &[
-                ("USER", user),
-                ("PASSWORD", &password_of(user)),
-                ("ADDRESS", ADDRESS),
-                ("REGISTRAR", kamailio::ADDRESS),
-                ("STORE", &bench.text_path(&format!("{name}/store.db"))),
-            ],
-        )?;
-        let config = bench.write(&format!("{name}/linphonerc"), &config)?;
+        let config = write_config(bench, &name, user)?;
         let trace = bench.log(&format!("{name}-trace"));
         let mut command = Command::new(program::find("linphone-daemon", "linphone-cli")?);
         command
@@ -120,14 +114,39 @@ impl Linphone {
         direction: Direction,
         condition: impl Fn(&Message) -> bool,
     ) -> Result<Message> {
-        let trace = self.trace.clone();
-        self.process.wait_for(what, || {
-            let text = fs::read(&trace).unwrap_or_default();
-            let messages = sip_trace::read(&text, "");
-            Ok(messages
-                .into_iter()
-                .find(|(way, message)| *way == direction && condition(message))
-                .map(|(_, m)| m))
-        })
+        wait_traced(&mut self.process, &self.trace, what, direction, condition)
     }
+}
+
+/// Writes the configuration of the phone `name`.
+fn write_config(bench: &Bench, name: &str, user: &str) -> Result<PathBuf> {
+    let config = template::fill(
+        include_str!("../peers/linphonerc"),
+        &[
+            ("USER", user),
+            ("PASSWORD", &password_of(user)),
+            ("ADDRESS", ADDRESS),
+            ("REGISTRAR", kamailio::ADDRESS),
+            ("STORE", &bench.text_path(&format!("{name}/store.db"))),
+        ],
+    )?;
+    bench.write(&format!("{name}/linphonerc"), &config)
+}
+
+/// Waits for a message of the trace that `process` writes.
+fn wait_traced(
+    process: &mut Process,
+    trace: &Path,
+    what: &str,
+    direction: Direction,
+    condition: impl Fn(&Message) -> bool,
+) -> Result<Message> {
+    process.wait_for(what, || {
+        let text = fs::read(trace).unwrap_or_default();
+        let messages = sip_trace::read(&text, "");
+        Ok(messages
+            .into_iter()
+            .find(|(way, message)| *way == direction && condition(message))
+            .map(|(_, m)| m))
+    })
 }

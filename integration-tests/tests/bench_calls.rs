@@ -8,6 +8,7 @@ use integration_tests::chromium::Chromium;
 use integration_tests::coturn::Coturn;
 use integration_tests::jingle::{Client, Setup as JingleSetup};
 use integration_tests::kamailio::{Kamailio, Setup as KamailioSetup};
+use integration_tests::linphone::Caller;
 use integration_tests::rtp::{self, Peer, Stream};
 use integration_tests::server::{Running, Setup as ServerSetup};
 use integration_tests::sip_trace::Direction;
@@ -334,6 +335,37 @@ fn start_phones(bench: &Bench, setup: Setup<'_>) -> Result<(Baresip, Baresip)> {
 
 /// What baresip's sine is as loud as.
 const TONE_OF_A_PHONE: f64 = -6.0;
+
+#[test]
+fn another_kind_of_phone_calls_and_is_called() -> Result<()> {
+    isolated(|bench| {
+        let users = KamailioSetup {
+            users: &["carol", "erin"],
+            ..KamailioSetup::default()
+        };
+        let _registrar = Kamailio::start(bench, users)?;
+        let mut erin = Caller::start(bench, "erin", 660)?;
+        let mut carol = Baresip::start_with(bench, Setup::default())?;
+
+        erin.dial("sip:carol@sip.test")?;
+        carol.wait_incoming()?;
+        carol.accept()?;
+        carol.wait_tone(660)?;
+        erin.wait_tone(440)?;
+        carol.hang_up()?;
+        carol.wait_closed()?;
+        erin.wait_request("BYE")?;
+
+        carol.dial("sip:erin@sip.test")?;
+        carol.wait_ringing()?;
+        erin.accept()?;
+        carol.wait_established()?;
+        carol.wait_tone(660)?;
+        erin.wait_tone(440)?;
+        erin.hang_up()?;
+        carol.wait_closed().map(drop)
+    })
+}
 
 #[test]
 fn browsers_hear_each_other_through_the_server() -> Result<()> {
