@@ -86,7 +86,10 @@ window.peer = {
 
     client.on("raw:incoming", (xml) => {
       const element = new DOMParser().parseFromString(xml, "text/xml").documentElement;
-      if (["iq", "message", "presence"].includes(element.localName)) emit({ event: "stanza", stanza: tree(element), xml });
+      // BOSH wraps any number of stanzas in a body.
+      for (const stanza of element.localName === "body" ? element.children : [element])
+        if (["iq", "message", "presence"].includes(stanza.localName))
+          emit({ event: "stanza", stanza: tree(stanza), xml: new XMLSerializer().serializeToString(stanza) });
     });
     jingle.on("log", (level, text) => { if (level === "error") emit({ event: "log", text }); });
     jingle.on("peerTrackAdded", (session, track, stream) => hear(session, stream ?? new MediaStream([track])));
@@ -120,7 +123,7 @@ window.peer = {
   send({ xml }) {
     // Outside a stream every stanza has to say its namespace.
     const whole = /^<\w+[^>]*\sxmlns=/.test(xml) ? xml : xml.replace(/^<(\w+)/, "<$1 xmlns='jabber:client'");
-    if (settings.bosh) client.transport._send({}, whole);
+    if (settings.bosh) client.transport.write(whole, "utf8", () => {});
     else client.transport.socket.send(whole);
     return {};
   },

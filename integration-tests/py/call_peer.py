@@ -242,6 +242,7 @@ class Caller(Client):
         self.faults = request.get("faults") or {}
         self.calls = {}
         self.tasks = set()
+        self.turn = asyncio.Lock()
         super().__init__(request["session"], request["jid"], request["password"])
         self.register_plugin("xep_0115")
         for feature in FEATURES + request["features"]:
@@ -259,24 +260,29 @@ class Caller(Client):
             return
         peer, jingle = str(iq["from"]), ET.fromstring(str(iq)).find(f"{{{JINGLE}}}jingle")
         action, sid = jingle.get("action"), jingle.get("sid")
+        if action == "session-initiate":
+            self.calls[sid] = Call(self, sid, peer, False)
         if self.faults.get("acknowledge", True):
-            known = action == "session-initiate" or sid in self.calls
+            known = sid in self.calls
             error = ("<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
                      "<unknown-session xmlns='urn:xmpp:jingle:errors:1'/></error>")
             self.send_raw(f"<iq type='{'result' if known else 'error'}' id='{iq['id']}' to='{peer}'>"
                           f"{'' if known else error}</iq>")
-        self.begin_task(self.act(action, sid, jingle, peer))
+        self.begin_task(self.act(action, sid, jingle))
 
-    async def act(self, action, sid, jingle, peer):
-        if action == "session-initiate":
-            call = self.calls[sid] = Call(self, sid, peer, False)
-            call.offer = jingle
-            call.report("incoming")
-            return
+    async def act(self, action, sid, jingle):
         call = self.calls.get(sid)
         if call is None:
             return
-        if action == "session-accept":
+        # One after another, in the order they came.
+        async with self.turn:
+            await self.act_on(call, action, jingle)
+
+    async def act_on(self, call, action, jingle):
+        if action == "session-initiate":
+            call.offer = jingle
+            call.report("incoming")
+        elif action == "session-accept":
             await call.apply(jingle, "answer")
             call.report("accepted")
         elif action == "transport-info":

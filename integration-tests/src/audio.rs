@@ -38,6 +38,18 @@ impl Sound {
         }
     }
 
+    /// Samples as they stand in files: the lower byte first.
+    pub fn from_bytes(rate: u32, bytes: &[u8]) -> Self {
+        let pairs = bytes.chunks_exact(2);
+        Self {
+            rate,
+            samples: pairs
+                .flat_map(<[u8; 2]>::try_from)
+                .map(i16::from_le_bytes)
+                .collect(),
+        }
+    }
+
     /// A sine; 0 `decibel` is the loudest that fits.
     pub fn tone(hertz: u32, decibel: f64, rate: u32, length: Duration) -> Self {
         let count = length.as_millis() * u128::from(rate) / 1_000;

@@ -16,6 +16,7 @@ pub mod jingle;
 pub mod kamailio;
 pub mod linphone;
 pub mod load;
+pub mod loss;
 pub mod model;
 pub mod net;
 pub mod process;

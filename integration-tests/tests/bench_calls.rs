@@ -9,6 +9,7 @@ use integration_tests::coturn::Coturn;
 use integration_tests::jingle::{Client, Setup as JingleSetup};
 use integration_tests::kamailio::{Kamailio, Setup as KamailioSetup};
 use integration_tests::linphone::Caller;
+use integration_tests::loss::Loss;
 use integration_tests::rtp::{self, Peer, Stream};
 use integration_tests::server::{Running, Setup as ServerSetup};
 use integration_tests::sip_trace::Direction;
@@ -337,6 +338,25 @@ fn start_phones(bench: &Bench, setup: Setup<'_>) -> Result<(Baresip, Baresip)> {
 const TONE_OF_A_PHONE: f64 = -6.0;
 
 #[test]
+fn a_tone_survives_lost_packets() -> Result<()> {
+    isolated(|bench| {
+        let _registrar = Kamailio::start(bench, KamailioSetup::default())?;
+        let auto = Setup {
+            answer: Answer::Auto,
+            ..Setup::default()
+        };
+        let (mut carol, mut dave) = start_phones(bench, auto)?;
+        let loss = Loss::every(20, 10_000..=10_999)?;
+        carol.dial("sip:dave@sip.test")?;
+        carol.wait_established()?;
+        carol.wait_tone(880)?;
+        dave.wait_tone(440)?;
+        ensure!(loss.dropped()? > 0);
+        Ok(())
+    })
+}
+
+#[test]
 fn another_kind_of_phone_calls_and_is_called() -> Result<()> {
     isolated(|bench| {
         let users = KamailioSetup {
@@ -389,6 +409,12 @@ fn browsers_hear_each_other_through_the_server() -> Result<()> {
         );
         ensure!(stats.received > 0 && stats.lost <= 0, "{stats:?}");
 
+        alice.restart_ice(&sid)?;
+        bob.expect("new credentials", |stanza| {
+            stanza.xml.contains("transport-info") && stanza.xml.contains("pwd=")
+        })?;
+        alice.wait_tone(&sid, 990)?;
+
         alice.end(&sid, "success")?;
         ensure!(bob.wait_ended(&sid)? == "success");
         Ok(())
@@ -403,6 +429,7 @@ fn a_browser_proposes_a_call_in_g711_by_way_of_a_relay() -> Result<()> {
         let ice_servers = [relay.ice_server()];
         let setup = JingleSetup {
             codecs: Some(&["PCMU", "telephone-event"]),
+            bosh: true,
             ice_servers: &ice_servers,
             relay_only: true,
             ..JingleSetup::default()

@@ -148,15 +148,10 @@ fn read_unfinished(recording: &Path, trace: &Path) -> Result<Sound> {
     let (Some(rate), Ok(bytes)) = (rate, fs::read(recording)) else {
         return Ok(Sound::empty(8_000));
     };
-    let samples = bytes.get(HEAD..).unwrap_or_default().chunks_exact(2);
-    Ok(Sound {
+    Ok(Sound::from_bytes(
         rate,
-        samples: samples
-            .map(<[u8; 2]>::try_from)
-            .flatten()
-            .map(i16::from_le_bytes)
-            .collect(),
-    })
+        bytes.get(HEAD..).unwrap_or_default(),
+    ))
 }
 
 /// Bytes before the samples.
