@@ -122,14 +122,16 @@ fn wait_heard(
     wanted: impl Fn(&Heard) -> bool,
 ) -> Result<Heard> {
     let mut latest = None;
+    let mut measured = Sound::default();
     let outcome = wait::until(what, GENEROUS, || {
         let newest = listen()?.last(WINDOW);
-        // Less than a window is too little to tell a tone by.
-        if newest.length() < WINDOW.mul_f64(0.9) {
+        // Less than a window is too little to tell a tone by, and no news is nothing new.
+        if newest.length() < WINDOW.mul_f64(0.9) || newest == measured {
             return Ok(None);
         }
         let heard = newest.measure();
         latest = Some(heard);
+        measured = newest;
         Ok(wanted(&heard).then_some(heard))
     });
     outcome.map_err(|error| match latest {

@@ -74,10 +74,10 @@ impl Sound {
         let step = f64::from(self.rate) / window.len().max(1) as f64;
         let bins = (HIGHEST.min(f64::from(self.rate) / 2.0) / step) as usize;
         let power = |hertz: f64| power_at(&window, hertz / f64::from(self.rate));
-        // A coarse look at every bin, then a fine one around the best: the peak lies between two bins.
-        let coarse = strongest((4..bins).map(|bin| bin as f64 * step), power);
+        // A coarse look at every other bin, which the window makes wide enough, then a fine one around the best.
+        let coarse = strongest((4..bins).step_by(2).map(|bin| bin as f64 * step), power);
         let fine = strongest(
-            (-10..=10).map(|tenth| coarse.0 + f64::from(tenth) * step / 10.0),
+            (-20..=20).map(|tenth| coarse.0 + f64::from(tenth) * step / 10.0),
             power,
         );
         let total = mean_square(&self.samples);

@@ -31,10 +31,13 @@ impl Control {
     pub(super) fn connect(port: u16) -> Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(GENEROUS))?;
-        Ok(Self {
+        let mut control = Self {
             stream,
             events: Vec::new(),
-        })
+        };
+        // Events go to the connection it knows, and until it has answered that may be an older one.
+        control.command("reginfo", "")?;
+        Ok(control)
     }
 
     /// Gives a command of its menu, and returns what it printed.
