@@ -1,5 +1,7 @@
 //! The bench proves itself for calls: each peer calls another and hears it, all without Tandem.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use integration_tests::aiortc::{Aiortc, Faults};
 use integration_tests::audio::Law;
@@ -14,7 +16,7 @@ use integration_tests::rtp::{self, Peer, Stream};
 use integration_tests::server::{Running, Setup as ServerSetup};
 use integration_tests::sip_trace::Direction;
 use integration_tests::sipp::{self, Scenario, Sipp};
-use integration_tests::{Bench, Server, isolated, kamailio};
+use integration_tests::{Bench, Server, isolated, kamailio, wait};
 
 #[test]
 fn phones_hear_each_other_through_the_registrar() -> Result<()> {
@@ -408,6 +410,14 @@ fn browsers_hear_each_other_through_the_server() -> Result<()> {
             "{stats:?}"
         );
         ensure!(stats.received > 0 && stats.lost <= 0, "{stats:?}");
+
+        // A browser plays the keys it receives: 5 is a pair of tones.
+        alice.press(&sid, "5555")?;
+        wait::until("the key 5", wait::GENEROUS, || {
+            let heard = bob.listen(&sid)?;
+            let levels = [770, 1_336, 1_477].map(|hertz| heard.level_at(hertz) > -45.0);
+            Ok((levels == [true, true, false]).then_some(()))
+        })?;
 
         alice.restart_ice(&sid)?;
         bob.expect("new credentials", |stanza| {

@@ -12,7 +12,7 @@ pub enum Law {
 }
 
 impl Law {
-    /// The static payload type (RFC 3551 §6).
+    /// The static payload type (RFC 3551).
     pub fn payload_type(self) -> u8 {
         match self {
             Self::Mu => 0,

@@ -1,4 +1,4 @@
-//! RTP packets (RFC 3550 §5.1) and the keys they may carry (RFC 4733 §2.3).
+//! RTP packets (RFC 3550) and the keys they may carry (RFC 4733).
 
 /// A packet without contributing sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Packet {
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let (head, rest) = bytes.split_first_chunk::<12>()?;
         let [first, second, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3] = *head;
-        // RTCP lies in this range of payload types (RFC 5761 §4).
+        // RTCP lies in this range of payload types (RFC 5761).
         if first >> 6 != 2 || (64..=95).contains(&(second & 0x7f)) {
             return None;
         }

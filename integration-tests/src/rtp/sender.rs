@@ -55,7 +55,7 @@ impl Stream {
         }
     }
 
-    /// Puts keys into the queue: each 100 ms long, its end told three times (RFC 4733 §2.5.1.4), then a pause.
+    /// Puts keys into the queue: each 100 ms long, its end told three times (RFC 4733), then a pause.
     pub fn press(&mut self, keys: &str) -> Result<()> {
         for key in keys.chars() {
             for step in 1..=7_u16 {
