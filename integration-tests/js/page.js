@@ -61,6 +61,26 @@ function prefer(session) {
   for (const transceiver of session.pc.getTransceivers()) transceiver.setCodecPreferences(wanted);
 }
 
+// The preferences of an answer say what is received; the browser would go on to send the best it was offered.
+async function insist(session) {
+  if (!settings.codecs) return;
+  for (const sender of session.pc.getSenders()) {
+    const parameters = sender.getParameters();
+    const wanted = parameters.codecs.find((codec) => codec.mimeType.toLowerCase() === `audio/${settings.codecs[0].toLowerCase()}`);
+    if (!wanted || !parameters.encodings.length) continue;
+    parameters.encodings[0].codec = wanted;
+    await sender.setParameters(parameters);
+  }
+}
+
+// What the server offers by XEP-0215.
+async function discoverRelays() {
+  await client.discoverICEServers();
+  // stanza appends a transport to STUN addresses, which the browser refuses.
+  for (const server of client.jingle.iceServers)
+    server.urls = [server.urls].flat().map((url) => (url.startsWith("stun") ? url.split("?")[0] : url));
+}
+
 function call(sid) {
   const session = calls.get(sid);
   if (!session) throw new Error(`no call ${sid}`);
@@ -102,22 +122,14 @@ window.peer = {
     return new Promise((resolve, reject) => {
       client.on("auth:failed", () => reject(new Error("refused the password")));
       client.on("disconnected", () => { reject(new Error("disconnected")); emit({ event: "closed", reason: "disconnected" }); });
-      client.on("session:started", () => {
+      client.on("session:started", async () => {
+        if (options.discover) await discoverRelays();
         client.updateCaps();
         client.sendPresence({ legacyCapabilities: client.disco.getCaps() });
         resolve({ jid: client.jid });
       });
       client.connect();
     });
-  },
-
-  // What the server offers by XEP-0215.
-  async discover_relays() {
-    await client.discoverICEServers();
-    // stanza appends a transport to STUN addresses, which the browser refuses.
-    for (const server of client.jingle.iceServers)
-      server.urls = [server.urls].flat().map((url) => (url.startsWith("stun") ? url.split("?")[0] : url));
-    return { servers: client.jingle.iceServers };
   },
 
   send({ xml }) {
@@ -148,6 +160,7 @@ window.peer = {
     for (const track of stream.getTracks()) await session.addTrack(track, stream);
     prefer(session);
     await session.accept();
+    await insist(session);
     return {};
   },
 

@@ -75,7 +75,8 @@ class Tone(MediaStreamTrack):
 
 def candidate_line(candidate):
     get = candidate.get
-    related = f" raddr {get('rel-addr')} rport {get('rel-port')}" if get("rel-addr") else ""
+    # A browser leaves out the port where it hides the address behind a relay.
+    related = f" raddr {get('rel-addr')} rport {get('rel-port', '0')}" if get("rel-addr") else ""
     return (f"{get('foundation')} {get('component')} {get('protocol')} {get('priority')} {get('ip')} {get('port')}"
             f" typ {get('type')}{related}")
 

@@ -79,7 +79,7 @@ impl Aiortc {
     /// Logs in a client with faults; see also [`Client::misbehave`].
     pub fn log_in_with(&self, server: Server, setup: Setup<'_>, faults: Faults) -> Result<Client> {
         ensure!(
-            !setup.relay_only && !setup.bosh,
+            !setup.relay_only && !setup.bosh && !setup.discover,
             "only a browser can be told that"
         );
         let (host, port) = CLIENTS.split_once(':').unwrap_or((CLIENTS, ""));

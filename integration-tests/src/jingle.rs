@@ -35,6 +35,8 @@ pub struct Setup<'a> {
     pub features: &'a [&'a str],
     /// STUN and TURN servers, as WebRTC knows them: objects with `urls`, `username`, `credential`.
     pub ice_servers: &'a [Value],
+    /// Whether it asks its server for more of them (XEP-0215); only a browser does.
+    pub discover: bool,
     /// Whether its media goes through a TURN server or not at all.
     pub relay_only: bool,
     /// Whether it speaks BOSH instead of WebSocket; only a browser has the choice.
@@ -50,6 +52,7 @@ impl Default for Setup<'_> {
             codecs: None,
             features: &[PROPOSALS],
             ice_servers: &[],
+            discover: false,
             relay_only: false,
             bosh: false,
         }
@@ -84,6 +87,7 @@ impl Client {
             "codecs": setup.codecs,
             "features": setup.features,
             "ice_servers": setup.ice_servers,
+            "discover": setup.discover,
             "relay_only": setup.relay_only,
         });
         for (key, value) in more.as_object().into_iter().flatten() {

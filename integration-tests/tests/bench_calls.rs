@@ -1,7 +1,5 @@
 //! The bench proves itself for calls: each peer calls another and hears it, all without Tandem.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use integration_tests::aiortc::{Aiortc, Faults};
 use integration_tests::audio::Law;
@@ -16,6 +14,7 @@ use integration_tests::rtp::{self, Peer, Stream};
 use integration_tests::server::{Running, Setup as ServerSetup};
 use integration_tests::sip_trace::Direction;
 use integration_tests::sipp::{self, Scenario, Sipp};
+use integration_tests::xmpp::{Stanza, Xmpp};
 use integration_tests::{Bench, Server, isolated, kamailio, wait};
 
 #[test]
@@ -436,11 +435,11 @@ fn a_browser_proposes_a_call_in_g711_by_way_of_a_relay() -> Result<()> {
     isolated(|bench| {
         let relay = Coturn::start(bench)?;
         let server = Server::chosen()?;
-        let ice_servers = [relay.ice_server()];
+        // The server tells of the relay.
         let setup = JingleSetup {
             codecs: Some(&["PCMU", "telephone-event"]),
             bosh: true,
-            ice_servers: &ice_servers,
+            discover: true,
             relay_only: true,
             ..JingleSetup::default()
         };
@@ -466,6 +465,96 @@ fn a_browser_proposes_a_call_in_g711_by_way_of_a_relay() -> Result<()> {
             "{stats:?}"
         );
         ensure!(relay.allocations()? >= 2);
+
+        // To a client that is told of the relay by its configuration.
+        let ice_servers = [relay.ice_server()];
+        let told = JingleSetup {
+            user: "bob",
+            resource: "script",
+            tone: 770,
+            ice_servers: &ice_servers,
+            ..JingleSetup::default()
+        };
+        let script = Aiortc::start(bench)?.log_in(server, told)?;
+        let sid = script.call(alice.jid())?;
+        alice.wait_incoming()?;
+        alice.accept(&sid)?;
+        alice.wait_tone(&sid, 770)?;
+        let stats = alice.stats(&sid)?;
+        ensure!(
+            stats.sends == "PCMU" && stats.receives == "PCMU",
+            "{stats:?}"
+        );
+        script.wait_tone(&sid, 550)?;
+        ensure!(relay.allocations()? >= 3);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_script_errs_as_it_is_told() -> Result<()> {
+    isolated(|bench| {
+        let server = Server::chosen()?;
+        let accounts = ServerSetup {
+            accounts: &["alice", "bob"],
+            ..ServerSetup::default()
+        };
+        let _running = server.start(bench, accounts)?;
+        let alice = Xmpp::start(bench)?.log_in(server, "alice", "desk")?;
+        let setup = JingleSetup {
+            user: "bob",
+            ..JingleSetup::default()
+        };
+        let bob = Aiortc::start(bench)?.log_in(server, setup)?;
+        let offered = || -> Result<Stanza> {
+            bob.call(alice.jid())?;
+            alice.expect("the offer", |stanza| stanza.child("jingle").is_some())
+        };
+        let offer = offered()?.xml;
+        ensure!(
+            offer.contains("<fingerprint") || offer.contains(":fingerprint"),
+            "{offer}"
+        );
+        ensure!(
+            offer.contains("candidate ") && offer.contains("rtcp-mux"),
+            "{offer}"
+        );
+
+        bob.misbehave(Faults {
+            fingerprint: Some("none"),
+            codecs: 300,
+            candidates: Some("none"),
+            mux: false,
+            acknowledge: false,
+            ..Faults::default()
+        })?;
+        let stanza = offered()?;
+        let offer = &stanza.xml;
+        ensure!(offer.matches("invented-").count() == 300, "{offer}");
+        for absent in ["fingerprint", "candidate ", "rtcp-mux"] {
+            ensure!(!offer.contains(absent), "{absent} in {offer}");
+        }
+        let sid = stanza
+            .child("jingle")
+            .map_or("", |jingle| jingle.attribute("sid"));
+        alice.send(&format!(
+            "<iq to='{}' type='set' id='q1'><jingle xmlns='urn:xmpp:jingle:1' action='session-terminate' sid='{sid}'>\
+             <reason><busy/></reason></jingle></iq>",
+            bob.jid()
+        ))?;
+        ensure!(bob.wait_ended(sid)? == "busy");
+        alice.expect_none("acknowledgement", |stanza| stanza.id() == "q1")?;
+
+        bob.misbehave(Faults {
+            fingerprint: Some("wrong"),
+            setup: Some("passive"),
+            ..Faults::default()
+        })?;
+        let offer = offered()?.xml;
+        ensure!(
+            offer.contains("00:00:00") && offer.contains("passive"),
+            "{offer}"
+        );
         Ok(())
     })
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{Conflict, Detail, SECRET, Server, Setup, password_of};
 use crate::bench::Bench;
 use crate::process::Process;
-use crate::{program, template};
+use crate::{coturn, program, template};
 
 /// Where its HTTP interface listens.
 pub const HTTP: &str = "127.0.0.1:5280";
@@ -42,6 +42,7 @@ pub(super) fn start(bench: &Bench, setup: Setup<'_>, component: &str) -> Result<
         include_str!("../../peers/ejabberd.yml"),
         &[
             ("COMPONENT", &format!("{component}{more}")),
+            ("TURN_SECRET", coturn::SECRET),
             (
                 "LOG_LEVEL",
                 match setup.detail {
