@@ -42,7 +42,9 @@ pub fn items() -> Element {
     Element::bare("query", xml::DISCO_ITEMS)
 }
 
-fn identities(entity: Entity) -> &'static [(&'static str, &'static str, &'static str)] {
+/// Category, type and name of each identity.
+#[must_use]
+pub fn identities(entity: Entity) -> &'static [(&'static str, &'static str, &'static str)] {
     match entity {
         Entity::Gateway => &[
             ("gateway", "sip", "SIP gateway"),
@@ -57,9 +59,15 @@ fn identities(entity: Entity) -> &'static [(&'static str, &'static str, &'static
     }
 }
 
-fn features(entity: Entity) -> &'static [&'static str] {
+/// Each feature.
+///
+/// `urn:ietf:rfc:3264` is not among them: it would make callers collect all their candidates
+/// before they offer, and the gateway takes them as they come (specs 6.8).
+#[must_use]
+pub fn features(entity: Entity) -> &'static [&'static str] {
     match entity {
         Entity::Gateway => &[
+            xml::CAPS,
             xml::DISCO_INFO,
             xml::DISCO_ITEMS,
             xml::LAST,
@@ -68,6 +76,24 @@ fn features(entity: Entity) -> &'static [&'static str] {
             xml::PING,
             xml::TIME,
         ],
-        Entity::Account | Entity::Device => &[xml::DISCO_INFO, xml::LAST, xml::VERSION, xml::PING],
+        Entity::Account | Entity::Device => &[
+            xml::CAPS,
+            xml::DISCO_INFO,
+            xml::LAST,
+            xml::VERSION,
+            xml::PING,
+            xml::JINGLE,
+            xml::JINGLE_MESSAGE,
+            xml::RTP,
+            xml::RTP_AUDIO,
+            xml::ICE_UDP,
+            xml::DTLS,
+            xml::DTMF,
+            xml::RTCP_FB,
+            xml::HDREXT,
+            xml::SSMA,
+            xml::RFC_5576,
+            xml::RFC_5888,
+        ],
     }
 }

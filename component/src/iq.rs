@@ -4,6 +4,7 @@
 //! `get` and `set` gets an answer (RFC 6120 §8.2.3); whatever is not known is
 //! `service-unavailable`.
 
+use crate::caps;
 use crate::clock::Now;
 use crate::disco::{self, Entity};
 use crate::stanza::{Frame, set, text_element};
@@ -49,12 +50,19 @@ impl Answers {
         if frame.form != "get" {
             return unknown();
         }
-        let node = question.attr("node").is_some_and(|node| !node.is_empty());
-        if question.is("query", xml::DISCO_INFO) || question.is("query", xml::DISCO_ITEMS) {
-            return match (node, question.has_ns(xml::DISCO_INFO)) {
-                (true, _) => Err(Refusal::new(Reason::ItemNotFound)),
-                (false, true) => Ok(Some(disco::info(entity))),
-                (false, false) => Ok(Some(disco::items())),
+        if question.is("query", xml::DISCO_INFO) {
+            return match question.attr("node").filter(|node| !node.is_empty()) {
+                None => Ok(Some(disco::info(entity))),
+                Some(node) => caps::answer(entity, node)
+                    .map(Some)
+                    .ok_or_else(|| Refusal::new(Reason::ItemNotFound)),
+            };
+        }
+        if question.is("query", xml::DISCO_ITEMS) {
+            let node = question.attr("node").is_some_and(|node| !node.is_empty());
+            return match node {
+                true => Err(Refusal::new(Reason::ItemNotFound)),
+                false => Ok(Some(disco::items())),
             };
         }
         if question.is("ping", xml::PING) {

@@ -3,6 +3,7 @@
 //! The core ([`core::Core`]) is synchronous and has neither sockets nor clocks; `shell` drives it.
 
 pub mod action;
+pub mod caps;
 pub mod config;
 pub mod confirm;
 pub mod context;

@@ -3,6 +3,8 @@
 //! Every contact is there for whoever asked to see it: asking is granted at once, and asked back,
 //! so that the user's presence reaches the gateway too. Pairs of watcher and contact are stored.
 
+use crate::caps;
+use crate::disco::Entity;
 use crate::stanza::{Frame, set, stanza};
 use jid::{BareJid, Jid};
 use minidom::Element;
@@ -183,8 +185,15 @@ fn presence(pair: &Pair, form: Option<&str>) -> Element {
         _ => bare,
     };
     let mut presence = stanza("presence", &from, &Jid::from(pair.watcher.clone()));
-    if let Some(form) = form {
-        set(&mut presence, "type", form);
+    match form {
+        Some(form) => set(&mut presence, "type", form),
+        None => {
+            let entity = match pair.contact.node() {
+                Some(_) => Entity::Device,
+                None => Entity::Gateway,
+            };
+            presence.append_child(caps::element(entity));
+        }
     }
     presence
 }

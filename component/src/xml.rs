@@ -14,6 +14,8 @@ pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// XEP-0030.
 pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+/// XEP-0115.
+pub const CAPS: &str = "http://jabber.org/protocol/caps";
 /// XEP-0106 §6.
 pub const JID_ESCAPING: &str = r"jid\20escaping";
 /// XEP-0012.
@@ -28,6 +30,38 @@ pub const TIME: &str = "urn:xmpp:time";
 pub const DELAY: &str = "urn:xmpp:delay";
 /// XEP-0066.
 pub const OOB: &str = "jabber:x:oob";
+/// XEP-0166.
+pub const JINGLE: &str = "urn:xmpp:jingle:1";
+/// XEP-0166.
+pub const JINGLE_ERRORS: &str = "urn:xmpp:jingle:errors:1";
+/// XEP-0167.
+pub const RTP: &str = "urn:xmpp:jingle:apps:rtp:1";
+/// XEP-0167: audio is understood.
+pub const RTP_AUDIO: &str = "urn:xmpp:jingle:apps:rtp:audio";
+/// XEP-0167.
+pub const RTP_INFO: &str = "urn:xmpp:jingle:apps:rtp:info:1";
+/// XEP-0176.
+pub const ICE_UDP: &str = "urn:xmpp:jingle:transports:ice-udp:1";
+/// XEP-0181.
+pub const DTMF: &str = "urn:xmpp:jingle:dtmf:0";
+/// XEP-0293.
+pub const RTCP_FB: &str = "urn:xmpp:jingle:apps:rtp:rtcp-fb:0";
+/// XEP-0294.
+pub const HDREXT: &str = "urn:xmpp:jingle:apps:rtp:rtp-hdrext:0";
+/// XEP-0320.
+pub const DTLS: &str = "urn:xmpp:jingle:apps:dtls:0";
+/// XEP-0338.
+pub const GROUPING: &str = "urn:xmpp:jingle:apps:grouping:0";
+/// XEP-0338: groups are understood.
+pub const RFC_5888: &str = "urn:ietf:rfc:5888";
+/// XEP-0339.
+pub const SSMA: &str = "urn:xmpp:jingle:apps:rtp:ssma:0";
+/// XEP-0339: sources are understood.
+pub const RFC_5576: &str = "urn:ietf:rfc:5576";
+/// XEP-0353.
+pub const JINGLE_MESSAGE: &str = "urn:xmpp:jingle-message:0";
+/// XEP-0184.
+pub const RECEIPTS: &str = "urn:xmpp:receipts";
 /// XEP-0308.
 pub const CORRECT: &str = "urn:xmpp:message-correct:0";
 /// XEP-0334.
