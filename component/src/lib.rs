@@ -3,6 +3,7 @@
 //! The core ([`core::Core`]) is synchronous and has neither sockets nor clocks; `shell` drives it.
 
 pub mod action;
+pub mod call;
 pub mod caps;
 pub mod config;
 pub mod confirm;
@@ -10,6 +11,7 @@ pub mod context;
 pub mod core;
 pub mod disco;
 pub mod iq;
+pub mod jingle;
 pub mod message;
 pub mod presence;
 pub mod refusal;

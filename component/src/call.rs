@@ -1,0 +1,3 @@
+//! Calls as XMPP sees them: the leg toward the user.
+
+pub mod translate;
