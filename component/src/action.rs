@@ -1,5 +1,6 @@
 //! What the core asks of the shell, and what it keeps across restarts.
 
+use crate::call::closing::{Open, OpenKey};
 use crate::message::outbox::Row;
 use crate::presence::Pair;
 use minidom::Element;
@@ -31,6 +32,8 @@ pub enum Record {
     Message(Box<Row>),
     /// Somebody who sees the presence of a contact.
     Pair(Pair),
+    /// A call whose id is open toward a user.
+    Call(Box<Open>),
 }
 
 /// What a [`Record`] is forgotten by.
@@ -40,4 +43,6 @@ pub enum Key {
     Message(MessageId),
     /// Somebody who saw the presence of a contact.
     Pair(Pair),
+    /// A call whose id was open.
+    Call(OpenKey),
 }

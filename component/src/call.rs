@@ -1,3 +1,517 @@
-//! Calls as XMPP sees them: the leg toward the user.
+//! Calls as XMPP sees them: the legs toward the users (specs 6).
+//!
+//! [`leg`] is the machine of one leg; [`propose`] and [`session`] hear the user, [`far`] hears SIP,
+//! [`speak`] says what the machine wants said. This file is the table of legs, their times, and how
+//! they begin and end. Nothing here decides about media.
 
+pub mod closing;
+pub mod devices;
+mod far;
+pub mod leg;
+mod propose;
+mod session;
+mod speak;
 pub mod translate;
+pub mod wrong;
+
+use crate::action::{Action, Record};
+use crate::config::{CallSection, Config};
+use crate::context::Context;
+use crate::jingle::propose::of_stanza_id;
+use crate::message::recent::Recent;
+use crate::presence::RESOURCE;
+use crate::stanza::{Frame, Kind};
+use closing::{Closings, Open, OpenKey};
+use devices::{Choice, Devices, Way};
+use jid::{BareJid, Jid};
+use leg::{Input, Leg, State};
+use minidom::Element;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+use tandem_shared::call::{CallEvent, CallId, End, EndReason, Fact};
+use tandem_shared::mint::Mint;
+use tandem_shared::timers::Timers;
+
+/// After how long a caller hears ringing although no device said that it rings.
+const RINGBACK: Duration = Duration::from_secs(2);
+/// How long SIP may take to decide about a call; it has shorter times of its own.
+const DECIDED_WITHIN: Duration = Duration::from_secs(300);
+/// How long a device may take to say what it can do.
+const KNOWN_WITHIN: Duration = Duration::from_secs(1);
+/// How long SIP may take to make the offer it was asked for, or to answer a change.
+const OFFERED_WITHIN: Duration = Duration::from_secs(30);
+/// How long a device may be away before its call ends.
+const AWAY: Duration = Duration::from_secs(10);
+/// How often a user is told in words why calls are not allowed.
+const WORDS_EVERY: Duration = Duration::from_secs(60);
+
+/// What a leg waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Wait {
+    /// Something that takes it out of its state.
+    Next,
+    /// Word that a device rings.
+    Ringback,
+    /// Word that a device has our `session-initiate`.
+    Acknowledged,
+    /// SIP's answer to a change.
+    Change,
+    /// The device's return.
+    Return,
+}
+
+const WAITS: [Wait; 5] = [
+    Wait::Next,
+    Wait::Ringback,
+    Wait::Acknowledged,
+    Wait::Change,
+    Wait::Return,
+];
+
+/// What happened to calls, for the log.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// Legs that began.
+    pub begun: u64,
+    /// Legs on which both sides answered.
+    pub answered: u64,
+    /// Legs that are over.
+    pub ended: u64,
+    /// Calls that were too many.
+    pub too_many: u64,
+}
+
+/// All legs.
+#[derive(Debug)]
+pub struct Calls {
+    section: CallSection,
+    allowed: Vec<String>,
+    legs: BTreeMap<CallId, Leg>,
+    keys: BTreeMap<OpenKey, CallId>,
+    timers: Timers<(CallId, Wait)>,
+    devices: Devices,
+    closings: Closings,
+    told: Recent<BareJid, ()>,
+    events: VecDeque<CallEvent>,
+    /// Whether SIP can be reached.
+    up: bool,
+    counters: Counters,
+}
+
+impl Calls {
+    /// No calls.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            section: config.call.clone(),
+            allowed: config.xmpp.allowed_domains.clone(),
+            legs: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            timers: Timers::default(),
+            devices: Devices::default(),
+            closings: Closings::default(),
+            told: Recent::new(WORDS_EVERY, 10_000),
+            events: VecDeque::new(),
+            up: false,
+            counters: Counters::default(),
+        }
+    }
+
+    /// How many legs there are, and how many ended ones the server is not known to know of.
+    #[must_use]
+    pub fn held(&self) -> (usize, usize) {
+        (self.legs.len(), self.closings.len())
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Takes an id that the store held: whoever had it open is gone.
+    pub fn restore(&mut self, open: &Open, context: &mut Context) {
+        self.closings.restore(open, context);
+    }
+
+    /// The server has what closes an id.
+    pub fn handle_confirmed(&mut self, key: OpenKey, context: &mut Context) {
+        self.closings.handle_confirmed(key, context);
+    }
+
+    /// The stream is open (again).
+    pub fn handle_stream_opened(&mut self, context: &mut Context) {
+        self.closings.handle_stream_opened(context);
+    }
+
+    /// The stream is gone. Answered calls go on without it; what is being said for the others is
+    /// lost.
+    pub fn handle_stream_closed(&mut self, context: &mut Context) {
+        let end = End::new(EndReason::Unreachable).with_text("The XMPP server went away.");
+        self.fail_all(&end, context, |leg| !leg.state.is_active());
+    }
+
+    /// SIP can be reached.
+    pub fn handle_up(&mut self) {
+        self.up = true;
+    }
+
+    /// SIP is gone, and the media of all calls with it.
+    pub fn handle_lost(&mut self, context: &mut Context) {
+        self.up = false;
+        let end = End::new(EndReason::Failed).with_text("The gateway lost its SIP side.");
+        self.fail_all(&end, context, |_| true);
+        self.events.clear();
+    }
+
+    /// The process ends in order.
+    pub fn say_goodbye(&mut self, context: &mut Context) {
+        let end = End::new(EndReason::Failed).with_text("The gateway is being restarted.");
+        self.fail_all(&end, context, |_| true);
+    }
+
+    /// A device of a user comes or goes.
+    pub fn handle_presence(&mut self, frame: &Frame, stanza: &Element, context: &mut Context) {
+        let user = frame.from.to_bare();
+        let here = match frame.form.as_str() {
+            "" => true,
+            "unavailable" => false,
+            _ => return,
+        };
+        let away: Vec<CallId> = self
+            .of_user(&user)
+            .filter(|leg| leg.user == frame.from)
+            .map(|leg| leg.call.clone())
+            .collect();
+        for call in away {
+            match here {
+                true => self.timers.cancel(&(call, Wait::Return)),
+                false => self.timers.set((call, Wait::Return), context.now + AWAY),
+            }
+        }
+        if !here {
+            self.devices.handle_unavailable(&frame.from);
+            return;
+        }
+        let contact = contact_at(&frame.to).unwrap_or_else(|| frame.to.clone());
+        let ends = (&frame.from, &contact);
+        let id = context.mint.token();
+        let question = self.devices.handle_available(stanza, ends, id, context.now);
+        question
+            .into_iter()
+            .for_each(|question| context.send(question));
+    }
+
+    /// An answer came to an iq of ours, a result or an error.
+    pub fn handle_answer(&mut self, frame: &Frame, stanza: &Element, context: &mut Context) {
+        let id = frame.id.as_deref().unwrap_or_default();
+        if self
+            .devices
+            .handle_answer(&frame.from, id, stanza, context.now)
+        {
+            self.choose_again(&frame.from.to_bare(), context);
+            return;
+        }
+        let Some((word, call)) = of_stanza_id(id) else {
+            return;
+        };
+        let call = CallId(call.to_owned());
+        let Some(leg) = self.legs.get(&call) else {
+            return;
+        };
+        if leg.user != frame.from || leg.contact != frame.to {
+            return;
+        }
+        self.timers.cancel(&(call.clone(), Wait::Acknowledged));
+        if frame.form != "error" {
+            return;
+        }
+        // What is merely told may go unheard, but not by somebody who knows of no session.
+        let error = stanza.children().find(|child| child.name() == "error");
+        let unknown = error
+            .is_some_and(|error| error.has_child("unknown-session", crate::xml::JINGLE_ERRORS));
+        if word == "session" || unknown {
+            let reason = match leg.state.is_active() {
+                true => EndReason::Connectivity,
+                false => EndReason::Unreachable,
+            };
+            if let Some(leg) = self.legs.remove(&call) {
+                self.step(leg, Input::Bounce, &End::new(reason), context);
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, context: &mut Context) {
+        while let Some((call, wait)) = self.timers.pop(context.now) {
+            let Some(mut leg) = self.legs.remove(&call) else {
+                continue;
+            };
+            let (input, reason) = match (wait, leg.state) {
+                (Wait::Next, State::Choosing) => (Input::Choose(Way::Proposed), EndReason::Failed),
+                (Wait::Next, state) => (Input::Fail, state.expiry()),
+                (Wait::Ringback, _) => (Input::Ringing, EndReason::Unknown),
+                (Wait::Acknowledged, _) => (Input::Fail, EndReason::Unreachable),
+                (Wait::Return, State::Active(_)) => (Input::Fail, EndReason::Connectivity),
+                (Wait::Return, _) if leg.role == crate::jingle::Party::Responder => {
+                    (Input::Fail, EndReason::Cancelled)
+                }
+                (Wait::Return, _) => (Input::Fail, EndReason::Unreachable),
+                (Wait::Change, _) => {
+                    leg.change = None;
+                    leg.next_change = None;
+                    self.legs.insert(call, leg);
+                    continue;
+                }
+            };
+            self.step(leg, input, &End::new(reason), context);
+        }
+    }
+
+    /// When [`Calls::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// The next fact for the bus.
+    pub fn poll_event(&mut self) -> Option<CallEvent> {
+        self.events.pop_front()
+    }
+
+    /// Whether one more call with `user` may begin, and if not, why.
+    fn admit(&mut self, user: &BareJid, context: &Context) -> Result<(), End> {
+        if !self.up || context.confirm.is_none() {
+            let text = "Calls are not possible at the moment.";
+            return Err(End::new(EndReason::Failed).with_text(text));
+        }
+        let held = self.legs.len() + self.closings.len();
+        if held >= self.section.max {
+            self.counters.too_many += 1;
+            return Err(End::new(EndReason::ResourceConstraint));
+        }
+        if self.of_user(user).count() >= self.section.per_user {
+            self.counters.too_many += 1;
+            let end = End::new(EndReason::ResourceConstraint);
+            return Err(end.with_text("You have too many calls at once."));
+        }
+        Ok(())
+    }
+
+    /// The legs with `user`.
+    fn of_user(&self, user: &BareJid) -> impl Iterator<Item = &Leg> {
+        let first = OpenKey {
+            user: user.clone(),
+            sid: String::new(),
+        };
+        let user = user.clone();
+        self.keys
+            .range(first..)
+            .take_while(move |(key, _)| key.user == user)
+            .filter_map(|(_, call)| self.legs.get(call))
+    }
+
+    fn find(&self, key: &OpenKey) -> Option<&Leg> {
+        self.keys.get(key).and_then(|call| self.legs.get(call))
+    }
+
+    /// Takes a leg out, to be given to [`Calls::step`] or [`Calls::remove`].
+    fn take(&mut self, key: &OpenKey) -> Option<Leg> {
+        let call = self.keys.get(key)?;
+        self.legs.remove(call)
+    }
+
+    /// Has the leg of `key`, if there is one, hear `input`.
+    fn input(&mut self, key: &OpenKey, input: Input, context: &mut Context) {
+        if let Some(leg) = self.take(key) {
+            self.step(leg, input, &End::new(EndReason::Unknown), context);
+        }
+    }
+
+    /// A new leg.
+    fn open(&mut self, mut leg: Leg, context: &mut Context) {
+        let key = OpenKey::new(&leg.user, &leg.sid);
+        self.closings.reopen(&key);
+        self.keys.insert(key, leg.call.clone());
+        self.counters.begun += 1;
+        note(&mut leg, context);
+        self.arm(&leg, context.now);
+        self.legs.insert(leg.call.clone(), leg);
+    }
+
+    /// Has `leg`, which was taken out, hear `input`; what ends by it ends with `end`.
+    fn step(&mut self, mut leg: Leg, input: Input, end: &End, context: &mut Context) {
+        let mut out = Vec::new();
+        let before = leg.state;
+        leg.state = before.handle(input, &mut out);
+        if leg.state != State::Ended {
+            note(&mut leg, context);
+        }
+        let mut closing = Vec::new();
+        for output in out {
+            let ends = (&leg.contact, &leg.user);
+            match speak::closer(output, &leg.sid, ends, end, context) {
+                Some(stanza) => closing.push(stanza),
+                None => self.say(&mut leg, output, end, context),
+            }
+        }
+        if leg.state == State::Ended {
+            tracing::info!(call = %leg.call, ?before, reason = ?end.reason, "a call is over");
+            self.remove(leg, closing, context);
+            return;
+        }
+        closing.into_iter().for_each(|stanza| context.send(stanza));
+        if leg.state != before {
+            tracing::debug!(call = %leg.call, ?before, now = ?leg.state, "a call goes on");
+            let active = leg.state.is_active();
+            self.counters.answered += u64::from(active);
+            self.arm(&leg, context.now);
+        }
+        self.legs.insert(leg.call.clone(), leg);
+    }
+
+    /// Forgets `leg`, which was taken out, when the server has `closing`.
+    fn remove(&mut self, leg: Leg, closing: Vec<Element>, context: &mut Context) {
+        self.counters.ended += 1;
+        for wait in WAITS {
+            self.timers.cancel(&(leg.call.clone(), wait));
+        }
+        let key = OpenKey::new(&leg.user, &leg.sid);
+        self.keys.remove(&key);
+        if leg.stored.is_some() || !closing.is_empty() {
+            self.closings.close(key, closing, context);
+        }
+    }
+
+    /// Sets the time by which `leg` must have left its state.
+    fn arm(&mut self, leg: &Leg, now: Instant) {
+        let key = (leg.call.clone(), Wait::Next);
+        let section = &self.section;
+        let within = match leg.state {
+            State::Proposed | State::Offered(_) => DECIDED_WITHIN,
+            State::Proceeded | State::Lapsed => Duration::from_secs(section.begin),
+            State::Choosing => KNOWN_WITHIN,
+            State::Proposing => Duration::from_secs(section.ring),
+            // The time of the proposal goes on.
+            State::Rung => return,
+            State::Taken(_) => OFFERED_WITHIN,
+            State::Initiated(Way::Proposed) => Duration::from_secs(section.connect),
+            State::Initiated(Way::Direct) => Duration::from_secs(section.ring),
+            State::Active(_) | State::Ended => {
+                self.timers.cancel(&key);
+                self.timers.cancel(&(key.0, Wait::Acknowledged));
+                return;
+            }
+        };
+        self.timers.set(key, now + within);
+    }
+
+    fn publish(&mut self, leg: &Leg, fact: Fact) {
+        self.publish_about(leg.call.clone(), fact);
+    }
+
+    fn publish_about(&mut self, call: CallId, fact: Fact) {
+        if self.up {
+            self.events.push_back(CallEvent { call, fact });
+        }
+    }
+
+    fn fail_all(&mut self, end: &End, context: &mut Context, which: impl Fn(&Leg) -> bool) {
+        let legs = self.legs.values().filter(|leg| which(leg));
+        let calls: Vec<CallId> = legs.map(|leg| leg.call.clone()).collect();
+        for call in calls {
+            if let Some(leg) = self.legs.remove(&call) {
+                self.step(leg, Input::Fail, end, context);
+            }
+        }
+    }
+
+    /// What a device of `user` can do is known now.
+    fn choose_again(&mut self, user: &BareJid, context: &mut Context) {
+        let choosing = |leg: &&Leg| leg.state == State::Choosing;
+        let legs = self.of_user(user).filter(choosing);
+        let calls: Vec<CallId> = legs.map(|leg| leg.call.clone()).collect();
+        for call in calls {
+            self.choose(&call, context);
+        }
+    }
+
+    /// Calls the user's devices as they want it, unless that is still being asked.
+    fn choose(&mut self, call: &CallId, context: &mut Context) {
+        let Some(leg) = self.legs.get_mut(call) else {
+            return;
+        };
+        let way = match self.devices.choose(&leg.user, context.now) {
+            Choice::Wait => return,
+            Choice::Propose => Way::Proposed,
+            Choice::Direct(device) => {
+                leg.user = device;
+                Way::Direct
+            }
+        };
+        if let Some(leg) = self.legs.remove(call) {
+            let nothing = End::new(EndReason::Unknown);
+            self.step(leg, Input::Choose(way), &nothing, context);
+        }
+    }
+}
+
+/// Remembers that the id of `leg` is open, as far as that is new.
+fn note(leg: &mut Leg, context: &mut Context) {
+    let known = leg.stored.map(State::closers);
+    if leg.state.closers().is_empty() || known == Some(leg.state.closers()) {
+        return;
+    }
+    leg.stored = Some(leg.state);
+    let open = Open {
+        sid: leg.sid.clone(),
+        contact: leg.contact.clone(),
+        user: leg.user.clone(),
+        state: leg.state,
+    };
+    let record = Record::Call(Box::new(open));
+    context.actions.push_back(Action::Store(record));
+}
+
+/// The resource under which the contact `jid` takes and places calls.
+fn contact_at(jid: &Jid) -> Option<Jid> {
+    jid.node()?;
+    let full = jid.to_bare().with_resource_str(RESOURCE).ok()?;
+    Some(full.into())
+}
+
+/// A version 4 UUID (RFC 9562 §5.4).
+fn new_id(mint: &mut Mint) -> CallId {
+    let random = mint.number();
+    let versioned = random & !(0xf << 76) | 0x4 << 76;
+    let number = versioned & !(0x3 << 62) | 0x2 << 62;
+    let hex = format!("{number:032x}");
+    let (a, b, c) = (&hex[..8], &hex[8..12], &hex[12..16]);
+    CallId(format!("{a}-{b}-{c}-{}-{}", &hex[16..20], &hex[20..]))
+}
+
+/// Whether `frame`, an iq, is for a contact as one that takes calls.
+#[must_use]
+pub fn is_callable(frame: &Frame) -> bool {
+    let resource = frame.to.resource().map(|resource| resource.as_str());
+    frame.kind == Kind::Iq
+        && frame.to.node().is_some()
+        && resource.is_none_or(|resource| resource == RESOURCE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_version_4_uuids() {
+        let mut mint = Mint::new([3; 16]);
+        for _ in 0..50 {
+            let CallId(id) = new_id(&mut mint);
+            let parts: Vec<_> = id.split('-').map(str::len).collect();
+            assert_eq!(parts, [8, 4, 4, 4, 12]);
+            assert_eq!(&id[14..15], "4");
+            assert!("89ab".contains(&id[19..20]), "{id}");
+        }
+    }
+}

@@ -19,6 +19,9 @@ pub struct Config {
     /// Messages on their way.
     #[serde(default)]
     pub message: MessageSection,
+    /// Calls.
+    #[serde(default)]
+    pub call: CallSection,
     /// What survives a restart.
     #[serde(default)]
     pub store: Store,
@@ -92,6 +95,34 @@ impl MessageSection {
     #[must_use]
     pub fn patience(&self) -> Duration {
         Duration::from_secs(self.retry_for.saturating_add(GRACE))
+    }
+}
+
+/// `[call]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CallSection {
+    /// Seconds for which the devices of a user ring.
+    pub ring: u64,
+    /// Seconds that a device which took a call has to accept its session.
+    pub connect: u64,
+    /// Seconds that a calling device has to begin the session it was told to proceed with.
+    pub begin: u64,
+    /// Calls at once.
+    pub max: usize,
+    /// Calls of one user at once.
+    pub per_user: usize,
+}
+
+impl Default for CallSection {
+    fn default() -> Self {
+        Self {
+            ring: 60,
+            connect: 20,
+            begin: 60,
+            max: 4000,
+            per_user: 4,
+        }
     }
 }
 
@@ -182,13 +213,21 @@ impl Config {
         if self.message.outbox_max == 0 || self.message.inbox_max == 0 {
             return Err("message.outbox_max and message.inbox_max must be at least 1".to_owned());
         }
+        let call = &self.call;
+        if [call.ring, call.connect, call.begin].contains(&0) {
+            return Err("call.ring, call.connect and call.begin must be at least 1".to_owned());
+        }
+        if call.max == 0 || call.per_user == 0 {
+            return Err("call.max and call.per_user must be at least 1".to_owned());
+        }
         Ok(self)
     }
 }
 
 #[cfg(feature = "shell")]
 impl tandem_shared::config::Schema for Config {
-    const TABLES: &'static [&'static str] = &["mapping", "xmpp", "message", "store", "bus", "log"];
+    const TABLES: &'static [&'static str] =
+        &["mapping", "xmpp", "message", "call", "store", "bus", "log"];
     const FOREIGN_TABLES: &'static [&'static str] =
         &["listen", "sip", "route", "number", "emergency", "limits"];
     const DEFAULT_PATH: &'static str = "/etc/tandem/component.toml";

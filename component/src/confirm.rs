@@ -4,6 +4,7 @@
 //! a ping, it has handled every stanza written before that ping. One ping covers all stanzas since
 //! the one before (docs/ARCHITECTURE.md, "The promise").
 
+use crate::call::closing::OpenKey;
 use crate::stanza::{set, stanza};
 use crate::xml;
 use jid::Jid;
@@ -28,6 +29,8 @@ pub enum Written {
     Message(MessageId, u8),
     /// The error stanza that ends a message from XMPP.
     Error(MessageId),
+    /// The stanzas that close the id of a call.
+    Call(OpenKey),
 }
 
 #[derive(Debug)]

@@ -1,10 +1,13 @@
 //! The component without its sockets: stanzas, envelopes and time in, actions out.
 //!
 //! The owner calls one `handle_*`, then [`Core::poll_action`] until it returns nothing, then waits
-//! for the next input or for [`Core::poll_timeout`]. This file routes; what a stanza means is
-//! decided in the module of its feature.
+//! for the next input or for [`Core::poll_timeout`]. This file and [`route`] only route; what a
+//! stanza means is decided in the module of its feature.
 
-use crate::action::{Action, Key, Record};
+mod route;
+
+use crate::action::{Action, Record};
+use crate::call::{self, Calls};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::confirm::Confirm;
@@ -21,9 +24,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tandem_shared::bus::link::{Link, Mismatch, Output};
 use tandem_shared::bus::{Incoming, NodeId, SessionId};
+use tandem_shared::call::CallEvent;
 use tandem_shared::event::Event;
 use tandem_shared::mint::Mint;
-use tandem_shared::pii::Pii;
 use tandem_shared::refusal::{Reason, Refusal};
 
 /// Presences sent at once when a stream opens.
@@ -35,6 +38,8 @@ const ANNOUNCE_EVERY: Duration = Duration::from_millis(20);
 pub struct Counters {
     /// To messages.
     pub messages: message::Counters,
+    /// To calls.
+    pub calls: call::Counters,
     /// Stanzas without valid addresses or over a bound.
     pub unusable: u64,
 }
@@ -51,6 +56,7 @@ pub struct Core {
     pairs: Pairs,
     announce_at: Option<Instant>,
     messages: Messages,
+    calls: Calls,
     actions: VecDeque<Action>,
     unusable: u64,
     now: Now,
@@ -73,6 +79,7 @@ impl Core {
             confirm: Confirm::new(domain, server),
             answers: Answers::new(now.instant),
             messages: Messages::new(&config.message),
+            calls: Calls::new(&config),
             stream_open: false,
             pairs: Pairs::default(),
             announce_at: None,
@@ -91,10 +98,15 @@ impl Core {
             match record {
                 Record::Message(row) => self.messages.restore(*row, now.instant),
                 Record::Pair(pair) => self.pairs.restore(pair),
+                Record::Call(open) => {
+                    let (calls, mut context) = self.calls();
+                    calls.restore(&open, &mut context);
+                }
             }
         }
         let (messages, pairs) = (self.messages.held().0, self.pairs.len());
-        tracing::info!(messages, pairs, "state restored");
+        let calls = self.calls.held().1;
+        tracing::info!(messages, pairs, calls, "state restored");
     }
 
     /// The server accepted us.
@@ -106,6 +118,8 @@ impl Core {
         self.announce_at = Some(now.instant);
         let (messages, mut context) = self.messages();
         messages.handle_stream_opened(&mut context);
+        let (calls, mut context) = self.calls();
+        calls.handle_stream_opened(&mut context);
     }
 
     /// The stream is gone.
@@ -115,6 +129,8 @@ impl Core {
         self.announce_at = None;
         let unconfirmed = self.confirm.handle_closed();
         self.messages.handle_stream_closed(unconfirmed);
+        let (calls, mut context) = self.calls();
+        calls.handle_stream_closed(&mut context);
     }
 
     /// A stanza came from the server.
@@ -131,7 +147,7 @@ impl Core {
         };
         match frame.kind {
             Kind::Message => self.handle_message(&frame, stanza),
-            Kind::Presence => self.handle_presence(&frame),
+            Kind::Presence => self.handle_presence(&frame, stanza),
             Kind::Iq => self.handle_iq(&frame, stanza),
         }
     }
@@ -173,6 +189,13 @@ impl Core {
     pub fn handle_bus_room(&mut self, mut room: usize) {
         while room > 0
             && self.link.is_up()
+            && let Some(event) = self.calls.poll_event()
+        {
+            self.publish_call(event);
+            room -= 1;
+        }
+        while room > 0
+            && self.link.is_up()
             && let Some((session, outcome)) = self.messages.poll_outcome()
         {
             let envelope = self.link.envelope(session, Event::MessageOutcome(outcome));
@@ -203,6 +226,8 @@ impl Core {
         }
         let (messages, mut context) = self.messages();
         messages.handle_timeout(&mut context);
+        let (calls, mut context) = self.calls();
+        calls.handle_timeout(&mut context);
         if self.announce_at.is_some_and(|at| now.instant >= at) {
             let presences = self.pairs.poll_announcements(ANNOUNCE);
             let send = |presence| Action::Send(Box::new(presence));
@@ -222,6 +247,7 @@ impl Core {
             self.link.poll_timeout(),
             confirm.flatten(),
             self.messages.poll_timeout(),
+            self.calls.poll_timeout(),
             self.announce_at,
         ]
         .into_iter()
@@ -239,6 +265,11 @@ impl Core {
 
     /// The process is about to end: says goodbye on both sides.
     pub fn say_goodbye(&mut self) {
+        let (calls, mut context) = self.calls();
+        calls.say_goodbye(&mut context);
+        while let Some(event) = self.calls.poll_event() {
+            self.publish_call(event);
+        }
         self.link.say_goodbye();
         self.follow_link();
         if self.stream_open {
@@ -253,6 +284,7 @@ impl Core {
     pub fn counters(&self) -> Counters {
         Counters {
             messages: self.messages.counters(),
+            calls: self.calls.counters(),
             unusable: self.unusable,
         }
     }
@@ -264,66 +296,24 @@ impl Core {
         (outbox, inbox, self.pairs.len())
     }
 
-    fn handle_message(&mut self, frame: &Frame, stanza: &Element) {
-        if frame.form == "error" {
-            let (messages, mut context) = self.messages();
-            messages.handle_bounce(frame, stanza, &mut context);
-            return;
-        }
-        // The server itself speaks to us too, unasked (ejabberd's privileges, XEP-0356).
-        if frame.from.node().is_none() {
-            return;
-        }
-        let taken = self.check_sender(frame).and_then(|()| {
-            let (messages, mut context) = self.messages();
-            messages.handle_stanza(frame, stanza, &mut context)
-        });
-        if let Err(refusal) = taken {
-            self.refuse(frame, &refusal);
-        }
-    }
-
-    fn handle_presence(&mut self, frame: &Frame) {
-        if self.check_sender(frame).is_err() {
-            return;
-        }
-        let answer = self.pairs.handle(frame, &self.config.mapping);
-        if let Some(pair) = answer.store {
-            self.actions.push_back(Action::Store(Record::Pair(pair)));
-        }
-        if let Some(pair) = answer.forget {
-            self.actions.push_back(Action::Forget(Key::Pair(pair)));
-        }
-        let send = |presence| Action::Send(Box::new(presence));
-        self.actions.extend(answer.send.into_iter().map(send));
-    }
-
-    fn handle_iq(&mut self, frame: &Frame, stanza: &Element) {
-        match frame.form.as_str() {
-            "result" | "error" => {
-                let id = frame.id.as_deref().unwrap_or_default();
-                for written in self.confirm.handle_answer(&frame.from, id) {
-                    let (messages, mut context) = self.messages();
-                    messages.handle_confirmed(written, &mut context);
-                }
-            }
-            "get" | "set" => match self.answers.answer(frame, stanza, self.now) {
-                Ok(None) => self.send(frame.result()),
-                Ok(Some(payload)) => self.send(frame.result_with(payload)),
-                Err(refusal) => self.refuse(frame, &refusal),
-            },
-            _ => self.unusable += 1,
-        }
+    /// How many calls there are, and how many ended ones the server may not know of yet.
+    #[must_use]
+    pub fn calls_held(&self) -> (usize, usize) {
+        self.calls.held()
     }
 
     fn handle_event(&mut self, session: SessionId, event: Event) {
+        if let Event::Call(event) = event {
+            let (calls, mut context) = self.calls();
+            calls.handle_event(*event, &mut context);
+            return;
+        }
         let (messages, mut context) = self.messages();
         match event {
             Event::Message(message) => messages.handle_message(session, *message, &mut context),
             Event::MessageOutcome(outcome) => messages.handle_outcome(outcome, &mut context),
-            Event::Call(event) => tracing::debug!(call = %event.call, "calls are not built yet"),
             Event::Unknown(kind) => tracing::debug!(kind, "an event of an unknown kind came"),
-            Event::Control(_) => {}
+            Event::Call(_) | Event::Control(_) => {}
         }
     }
 
@@ -334,10 +324,13 @@ impl Core {
                 Output::Up(node) => {
                     tracing::info!(%node, "the SIP side is there");
                     self.messages.handle_up();
+                    self.calls.handle_up();
                 }
                 Output::Lost(node) => {
-                    tracing::warn!(%node, "the SIP side is gone; messages to it wait");
+                    tracing::warn!(%node, "the SIP side is gone; messages to it wait, calls end");
                     self.messages.handle_lost();
+                    let (calls, mut context) = self.calls();
+                    calls.handle_lost(&mut context);
                 }
                 Output::Close(mismatch) => {
                     mismatch.iter().for_each(report);
@@ -347,17 +340,25 @@ impl Core {
         }
     }
 
-    /// Only users of the allowed domains may use the gateway.
-    fn check_sender(&self, frame: &Frame) -> Result<(), Refusal> {
-        if self.config.allows(frame.from.domain().as_str()) {
-            return Ok(());
-        }
-        tracing::info!(from = %Pii(&frame.from), "a stranger was turned away");
-        Err(Refusal::new(Reason::Forbidden).with_text("This gateway does not serve your domain."))
+    fn publish_call(&mut self, event: CallEvent) {
+        let session = SessionId(event.call.0.clone());
+        let envelope = self.link.envelope(session, Event::Call(Box::new(event)));
+        self.actions.push_back(Action::Publish(envelope));
     }
 
     /// The messages and what they may use.
     fn messages(&mut self) -> (&mut Messages, Context<'_>) {
+        let (messages, _, context) = self.features();
+        (messages, context)
+    }
+
+    /// The calls and what they may use.
+    fn calls(&mut self) -> (&mut Calls, Context<'_>) {
+        let (_, calls, context) = self.features();
+        (calls, context)
+    }
+
+    fn features(&mut self) -> (&mut Messages, &mut Calls, Context<'_>) {
         let context = Context {
             mapping: &self.config.mapping,
             mint: &mut self.mint,
@@ -365,7 +366,7 @@ impl Core {
             now: self.now.instant,
             actions: &mut self.actions,
         };
-        (&mut self.messages, context)
+        (&mut self.messages, &mut self.calls, context)
     }
 
     fn refuse(&mut self, frame: &Frame, refusal: &Refusal) {

@@ -151,6 +151,7 @@ impl Messages {
                 self.end(ended);
             }
             Written::Error(id) => self.outbox.handle_error_confirmed(&id, context.actions),
+            Written::Call(_) => {}
         }
     }
 

@@ -93,10 +93,16 @@ impl Pairs {
     /// The next `max` presences of [`Pairs::announce_all`].
     pub fn poll_announcements(&mut self, max: usize) -> Vec<Element> {
         let count = max.min(self.announce.len());
-        self.announce
-            .drain(..count)
+        let announced = self.announce.drain(..count);
+        announced
             .filter(|pair| self.known.contains(pair))
-            .map(|pair| presence(&pair, None))
+            .flat_map(|pair| {
+                // Which devices a user has is forgotten with the stream.
+                let asks = pair.contact.node().is_some();
+                let probe = asks.then(|| presence(&pair, Some("probe")));
+                [Some(presence(&pair, None)), probe]
+            })
+            .flatten()
             .collect()
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind")]
 
 use super::*;
+use crate::action::Key;
 use std::time::SystemTime;
 use tandem_shared::address::{Address, Mapping};
 use tandem_shared::bus::Envelope;
@@ -565,7 +566,12 @@ fn a_new_stream_tells_everybody_again() {
     bench.core.handle_stream_closed(bench.now);
     bench.core.handle_stream_opened(bench.now);
     bench.core.handle_timeout(bench.now);
-    assert_eq!(sent(&bench.drain()).len(), 1);
+    let actions = bench.drain();
+    let forms: Vec<_> = sent(&actions)
+        .iter()
+        .map(|stanza| stanza.attr("type"))
+        .collect();
+    assert_eq!(forms, [None, Some("probe")], "and asks who is there");
 }
 
 #[test]
@@ -595,3 +601,5 @@ fn a_different_mapping_closes_the_bus() {
     bench.far_says(SessionId::control(), hello);
     assert!(bench.drain().contains(&Action::CloseBus));
 }
+
+mod call;

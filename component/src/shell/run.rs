@@ -279,9 +279,18 @@ impl Shell {
 
     fn report(&self) {
         let (outbox, inbox, pairs) = self.core.held();
+        let calls = self.core.calls_held().0;
         let counters = self.core.counters();
         let longest_commit_ms = self.longest_wait.as_millis();
-        tracing::info!(outbox, inbox, pairs, longest_commit_ms, ?counters, "so far");
+        tracing::info!(
+            outbox,
+            inbox,
+            pairs,
+            calls,
+            longest_commit_ms,
+            ?counters,
+            "so far"
+        );
     }
 }
 

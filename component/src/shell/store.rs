@@ -5,6 +5,7 @@
 //! to anybody, and the core refuses new messages once it holds too many.
 
 use crate::action::{Action, Key, Record};
+use crate::call::closing::Open;
 use crate::config::{self, Durability};
 use crate::message::outbox::Row;
 use crate::presence::Pair;
@@ -26,6 +27,9 @@ const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS outbox (place INTEGER PRIMARY KEY, row TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS pair (
         watcher TEXT NOT NULL, contact TEXT NOT NULL, PRIMARY KEY (watcher, contact)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS call (
+        user TEXT NOT NULL, sid TEXT NOT NULL, row TEXT NOT NULL, PRIMARY KEY (user, sid)
     ) WITHOUT ROWID;
 ";
 
@@ -151,6 +155,15 @@ impl File {
                 records.push(Record::Pair(Pair { watcher, contact }));
             }
         }
+        let mut calls = self.connection.prepare("SELECT row FROM call")?;
+        let mut rows = calls.query([])?;
+        while let Some(row) = rows.next()? {
+            let json: String = row.get(0)?;
+            match serde_json::from_str::<Open>(&json) {
+                Ok(open) => records.push(Record::Call(Box::new(open))),
+                Err(error) => tracing::error!(%error, "a call's row cannot be read; it stays open"),
+            }
+        }
         Ok(records)
     }
 
@@ -183,6 +196,19 @@ impl File {
                     transaction
                         .prepare_cached("DELETE FROM pair WHERE watcher = ?1 AND contact = ?2")?
                         .execute([pair.watcher.as_str(), pair.contact.as_str()])?;
+                }
+                Action::Store(Record::Call(open)) => {
+                    let user = open.user.to_bare();
+                    transaction
+                        .prepare_cached(
+                            "INSERT OR REPLACE INTO call (user, sid, row) VALUES (?1, ?2, ?3)",
+                        )?
+                        .execute([user.as_str(), &open.sid, &serde_json::to_string(open)?])?;
+                }
+                Action::Forget(Key::Call(key)) => {
+                    transaction
+                        .prepare_cached("DELETE FROM call WHERE user = ?1 AND sid = ?2")?
+                        .execute([key.user.as_str(), &key.sid])?;
                 }
                 Action::Send(_) | Action::Publish(_) | Action::CloseStream | Action::CloseBus => {}
             }
@@ -252,6 +278,29 @@ mod tests {
                 Record::Message(Box::new(row("m")))
             ]
         );
+        std::fs::remove_file(&config.path).unwrap();
+    }
+
+    #[test]
+    fn an_open_call_comes_back_as_it_was_last_and_once() {
+        let config = config("call");
+        let mut file = File::open(&config).unwrap();
+        let open = |sid: &str, state: &str| {
+            let json = format!(
+                r#"{{"sid":"{sid}","contact":"+1@sip.b/sip","user":"a@b/c","state":{state}}}"#
+            );
+            serde_json::from_str::<Open>(&json).unwrap()
+        };
+        let store =
+            |sid: &str, state: &str| Action::Store(Record::Call(Box::new(open(sid, state))));
+        let first = [store("x", "\"proposing\""), store("y", "\"proposed\"")];
+        file.commit(&first).unwrap();
+        let active = r#"{"active":"proposed"}"#;
+        let forget = Action::Forget(Key::Call(open("y", active).key()));
+        file.commit(&[store("x", active), forget]).unwrap();
+        drop(file);
+        let records = File::open(&config).unwrap().read().unwrap();
+        assert_eq!(records, [Record::Call(Box::new(open("x", active)))]);
         std::fs::remove_file(&config.path).unwrap();
     }
 

@@ -1,0 +1,387 @@
+//! What users say in sessions (XEP-0166, XEP-0167, XEP-0176).
+//!
+//! Every request is acknowledged before anything is said because of it, or answered by an error.
+
+use super::devices::Way;
+use super::leg::{Change, Input, Leg, State};
+use super::translate::{self, Fault};
+use super::wrong::Wrong;
+use super::{Calls, OpenKey, speak};
+use crate::context::Context;
+use crate::jingle::reason::Reason;
+use crate::jingle::{self, Action, Content, Info, Jingle, Party};
+use crate::stanza::Frame;
+use minidom::Element;
+use tandem_shared::call::{End, EndReason, Fact, Offer};
+use tandem_shared::media::{Direction, Stream};
+use tandem_shared::message::Message;
+use tandem_shared::pii::Pii;
+use tandem_shared::refusal::{Reason as Cause, Refusal};
+
+impl Calls {
+    /// A user's `<jingle/>` request to a contact.
+    pub fn handle_jingle(&mut self, frame: &Frame, element: &Element, context: &mut Context) {
+        let read = Jingle::read(element).map_err(Wrong::from);
+        let done = read.and_then(|jingle| self.handle_request(frame, &jingle, context));
+        if let Err(wrong) = done {
+            let answer = wrong.answer(frame, context);
+            context.send(answer);
+        }
+    }
+
+    fn handle_request(
+        &mut self,
+        frame: &Frame,
+        jingle: &Jingle,
+        context: &mut Context,
+    ) -> Result<(), Wrong> {
+        let key = OpenKey::new(&frame.from, &jingle.sid);
+        let known = self.find(&key);
+        if jingle.action == Action::SessionInitiate {
+            return match known {
+                None => self.begin(frame, &key, jingle, context),
+                Some(leg) => {
+                    let state = leg.state;
+                    if !is_between(leg, frame) {
+                        return Err(Wrong::UnknownSession);
+                    }
+                    match state {
+                        State::Proceeded | State::Lapsed => {
+                            self.go_on(frame, &key, jingle, context);
+                            Ok(())
+                        }
+                        State::Proposed => Err(Wrong::UnknownSession),
+                        State::Offered(_)
+                        | State::Choosing
+                        | State::Proposing
+                        | State::Rung
+                        | State::Taken(_)
+                        | State::Initiated(_)
+                        | State::Active(_)
+                        | State::Ended => Err(Wrong::OutOfOrder),
+                    }
+                }
+            };
+        }
+        let known = known.filter(|leg| leg.state.has_session() && is_between(leg, frame));
+        let state = known.ok_or(Wrong::UnknownSession)?.state;
+        check_order(jingle, state)?;
+        let leg = self.take(&key).ok_or(Wrong::UnknownSession)?;
+        context.send(frame.result());
+        self.perform(leg, jingle, context);
+        Ok(())
+    }
+
+    /// A session without a proposal before it.
+    fn begin(
+        &mut self,
+        frame: &Frame,
+        key: &OpenKey,
+        jingle: &Jingle,
+        context: &mut Context,
+    ) -> Result<(), Wrong> {
+        let to = context.mapping.contact_from_jid(&frame.to)?.account();
+        let from = context.mapping.user_from_jid(&frame.from)?;
+        self.lose_session_tie(key, frame, context)?;
+        let ends = (&frame.to, &frame.from);
+        let description = match translate::offer(jingle, Party::Initiator) {
+            Ok(description) => description,
+            Err(fault) => {
+                let reason = fault.condition().ok_or_else(|| malformed(fault))?;
+                context.send(frame.result());
+                let reason = Reason::new(reason);
+                let terminate = speak::terminate(&key.sid, ends, reason, context);
+                context.send(terminate);
+                return Ok(());
+            }
+        };
+        if let Err(end) = self.admit(&key.user, context) {
+            context.send(frame.result());
+            let reason = Reason::from_end(&end);
+            let terminate = speak::terminate(&key.sid, ends, reason, context);
+            context.send(terminate);
+            return Ok(());
+        }
+        let call = super::new_id(context.mint);
+        tracing::info!(%call, from = %Pii(&frame.from), to = %Pii(&frame.to), "a user calls outright");
+        let ids = (call, key.sid.clone());
+        // Some compare JIDs as text: we speak as whoever was addressed.
+        let sides = (frame.to.clone(), frame.from.clone());
+        let state = (State::Offered(Way::Direct), Party::Responder);
+        let mut leg = Leg::new(ids, state, sides, context.now);
+        leg.media = translate::media(&description);
+        leg.theirs = Some(description.clone());
+        let offer = Offer {
+            from,
+            to,
+            name: None,
+            media: leg.media.clone(),
+            description: Some(description),
+            hops: Message::HOPS,
+        };
+        self.publish(&leg, Fact::Offer(Box::new(offer)));
+        self.open(leg, context);
+        context.send(frame.result());
+        Ok(())
+    }
+
+    /// Both began a session at once: the lower id wins (XEP-0166).
+    fn lose_session_tie(
+        &mut self,
+        key: &OpenKey,
+        frame: &Frame,
+        context: &mut Context,
+    ) -> Result<(), Wrong> {
+        let crossing = |leg: &&Leg| {
+            let begun = matches!(
+                leg.state,
+                State::Taken(Way::Direct) | State::Initiated(Way::Direct)
+            );
+            begun && leg.contact.to_bare() == frame.to.to_bare()
+        };
+        let Some(ours) = self.of_user(&key.user).find(crossing) else {
+            return Ok(());
+        };
+        let sid = ours.sid.clone();
+        if sid < key.sid {
+            return Err(Wrong::TieBreak);
+        }
+        if let Some(leg) = self.take(&OpenKey::new(&frame.from, &sid)) {
+            let end = End::new(EndReason::Replaced);
+            self.step(leg, Input::Fail, &end, context);
+        }
+        Ok(())
+    }
+
+    /// The session of a proposal that SIP has answered.
+    fn go_on(&mut self, frame: &Frame, key: &OpenKey, jingle: &Jingle, context: &mut Context) {
+        let Some(mut leg) = self.take(key) else {
+            return;
+        };
+        match translate::offer(jingle, Party::Initiator) {
+            Ok(description) => {
+                context.send(frame.result());
+                leg.theirs = Some(description);
+                let end = leg.over.clone();
+                let end = end.unwrap_or_else(|| End::new(EndReason::Cancelled));
+                self.step(leg, Input::Initiate, &end, context);
+            }
+            Err(fault) => {
+                let answer = match fault.condition() {
+                    Some(_) => frame.result(),
+                    None => malformed(fault).answer(frame, context),
+                };
+                context.send(answer);
+                self.fail(leg, fault, context);
+            }
+        }
+    }
+
+    /// Ends a leg whose user describes nothing that makes a call.
+    fn fail(&mut self, leg: Leg, fault: Fault, context: &mut Context) {
+        if let Some(condition) = fault.condition()
+            && !leg.state.has_session()
+        {
+            let ends = (&leg.contact, &leg.user);
+            let reason = Reason::new(condition);
+            let terminate = speak::terminate(&leg.sid, ends, reason, context);
+            context.send(terminate);
+        }
+        self.step(leg, Input::Fail, &End::new(fault.end()), context);
+    }
+
+    /// Does what `jingle`, which was acknowledged, asks in `leg`, which was taken out.
+    fn perform(&mut self, mut leg: Leg, jingle: &Jingle, context: &mut Context) {
+        match jingle.action {
+            Action::SessionAccept => return self.accept(leg, jingle, context),
+            Action::SessionTerminate => {
+                let without = EndReason::Unreachable;
+                let end = End::new(leg.ended_by_user(jingle.reason.as_ref(), without));
+                return self.step(leg, Input::Terminate, &end, context);
+            }
+            Action::ContentRemove => return self.drop_contents(leg, jingle, context),
+            Action::SessionInfo => return self.hear(leg, &jingle.info, context),
+            Action::ContentAdd => {
+                let named = |content: &Content| Content::named(&content.name, content.creator);
+                let contents = jingle.contents.iter().map(named).collect();
+                speak::send_contents(&mut leg, Action::ContentReject, contents, context);
+            }
+            Action::TransportReplace => {
+                let contents = jingle.contents.clone();
+                speak::send_contents(&mut leg, Action::TransportReject, contents, context);
+            }
+            Action::ContentModify => self.modify(&mut leg, jingle, context),
+            Action::TransportInfo => self.move_transport(&mut leg, jingle, context),
+            Action::SessionInitiate
+            | Action::ContentAccept
+            | Action::ContentReject
+            | Action::DescriptionInfo
+            | Action::SecurityInfo
+            | Action::TransportAccept
+            | Action::TransportReject => {}
+        }
+        self.legs.insert(leg.call.clone(), leg);
+    }
+
+    fn accept(&mut self, mut leg: Leg, jingle: &Jingle, context: &mut Context) {
+        let ours = leg.ours.clone().unwrap_or_default();
+        match translate::answer(jingle, &ours, leg.their_role()) {
+            Ok(description) => {
+                leg.theirs = Some(description);
+                let end = End::new(EndReason::Success);
+                self.step(leg, Input::Accept, &end, context);
+            }
+            Err(fault) => self.fail(leg, fault, context),
+        }
+    }
+
+    fn hear(&mut self, leg: Leg, info: &Info, context: &mut Context) {
+        match info {
+            Info::Ringing => {
+                let nothing = End::new(EndReason::Unknown);
+                return self.step(leg, Input::Ringing, &nothing, context);
+            }
+            Info::Hold => self.publish(&leg, Fact::Hold(true)),
+            Info::Unhold | Info::Active => self.publish(&leg, Fact::Hold(false)),
+            Info::Dtmf(key) => self.publish(&leg, Fact::Dtmf(key.clone())),
+            Info::Nothing | Info::Mute | Info::Unknown => {}
+        }
+        self.legs.insert(leg.call.clone(), leg);
+    }
+
+    /// The user changes who sends.
+    fn modify(&mut self, leg: &mut Leg, jingle: &Jingle, context: &mut Context) {
+        let author = leg.their_role();
+        let active = leg.state.is_active();
+        let mut changed = false;
+        for content in &jingle.contents {
+            let stream = stream_of(leg, &content.name);
+            let (Some(stream), Some(senders)) = (stream, content.senders) else {
+                continue;
+            };
+            let direction = senders.direction(author);
+            changed |= stream.direction != direction;
+            stream.direction = direction;
+        }
+        if changed && active {
+            self.tell_change(leg, Change::Senders, context);
+        }
+    }
+
+    /// The user takes contents out; a session without any is over.
+    fn drop_contents(&mut self, mut leg: Leg, jingle: &Jingle, context: &mut Context) {
+        let mut changed = false;
+        for content in &jingle.contents {
+            if let Some(stream) = stream_of(&mut leg, &content.name) {
+                changed |= !stream.rejected;
+                stream.rejected = true;
+                stream.direction = Direction::None;
+            }
+        }
+        let theirs = leg.theirs.iter();
+        let nothing_left = theirs
+            .flat_map(|theirs| &theirs.streams)
+            .all(|stream| stream.rejected);
+        if changed && nothing_left {
+            let reason = match leg.state.is_active() {
+                true => EndReason::Success,
+                false => EndReason::Cancelled,
+            };
+            return self.step(leg, Input::Fail, &End::new(reason), context);
+        }
+        if changed && leg.state.is_active() {
+            self.tell_change(&mut leg, Change::Senders, context);
+        }
+        self.legs.insert(leg.call.clone(), leg);
+    }
+
+    /// The user found candidates, or begins ICE anew with other credentials (XEP-0176).
+    fn move_transport(&mut self, leg: &mut Leg, jingle: &Jingle, context: &mut Context) {
+        let mut restarts = false;
+        for content in &jingle.contents {
+            let Some(jingle::Transport::Ice(transport)) = &content.transport else {
+                continue;
+            };
+            let new = translate::credentials(transport);
+            let stream = stream_of(leg, &content.name);
+            if let (Some(stream), Some(new)) = (stream, new)
+                && stream.transport.ice.as_ref().is_some_and(|ice| *ice != new)
+            {
+                restarts = true;
+                stream.transport.ice = Some(new);
+                stream
+                    .transport
+                    .candidates
+                    .clone_from(&transport.candidates);
+                if let Some(dtls) = &transport.dtls {
+                    stream.transport.dtls = Some(dtls.clone());
+                }
+            }
+        }
+        if restarts && leg.state.is_active() {
+            share_restart(leg);
+            self.tell_change(leg, Change::Restart, context);
+            return;
+        }
+        for trickle in translate::trickles(jingle) {
+            self.publish(leg, Fact::Trickle(trickle));
+        }
+    }
+}
+
+/// Whether `jingle` fits a session in `state`.
+fn check_order(jingle: &Jingle, state: State) -> Result<(), Wrong> {
+    match jingle.action {
+        Action::SessionAccept if !matches!(state, State::Initiated(_)) => Err(Wrong::OutOfOrder),
+        // We never add contents, nor replace transports.
+        Action::SessionInitiate
+        | Action::ContentAccept
+        | Action::ContentReject
+        | Action::TransportAccept
+        | Action::TransportReject => Err(Wrong::OutOfOrder),
+        Action::SessionInfo if jingle.info == Info::Unknown => Err(Wrong::UnsupportedInfo),
+        Action::SessionAccept
+        | Action::SessionTerminate
+        | Action::SessionInfo
+        | Action::ContentAdd
+        | Action::ContentModify
+        | Action::ContentRemove
+        | Action::DescriptionInfo
+        | Action::SecurityInfo
+        | Action::TransportInfo
+        | Action::TransportReplace => Ok(()),
+    }
+}
+
+/// Whether `frame` comes from and goes to exactly the two who hold the session.
+fn is_between(leg: &Leg, frame: &Frame) -> bool {
+    leg.user == frame.from && leg.contact == frame.to
+}
+
+fn stream_of<'a>(leg: &'a mut Leg, name: &str) -> Option<&'a mut Stream> {
+    let theirs = leg.theirs.as_mut()?;
+    theirs.streams.iter_mut().find(|stream| stream.mid == name)
+}
+
+/// A bundle has one transport: what begins anew on one of its streams does so on all.
+fn share_restart(leg: &mut Leg) {
+    let Some(theirs) = &mut leg.theirs else {
+        return;
+    };
+    let mut bundled = theirs
+        .streams
+        .iter_mut()
+        .filter(|stream| theirs.bundle.contains(&stream.mid) && !stream.rejected);
+    if let Some(first) = bundled.next() {
+        for stream in bundled {
+            stream.transport.ice.clone_from(&first.transport.ice);
+            stream.transport.dtls.clone_from(&first.transport.dtls);
+        }
+    }
+}
+
+fn malformed(fault: Fault) -> Wrong {
+    debug_assert!(fault == Fault::Malformed);
+    let text = "The contents of the session make no sense.";
+    Wrong::Refused(Refusal::new(Cause::BadRequest).with_text(text))
+}
