@@ -6,15 +6,16 @@
 
 pub mod dtls;
 pub mod ice;
+pub mod info;
 pub mod propose;
 pub mod reason;
 pub mod rtp;
 
 use crate::stanza::set;
 use crate::xml;
+use info::Info;
 use minidom::Element;
 use reason::Reason;
-use tandem_shared::call::Dtmf;
 use tandem_shared::media::{Direction, bounds};
 use tandem_shared::refusal::{self, Refusal};
 
@@ -163,27 +164,6 @@ pub struct Content {
     pub application: Option<Application>,
     /// How it travels, if said.
     pub transport: Option<Transport>,
-}
-
-/// What a `session-info` tells (XEP-0167, XEP-0181).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Info {
-    /// Nothing: a ping.
-    Nothing,
-    /// A device rings.
-    Ringing,
-    /// The session goes on.
-    Active,
-    /// The other party holds the call.
-    Hold,
-    /// No longer.
-    Unhold,
-    /// The other party is silent for now, or no longer; nobody on the SIP side can be told.
-    Mute,
-    /// A key.
-    Dtmf(Dtmf),
-    /// Something we do not know.
-    Unknown,
 }
 
 /// A `<jingle/>` element.
@@ -346,48 +326,6 @@ impl Content {
         }
         element
     }
-}
-
-impl Info {
-    fn read(element: &Element) -> Self {
-        if element.is("dtmf", xml::DTMF) {
-            return read_key(element).map_or(Self::Unknown, Self::Dtmf);
-        }
-        if !element.has_ns(xml::RTP_INFO) {
-            return Self::Unknown;
-        }
-        match element.name() {
-            "ringing" => Self::Ringing,
-            "active" => Self::Active,
-            "hold" => Self::Hold,
-            "unhold" => Self::Unhold,
-            "mute" | "unmute" => Self::Mute,
-            _ => Self::Unknown,
-        }
-    }
-
-    fn write(&self) -> Option<Element> {
-        let name = match self {
-            Self::Ringing => "ringing",
-            Self::Active => "active",
-            Self::Hold => "hold",
-            Self::Unhold => "unhold",
-            // Never ours to say.
-            Self::Nothing | Self::Mute | Self::Dtmf(_) | Self::Unknown => return None,
-        };
-        Some(Element::bare(name, xml::RTP_INFO))
-    }
-}
-
-fn read_key(element: &Element) -> Option<Dtmf> {
-    let mut code = element.attr("code")?.chars();
-    let (key, None) = (code.next()?.to_ascii_uppercase(), code.next()) else {
-        return None;
-    };
-    matches!(key, '0'..='9' | '*' | '#' | 'A'..='D').then(|| Dtmf {
-        key,
-        milliseconds: number(element, "duration").unwrap_or(100),
-    })
 }
 
 fn read_group(group: &Element) -> Vec<String> {

@@ -1,7 +1,8 @@
 //! The devices of users, as far as their presence tells, and what they can do.
 //!
 //! A device is asked once for what its capabilities stand for (XEP-0115); the answer holds for
-//! every device that shows the same ones.
+//! every device of the same user that shows the same ones. Not for other users: it is not verified,
+//! and nobody shall decide how somebody else is called.
 
 use crate::message::recent::Recent;
 use crate::stanza::{set, stanza};
@@ -27,7 +28,7 @@ const USERS_MAX: usize = 100_000;
 /// Devices of a user.
 const DEVICES_MAX: usize = 32;
 /// Capabilities that are known.
-const CAPS_MAX: usize = 10_000;
+const CAPS_MAX: usize = 100_000;
 /// How long they are.
 const CAPS_KEEP: Duration = Duration::from_secs(24 * 3600);
 /// Questions that wait for an answer.
@@ -65,9 +66,15 @@ pub enum Choice {
 #[derive(Debug)]
 pub struct Devices {
     users: HashMap<BareJid, BTreeMap<String, Device>>,
-    caps: Recent<String, Abilities>,
-    asked: Recent<String, (Jid, String)>,
+    caps: Recent<Shown, Abilities>,
+    /// Questions by their id.
+    asked: Recent<String, (Jid, Shown)>,
+    /// What is being asked: a device shows itself to every contact of the user's.
+    asking: Recent<Shown, ()>,
 }
+
+/// Capabilities, and whose device shows them.
+type Shown = (BareJid, String);
 
 impl Default for Devices {
     fn default() -> Self {
@@ -75,6 +82,7 @@ impl Default for Devices {
             users: HashMap::new(),
             caps: Recent::new(CAPS_KEEP, CAPS_MAX),
             asked: Recent::new(ASKED_KEEP, ASKED_MAX),
+            asking: Recent::new(ASKED_KEEP, ASKED_MAX),
         }
     }
 }
@@ -94,7 +102,7 @@ impl Devices {
         if self.users.len() >= USERS_MAX && !self.users.contains_key(&user) {
             return None;
         }
-        let devices = self.users.entry(user).or_default();
+        let devices = self.users.entry(user.clone()).or_default();
         if devices.len() >= DEVICES_MAX && !devices.contains_key(resource) {
             return None;
         }
@@ -106,14 +114,18 @@ impl Devices {
             priority: priority.unwrap_or(0),
         };
         devices.insert(resource.to_owned(), shown);
-        let caps = caps.filter(|caps| self.caps.get(caps, now).is_none())?;
+        let shown = (user, caps?);
+        if self.caps.get(&shown, now).is_some() || self.asking.get(&shown, now).is_some() {
+            return None;
+        }
         let mut query = Element::bare("query", xml::DISCO_INFO);
-        set(&mut query, "node", &caps);
+        set(&mut query, "node", &shown.1);
         let mut iq = stanza("iq", contact, device);
         set(&mut iq, "type", "get");
         set(&mut iq, "id", &id);
         iq.append_child(query);
-        self.asked.insert(id, (device.clone(), caps), now);
+        self.asking.insert(shown.clone(), (), now);
+        self.asked.insert(id, (device.clone(), shown), now);
         Some(iq)
     }
 
@@ -134,6 +146,11 @@ impl Devices {
         }
     }
 
+    /// The stream is gone, and with it the word of who comes and goes.
+    pub fn handle_stream_closed(&mut self) {
+        self.users.clear();
+    }
+
     /// A device answered, or refused to; true when the question `id` was ours.
     pub fn handle_answer(&mut self, from: &Jid, id: &str, answer: &Element, now: Instant) -> bool {
         let id = id.to_owned();
@@ -141,10 +158,11 @@ impl Devices {
             .asked
             .get(&id, now)
             .filter(|(device, _)| device == from);
-        let Some((_, caps)) = asked.cloned() else {
+        let Some((_, shown)) = asked.cloned() else {
             return false;
         };
         self.asked.remove(&id);
+        self.asking.remove(&shown);
         if answer.attr("type") == Some("error") {
             return true;
         }
@@ -165,14 +183,15 @@ impl Devices {
             proposals: has(xml::JINGLE_MESSAGE),
             sessions: session.into_iter().all(has),
         };
-        self.caps.insert(caps, abilities, now);
+        self.caps.insert(shown, abilities, now);
         true
     }
 
     /// Whom to call to reach `user`; only its one device where it names one.
     pub fn choose(&mut self, user: &Jid, now: Instant) -> Choice {
         let named = user.resource().map(|resource| resource.as_str());
-        let Some(devices) = self.users.get(&user.to_bare()) else {
+        let account = user.to_bare();
+        let Some(devices) = self.users.get(&account) else {
             return Choice::Propose;
         };
         let mut best: Option<(i8, &str)> = None;
@@ -183,7 +202,7 @@ impl Devices {
             }
             // Without capabilities a device says that it has none.
             let Some(caps) = &device.caps else { continue };
-            match self.caps.get(caps, now) {
+            match self.caps.get(&(account.clone(), caps.clone()), now) {
                 None => waits = true,
                 Some(abilities) if abilities.proposals => return Choice::Propose,
                 Some(abilities) => {
@@ -197,7 +216,7 @@ impl Devices {
         if waits {
             return Choice::Wait;
         }
-        best.and_then(|(_, resource)| user.to_bare().with_resource_str(resource).ok())
+        best.and_then(|(_, resource)| account.with_resource_str(resource).ok())
             .map_or(Choice::Propose, |device| Choice::Direct(device.into()))
     }
 }
@@ -316,6 +335,20 @@ mod tests {
             None,
             "the same capabilities are known"
         );
+        let other = Jid::new("romeo@example.com/web").unwrap();
+        let contact = Jid::new("+1@sip.example.com/sip").unwrap();
+        let presence = "<presence xmlns='jabber:component:accept'>\
+            <c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='n' ver='w'/></presence>";
+        let presence = presence.parse().unwrap();
+        let mut is_asked = |id: &str| {
+            let ends = (&other, &contact);
+            let asked = bench
+                .devices
+                .handle_available(&presence, ends, id.into(), bench.now);
+            asked.is_some()
+        };
+        assert!(is_asked("x"), "those of somebody else are not");
+        assert!(!is_asked("y"), "being asked once is enough");
         assert_eq!(
             bench.choose("juliet@example.com"),
             Choice::Direct(device("web2"))
@@ -327,7 +360,7 @@ mod tests {
         bench.devices.handle_unavailable(&device("web2"));
         bench.devices.handle_unavailable(&device("web"));
         assert_eq!(bench.choose("juliet@example.com"), Choice::Propose);
-        assert!(bench.devices.users.is_empty());
+        assert!(!bench.devices.users.contains_key(&device("web").to_bare()));
     }
 
     #[test]

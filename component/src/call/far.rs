@@ -3,7 +3,8 @@
 use super::leg::{Change, Input, Leg, State};
 use super::{Calls, OpenKey, Wait, contact_at, speak, translate};
 use crate::context::Context;
-use crate::jingle::{Action, Content, Info, Party, Senders};
+use crate::jingle::info::Info;
+use crate::jingle::{Action, Content, Party, Senders};
 use tandem_shared::call::{CallEvent, CallId, Describe, End, EndReason, Fact, Offer, Role};
 use tandem_shared::media::{Description, Media, Trickle};
 use tandem_shared::pii::Pii;

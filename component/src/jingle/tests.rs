@@ -2,7 +2,7 @@ use super::*;
 use crate::stanza::stanza;
 use jid::Jid;
 use propose::{Ended, Message, Word};
-use tandem_shared::call::{End, EndReason};
+use tandem_shared::call::{Dtmf, End, EndReason};
 use tandem_shared::media::Media;
 
 fn parse(text: &str) -> Element {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tandem_component::action::{Action, Key, Record};
+use tandem_component::call::closing::OpenKey;
 use tandem_component::clock::Now;
 use tandem_component::config::Config;
 use tandem_component::core::Core;
@@ -87,12 +88,16 @@ impl Component {
                     if let Record::Message(row) = &record {
                         stage.ledger.commit(model::number(&row.message.body));
                     }
+                    if let Record::Call(open) = &record {
+                        self.forget_call(&open.key());
+                    }
                     self.rows.push(record);
                 }
                 Action::Forget(Key::Message(id)) => self.forget(&id),
                 Action::Forget(Key::Pair(pair)) => {
                     self.rows.retain(|row| *row != Record::Pair(pair.clone()))
                 }
+                Action::Forget(Key::Call(key)) => self.forget_call(&key),
                 Action::Send(_) | Action::Publish(_) | Action::CloseStream | Action::CloseBus => {}
             }
         }
@@ -110,6 +115,11 @@ impl Component {
     /// Messages whose rows are on disk.
     pub(super) fn rows(&self) -> usize {
         self.rows.len()
+    }
+
+    fn forget_call(&mut self, key: &OpenKey) {
+        self.rows
+            .retain(|row| !matches!(row, Record::Call(open) if open.key() == *key));
     }
 
     fn forget(&mut self, id: &MessageId) {

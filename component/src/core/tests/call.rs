@@ -100,10 +100,12 @@ impl Round {
 }
 
 fn all(actions: &[Action]) -> Vec<&Element> {
-    let stanza = |action| match action {
-        &Action::Send(ref stanza) => Some(&**stanza),
-        _ => None,
-    };
+    fn stanza(action: &Action) -> Option<&Element> {
+        match action {
+            Action::Send(stanza) => Some(stanza),
+            _ => None,
+        }
+    }
     actions.iter().filter_map(stanza).collect()
 }
 
