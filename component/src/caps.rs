@@ -1,6 +1,6 @@
 //! What presence says about who sends it (XEP-0115).
 //!
-//! The verification string is computed from what [`disco`](crate::disco) answers, so it verifies
+//! The verification string is computed from what [`disco`] answers, so it verifies
 //! whatever is advertised.
 
 use crate::disco::{self, Entity};

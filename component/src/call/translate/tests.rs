@@ -245,6 +245,46 @@ fn what_dino_offers() {
 }
 
 #[test]
+fn what_chromium_offers_with_pictures() {
+    let text = include_str!("../../jingle/fixtures/stanza-video.xml");
+    let jingle = recorded(text, jingle::Action::SessionInitiate);
+    let description = offer(&jingle, Party::Initiator).unwrap();
+    assert_eq!(media(&description), [Media::Audio, Media::Video]);
+    assert_eq!(description.bundle, ["0", "1"]);
+    let video = &description.streams[1];
+    let feedback = &video.codecs[0].feedback;
+    assert!(feedback.contains(&("ccm".to_owned(), "fir".to_owned())));
+    let apt = vec![("apt".to_owned(), "96".to_owned())];
+    assert_eq!(video.codecs[1].parameters, apt);
+    assert!(!video.sources.is_empty());
+}
+
+#[test]
+fn what_we_write_is_whole() {
+    let text = include_str!("../../jingle/fixtures/stanza-video.xml");
+    let asked = recorded(text, jingle::Action::SessionInitiate);
+    let mut answer = offer(&asked, Party::Initiator).unwrap();
+    let sound = &mut answer.streams[0];
+    sound.direction = Direction::Receive;
+    sound.transport.candidates.push(Candidate {
+        foundation: "1".into(),
+        component: 1,
+        priority: 2_130_706_431,
+        ip: [203, 0, 113, 5].into(),
+        port: 40000,
+        kind: CandidateKind::ServerReflexive,
+        related: Some(([192, 168, 0, 1].into(), 40000)),
+        generation: 0,
+    });
+    answer.streams[1] = rejected(&answer.streams[1]);
+    let mut jingle = Jingle::new(jingle::Action::SessionAccept, "s");
+    jingle.contents = contents(&answer, Party::Responder);
+    jingle.bundle = vec!["0".into()];
+    let written = String::from(&jingle.write(None, Some("+1@sip.example.com/sip")));
+    insta::assert_snapshot!(written.replace("><", ">\n<"));
+}
+
+#[test]
 fn candidates_over_tcp_and_behind_names_are_passed_over() {
     let text = include_str!("../../jingle/fixtures/stanza-trickle.xml");
     let jingle = recorded(text, jingle::Action::TransportInfo);
