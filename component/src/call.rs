@@ -1,7 +1,7 @@
 //! Calls as XMPP sees them: the legs toward the users (specs 6).
 //!
-//! [`leg`] is the machine of one leg; [`propose`] and [`session`] hear the user, [`far`] hears SIP,
-//! [`speak`] says what the machine wants said, and [`table`] is the life of legs from their first
+//! [`leg`] is the machine of one leg; `propose` and `session` hear the user, `far` hears SIP,
+//! `speak` says what the machine wants said, and `table` is the life of legs from their first
 //! word to their last. Nothing here decides about media.
 
 pub mod closing;
@@ -284,7 +284,7 @@ fn contact_at(jid: &Jid) -> Option<Jid> {
     Some(full.into())
 }
 
-/// A version 4 UUID (RFC 9562 §5.4).
+/// A version 4 UUID (RFC 9562).
 fn new_id(mint: &mut Mint) -> CallId {
     let random = mint.number();
     let versioned = random & !(0xf << 76) | 0x4 << 76;

@@ -1,7 +1,7 @@
 //! The component without its sockets: stanzas, envelopes and time in, actions out.
 //!
 //! The owner calls one `handle_*`, then [`Core::poll_action`] until it returns nothing, then waits
-//! for the next input or for [`Core::poll_timeout`]. This file and [`route`] only route; what a
+//! for the next input or for [`Core::poll_timeout`]. This file and `route` only route; what a
 //! stanza means is decided in the module of its feature.
 
 mod route;

@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 #[test]
 fn a_session_is_between_two_exact_jids() {
@@ -140,3 +141,77 @@ fn questions_that_are_no_requests_are_not_sessions() {
     let round = bench.jingle_as((USER, "sip.example.com"), SID, "session-initiate", CONTENT);
     assert_eq!(round.said(), ["iq /phone: service-unavailable"]);
 }
+
+proptest! {
+    /// Damaged stanzas in every state: each request is answered once, and nothing panics.
+    #[test]
+    fn damaged_requests_are_answered(
+        stage in 0..6u8,
+        action in 0..ALL_ACTIONS.len(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), "[a-z0-9:'<>/ =]{0,3}"), 0..4),
+    ) {
+        let mut content = CONTENT.to_owned();
+        for (place, text) in damage {
+            let place = place.index(content.len());
+            content.replace_range(place..=place, &text);
+        }
+        let request = |sid: &str| format!(
+            "<iq xmlns='jabber:component:accept' from='{USER}' to='{FULL}' id='i1' type='set'>\
+             <jingle xmlns='urn:xmpp:jingle:1' action='{}' sid='{sid}'>{content}</jingle></iq>",
+            ALL_ACTIONS[action]
+        );
+        let mut bench = Bench::open();
+        let sid = match stage {
+            0 => SID,
+            1 => {
+                bench.propose();
+                SID
+            }
+            2 => {
+                let call = bench.propose().call();
+                bench.far(&call, Fact::Ready(Ready::default()));
+                SID
+            }
+            3 => {
+                bench.active_from_user();
+                SID
+            }
+            4 => {
+                bench.far_offer();
+                bench.answer(USER, "proceed", "");
+                bench.far_describes(&CallId(CALL.into()), Role::Offer, ours());
+                CALL
+            }
+            _ => {
+                bench.active_from_sip();
+                CALL
+            }
+        };
+        if let Ok(stanza) = request(sid).parse::<Element>() {
+            bench.core.handle_stanza(&stanza, bench.now);
+            let round = bench.round();
+            let answers = all(&round.actions).into_iter().filter(|stanza| {
+                stanza.attr("id") == Some("i1") && matches!(stanza.attr("type"), Some("result" | "error"))
+            });
+            prop_assert_eq!(answers.count(), 1, "{:?}", round.said());
+        }
+    }
+}
+
+const ALL_ACTIONS: [&str; 15] = [
+    "session-initiate",
+    "session-accept",
+    "session-terminate",
+    "session-info",
+    "content-add",
+    "content-accept",
+    "content-reject",
+    "content-modify",
+    "content-remove",
+    "description-info",
+    "security-info",
+    "transport-info",
+    "transport-replace",
+    "transport-accept",
+    "transport-reject",
+];
