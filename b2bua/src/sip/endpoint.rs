@@ -399,6 +399,13 @@ impl Endpoint {
         &self.config
     }
 
+    /// Entries of all tables, the memory of what is finished included.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        let invites = self.invite_clients.held() + self.invite_servers.held();
+        self.clients.held() + self.servers.held() + invites
+    }
+
     /// How many transactions are open, as (client, server).
     pub fn open(&self) -> (usize, usize) {
         (

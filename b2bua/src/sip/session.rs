@@ -164,11 +164,12 @@ impl Session {
     }
 
     /// Ends the call, whatever its state: CANCEL before their answer, 480 before ours, BYE after.
-    /// `Ended` follows, at once or when a CANCEL has done its work.
+    /// `Ended` follows: at once, or when the CANCEL has done its work or their ACK is there.
     pub fn hang_up(&mut self, reasons: Vec<Reason>, cx: &mut Context<'_>) {
         if self.usage == Usage::Called {
-            let status = Status::TEMPORARILY_UNAVAILABLE;
-            return self.reject(status, &Headers::new(), cx);
+            let mut headers = Headers::new();
+            headers.push_reasons(&reasons);
+            return self.reject(Status::TEMPORARILY_UNAVAILABLE, &headers, cx);
         }
         self.reasons = reasons;
         self.step(Input::HangUp, Some(ended(End::Ours)), cx);

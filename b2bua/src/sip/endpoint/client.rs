@@ -179,6 +179,12 @@ impl Clients {
         self.finished.expire(now);
     }
 
+    /// Entries of all tables.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.open.len() + self.by_token.len() + self.deadlines.len() + self.finished.len()
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.deadlines
             .next()

@@ -220,6 +220,12 @@ impl InviteClients {
         }
     }
 
+    /// Entries of all tables.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.open.len() + self.by_token.len() + self.deadlines.len() + self.cancels.len()
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.deadlines.next()
     }

@@ -176,6 +176,12 @@ impl InviteServers {
         }
     }
 
+    /// Entries of all tables.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.open.len() + self.merging.len() + self.deadlines.len()
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.deadlines.next()
     }

@@ -196,6 +196,12 @@ impl Servers {
         self.swept = (!self.open.is_empty()).then_some(now);
     }
 
+    /// Entries of all tables.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.open.len() + self.merging.len() + self.finished.len()
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.next_sweep()
             .into_iter()

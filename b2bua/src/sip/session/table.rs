@@ -161,6 +161,13 @@ impl Sessions {
         self.all.len()
     }
 
+    /// Entries of all tables.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        let tables = self.all.len() + self.by_dialog.len() + self.by_invite.len();
+        tables + self.deadlines.len() + self.events.len()
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
@@ -225,3 +232,27 @@ fn session_of(ClientToken(token): ClientToken) -> Option<SessionKey> {
 const MARK: u64 = 1 << 63;
 /// Bits that number the transactions of one session.
 pub(super) const TOKEN_BITS: u32 = 24;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    impl Sessions {
+        /// Any session there is.
+        pub(in crate::sip::session) fn any(&self) -> Option<SessionKey> {
+            self.all.keys().min().copied()
+        }
+    }
+
+    /// The token of the first request of a session.
+    pub(in crate::sip::session) fn first_token(key: SessionKey) -> u64 {
+        base(key) | 1
+    }
+
+    #[test]
+    fn tokens_name_their_session_and_no_other_token_does() {
+        let key = SessionKey(77);
+        assert_eq!(session_of(ClientToken(first_token(key))), Some(key));
+        assert_eq!(session_of(ClientToken(77)), None);
+    }
+}

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::*;
 use crate::sip::address::NameAddr;
 use crate::sip::endpoint::{Admission, EndpointConfig, Event, SentBy};
-use crate::sip::hop::{Flow, Hop, Target, Transport};
+use crate::sip::hop::{ConnectionId, Flow, Hop, Target, Transport};
 use crate::sip::message::Message;
 use crate::sip::parse::{self, Framing};
 use crate::sip::uri::{HostPort, Uri};
@@ -14,9 +14,11 @@ mod calling;
 mod changes;
 mod ending;
 mod forking;
+mod hostile;
 mod late_offer;
 mod lossy;
 mod ringing;
+mod streams;
 mod tables;
 mod timers;
 
@@ -34,6 +36,7 @@ struct Side {
     session: Option<SessionKey>,
     offers: Vec<OfferToken>,
     answers: u32,
+    ended: Vec<SessionKey>,
 }
 
 /// What a party does by itself.
@@ -53,6 +56,8 @@ struct Faults {
     doubled: u64,
     /// Most milliseconds of extra delay.
     jitter: u64,
+    /// Changed in one byte.
+    spoilt: u64,
 }
 
 struct World {
@@ -61,6 +66,9 @@ struct World {
     wire: Vec<(Instant, u64, SocketAddr, SocketAddr, bytes::Bytes)>,
     sent: u64,
     faults: Faults,
+    transport: Transport,
+    /// Where requests were sent, one by one.
+    ways: Vec<Target>,
     /// Who sent what.
     log: Vec<String>,
     /// What was sent to an address without a party.
@@ -78,7 +86,7 @@ fn body(text: &str) -> Body {
 }
 
 fn text(body: &Body) -> String {
-    String::from_utf8(body.bytes.to_vec()).unwrap()
+    String::from_utf8_lossy(&body.bytes).into_owned()
 }
 
 impl Side {
@@ -115,6 +123,7 @@ impl Side {
             session: None,
             offers: Vec::new(),
             answers: 0,
+            ended: Vec::new(),
         }
     }
 
@@ -147,6 +156,10 @@ impl Side {
 
     fn hear(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
         self.heard.push(show(&event));
+        if is_end(&event) {
+            assert!(!self.ended.contains(&key), "ended twice: {:?}", self.heard);
+            self.ended.push(key);
+        }
         let manners = self.manners;
         let mut cx = Context {
             endpoint: &mut self.endpoint,
@@ -187,6 +200,16 @@ impl Side {
         let both = [self.endpoint.poll_timeout(), self.sessions.poll_timeout()];
         both.into_iter().flatten().min()
     }
+}
+
+fn is_end(event: &SessionEvent) -> bool {
+    matches!(
+        event,
+        SessionEvent::Ended { .. }
+            | SessionEvent::Refused { .. }
+            | SessionEvent::Failed { .. }
+            | SessionEvent::Redirected { .. }
+    )
 }
 
 fn show(event: &SessionEvent) -> String {
@@ -252,7 +275,10 @@ impl World {
                 lost: 0,
                 doubled: 0,
                 jitter: 0,
+                spoilt: 0,
             },
+            transport: Transport::Udp,
+            ways: Vec::new(),
             log: Vec::new(),
             stray: Vec::new(),
             swallow: Vec::new(),
@@ -300,7 +326,7 @@ impl World {
             target: Target::Hop(Hop {
                 host: to.into(),
                 port: 5060,
-                transport: Transport::Udp,
+                transport: self.transport,
                 server_name: None,
             }),
             headers: Headers::new(),
@@ -367,11 +393,14 @@ impl World {
         self.sides[side].drain(now);
         let from = SocketAddr::new(address(side), 5060);
         while let Some(transmit) = self.sides[side].endpoint.poll_transmit() {
-            let to = match transmit.target {
+            let to = match &transmit.target {
                 Target::Hop(hop) => SocketAddr::new(hop.host.ip().unwrap(), hop.port),
                 Target::Flow { flow, .. } => flow.peer(),
             };
             let line = describe(&transmit.bytes);
+            if !line.starts_with(|first: char| first.is_ascii_digit()) {
+                self.ways.push(transmit.target.clone());
+            }
             self.log.push(format!("{side} {line}"));
             let line = self.log.last().unwrap();
             let swallowed = self
@@ -395,7 +424,13 @@ impl World {
                 let delay = 5 + self.random(faults.jitter + 1);
                 self.sent += 1;
                 let at = self.now + Duration::from_millis(delay);
-                let packet = (at, self.sent, from, to, transmit.bytes.clone());
+                let mut bytes = transmit.bytes.to_vec();
+                if self.random(100) < faults.spoilt {
+                    let length = u64::try_from(bytes.len()).unwrap();
+                    let at = usize::try_from(self.random(length)).unwrap();
+                    bytes[at] = u8::try_from(self.random(256)).unwrap();
+                }
+                let packet = (at, self.sent, from, to, bytes.into());
                 self.wire.push(packet);
             }
         }
@@ -447,13 +482,19 @@ impl World {
         let now = self.now;
         let side = self.sides.iter().position(|side| side.address == to.ip());
         let Some(side) = side else {
-            self.stray
-                .push(parse::parse(bytes, Framing::Datagram).unwrap());
+            self.stray.extend(parse::parse(bytes, Framing::Datagram));
             return;
         };
-        let flow = Flow::Udp {
-            socket: 0,
-            peer: from,
+        let flow = match self.transport {
+            Transport::Udp => Flow::Udp {
+                socket: 0,
+                peer: from,
+            },
+            transport @ (Transport::Tcp | Transport::Tls) => Flow::Stream {
+                connection: ConnectionId(9),
+                transport,
+                peer: from,
+            },
         };
         self.sides[side].endpoint.handle_packet(flow, bytes, now);
         self.settle(side);
@@ -473,7 +514,8 @@ impl World {
         self.run(600_000);
         for (number, side) in self.sides.iter().enumerate() {
             assert!(side.sessions.is_empty(), "side {number} keeps a session");
-            assert_eq!(side.endpoint.open(), (0, 0), "side {number}");
+            assert_eq!(side.sessions.held(), 0, "side {number}");
+            assert_eq!(side.endpoint.held(), 0, "side {number}");
             assert_eq!(side.due(), None, "side {number} keeps a timer");
         }
     }
@@ -483,8 +525,8 @@ fn describe(bytes: &[u8]) -> String {
     match parse::parse(bytes, Framing::Datagram) {
         Ok(Message::Request(request)) => request.method.to_string(),
         Ok(Message::Response(response)) => {
-            let method = response.cseq().unwrap().method;
-            format!("{} {method}", response.status)
+            let method = response.cseq().map(|cseq| cseq.method.to_string());
+            format!("{} {}", response.status, method.unwrap_or_default())
         }
         Err(_) => panic!("nobody can read this"),
     }

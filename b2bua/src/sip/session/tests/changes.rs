@@ -66,6 +66,40 @@ fn both_offer_at_once_and_both_get_through() {
 }
 
 #[test]
+fn an_update_meets_an_open_offer() {
+    let send = |world: &mut World| {
+        world.act(0, |session, cx| {
+            let mut update = session.peers[0].dialog.request(Method::Update);
+            body("u").attach(&mut update.headers, &mut update.body);
+            let way = session.peers[0].dialog.way(&cx.endpoint.config().admission);
+            let token = session.tokens.next();
+            cx.endpoint.request(token, update, way, cx.now).unwrap();
+        });
+    };
+    // Both offered.
+    let mut world = World::up();
+    world.swallow = vec![("1 INVITE", 1)];
+    offer(&mut world, 1, "o2");
+    send(&mut world);
+    world.run(20);
+    assert_eq!(world.count("1 491 UPDATE"), 1);
+    // They offered before, and our side thinks.
+    offer(&mut world, 0, "o3");
+    world.run(4000);
+    finish(world);
+    // The offer of the INVITE itself is not answered yet.
+    let mut world = World::new();
+    world.sides[1].manners.rings = true;
+    world.call(Some("o1"));
+    world.run(20);
+    send(&mut world);
+    world.run(20);
+    assert_eq!(world.count("1 500 UPDATE"), 1);
+    assert_eq!(world.heard(1), ["invited o1"]);
+    finish(world);
+}
+
+#[test]
 fn a_later_offer_takes_the_place_of_one_that_waits() {
     let mut world = World::up();
     offer(&mut world, 0, "o2");

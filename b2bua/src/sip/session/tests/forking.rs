@@ -163,3 +163,85 @@ fn more_forks_than_anybody_needs_do_not_fill_memory() {
     world.act(0, |session, cx| session.hang_up(Vec::new(), cx));
     world.finish();
 }
+
+#[test]
+fn the_2xx_has_the_last_word_on_the_way() {
+    let (mut world, invite) = start(Some("o1"));
+    let routed = |status, route: &str| {
+        response(&invite, status, "x", Some("a")).with(Name::RecordRoute, route)
+    };
+    world.far(routed(183, "<sip:192.0.2.30;lr>"));
+    world.far(routed(200, "<sip:192.0.2.31;lr>, <sip:192.0.2.32;lr>"));
+    let Message::Request(ack) = world.stray.remove(0) else {
+        panic!()
+    };
+    let routes: Vec<_> = ack.headers.values(Name::Route).collect();
+    assert_eq!(routes, ["<sip:192.0.2.32;lr>", "<sip:192.0.2.31;lr>"]);
+    world.act(0, |session, cx| session.hang_up(Vec::new(), cx));
+    world.finish();
+}
+
+/// An UPDATE of one of the parties behind the proxy.
+fn update(invite: &Request, tag: &str, number: u32) -> Message {
+    let uri = Uri::parse("sip:p0@192.0.2.1").unwrap();
+    let mut update = Request::new(crate::sip::Method::Update, uri);
+    let via = format!("SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{tag}{number}");
+    let from = format!("<sip:b@far.example>;tag={tag}");
+    let contact = format!("<sip:{tag}@192.0.2.9>");
+    for (name, value) in [
+        (Name::Via, via.as_str()),
+        (Name::From, &from),
+        (Name::To, invite.headers.get(Name::From).unwrap()),
+        (Name::CallId, invite.call_id()),
+        (Name::CSeq, &format!("{number} UPDATE")),
+        (Name::Contact, &contact),
+    ] {
+        update.headers.push(name, value);
+    }
+    body("u").attach(&mut update.headers, &mut update.body);
+    Message::Request(update)
+}
+
+#[test]
+fn an_offer_of_a_fork_that_lost_the_race_is_withdrawn() {
+    let (mut world, invite) = start(Some("o1"));
+    for tag in ["x", "y"] {
+        let reliable = response(&invite, 183, tag, Some(tag))
+            .with(Name::Require, "100rel")
+            .with(Name::RSeq, "1");
+        world.far(reliable);
+    }
+    world.inject(address(FAR), 0, &update(&invite, "y", 1));
+    world.hear();
+    world.far(response(&invite, 200, "x", None));
+    assert_eq!(world.heard(0), ["offer withdrawn", "answered -#1"]);
+    assert_eq!(world.count("0 487 UPDATE"), 1);
+    world.inject(address(FAR), 0, &update(&invite, "x", 1));
+    assert_eq!(world.heard(0), ["offer u"]);
+    world.reply(0, Err(Status::NOT_ACCEPTABLE_HERE));
+    world.reply(0, Err(Status::NOT_ACCEPTABLE_HERE));
+    assert_eq!(world.count("0 488 UPDATE"), 1);
+    world.act(0, |session, cx| session.hang_up(Vec::new(), cx));
+    world.finish();
+}
+
+#[test]
+fn a_change_made_early_with_a_fork_that_lost_is_made_with_the_winner() {
+    let (mut world, invite) = start(Some("o1"));
+    let reliable = response(&invite, 183, "x", Some("ax"))
+        .with(Name::Require, "100rel")
+        .with(Name::Allow, "UPDATE")
+        .with(Name::RSeq, "1");
+    world.far(reliable);
+    world.act(0, |session, cx| session.offer(body("o2"), cx));
+    world.run(10);
+    assert_eq!(world.requests(), ["PRACK x 2", "UPDATE x 3"]);
+    world.far(response(&invite, 200, "y", Some("ay")));
+    assert_eq!(world.requests(), ["ACK y 1"]);
+    // Nobody answers the UPDATE.
+    world.run(33_000);
+    assert!(world.requests().contains(&"INVITE y 2".to_owned()));
+    assert!(!world.heard(0).iter().any(|line| line.starts_with("ended")));
+    world.act(0, |session, cx| session.hang_up(Vec::new(), cx));
+    world.finish();
+}

@@ -5,6 +5,7 @@ const BAD: Faults = Faults {
     lost: 20,
     doubled: 20,
     jitter: 300,
+    spoilt: 0,
 };
 
 fn run(seed: u64, lost: u64, scene: impl Fn(&mut World)) -> World {
@@ -22,7 +23,7 @@ fn run(seed: u64, lost: u64, scene: impl Fn(&mut World)) -> World {
     world
 }
 
-fn is_end(line: &str) -> bool {
+fn says_end(line: &str) -> bool {
     ["ended", "refused", "failed", "redirected"]
         .iter()
         .any(|word| line.starts_with(word))
@@ -72,7 +73,7 @@ fn a_call_over_a_bad_wire_comes_about_changes_and_ends() {
         world.act(side, |session, cx| session.hang_up(Vec::new(), cx));
         world.run(70_000);
         for lines in world.hear() {
-            let ends = lines.iter().filter(|line| is_end(line)).count();
+            let ends = lines.iter().filter(|line| says_end(line)).count();
             assert_eq!(ends, 1, "seed {seed}: {lines:?}");
         }
         world.finish();
@@ -95,7 +96,7 @@ fn a_call_given_up_at_any_moment_ends_once_on_both_sides() {
             world.run(200_000);
             for (side, lines) in world.hear().into_iter().enumerate() {
                 let invited = side == 0 || !lines.is_empty();
-                let ends = lines.iter().filter(|line| is_end(line)).count();
+                let ends = lines.iter().filter(|line| says_end(line)).count();
                 assert_eq!(
                     ends,
                     usize::from(invited),
@@ -123,7 +124,7 @@ fn a_storm_of_changes_from_both_sides_settles() {
         let heard = world.hear();
         for lines in &heard {
             assert!(
-                !lines.iter().any(|line| is_end(line)),
+                !lines.iter().any(|line| says_end(line)),
                 "seed {seed}: {lines:?}"
             );
         }

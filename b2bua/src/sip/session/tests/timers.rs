@@ -50,6 +50,45 @@ fn a_peer_without_update_is_refreshed_by_the_same_offer_again() {
 }
 
 #[test]
+fn a_refresh_repeats_what_was_agreed_last() {
+    let mut world = timed([1800, 1800], [90, 90]);
+    for side in 0..2 {
+        world.sides[side].manners.takes_offers = true;
+    }
+    // Whoever refreshes, its last word is repeated.
+    world.act(0, |session, cx| session.offer(body("o2"), cx));
+    world.run(100);
+    world.act(1, |session, cx| session.offer(body("o3"), cx));
+    world.run(100);
+    world.act(0, |session, cx| session.offer(body("o4"), cx));
+    world.run(100);
+    world.hear();
+    for (us, them, last) in [(0, 1, "offer o4"), (1, 0, "offer a")] {
+        world.act(us, |session, cx| {
+            session.peers[0].updates = false;
+            session.stale = true;
+            session.advance(cx);
+        });
+        world.run(100);
+        let heard = world.heard(them);
+        assert!(heard[0].starts_with(last), "{heard:?}");
+        world.hear();
+    }
+    finish(world);
+}
+
+#[test]
+fn the_end_comes_a_third_or_32_s_before_the_life_is_over() {
+    for (seconds, end) in [(1800, 1768), (90, 60), (96, 64), (97, 65)] {
+        let refresh = Refresh {
+            seconds,
+            ours: true,
+        };
+        assert_eq!(refresh.gives_up(), Duration::from_secs(end));
+    }
+}
+
+#[test]
 fn a_session_nobody_refreshes_ends_on_both_sides() {
     let mut world = timed([1800, 1800], [90, 90]);
     world.swallow = vec![("0 UPDATE", 10_000), ("1 UPDATE", 10_000)];
