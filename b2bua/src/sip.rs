@@ -1,4 +1,4 @@
-//! SIP (RFC 3261): grammar, transactions and the endpoint, without I/O.
+//! SIP (RFC 3261): grammar, transactions, the endpoint, dialogs and calls, without I/O.
 //!
 //! Bytes come in through [`endpoint::Endpoint::handle_packet`], bytes go out through
 //! [`endpoint::Endpoint::poll_transmit`]; the sockets are in `shell/`. Nothing here reads a clock,

@@ -271,4 +271,14 @@ mod tests {
         headers.push(Name::Authorization, "Digest secret");
         assert_eq!(format!("{headers:?}"), "[\"Authorization\"]");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_values_never_panic(text in "[a-zA-Z0-9.=;,\"\\\\ <>@-]{0,40}") {
+            let _ = Reason::parse(&text);
+            let _ = Replaces::parse(&text);
+            let _ = RAck::parse(&text);
+            let _ = SessionExpires::parse(&text);
+        }
+    }
 }

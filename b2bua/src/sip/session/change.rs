@@ -273,6 +273,9 @@ impl Session {
         let Some(change) = self.change.take() else {
             return;
         };
+        if matches!(self.usage, Usage::Leaving | Usage::Over) {
+            return;
+        }
         if self.lost_race(&change) {
             return self.turn_to_winner(change, cx);
         }

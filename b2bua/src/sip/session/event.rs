@@ -122,6 +122,9 @@ pub struct RequestToken(pub(super) u64);
 pub struct Fork(pub u16);
 
 /// What happened.
+///
+/// Every session has exactly one of `Redirected`, `Refused`, `Failed` and `Ended`, and nothing
+/// after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEvent {
     /// They call. Answer with `ring`, `answer` or `reject`.
@@ -192,7 +195,7 @@ pub enum SessionEvent {
         /// The request.
         request: Box<Request>,
     },
-    /// What became of a request of ours.
+    /// What became of a request of ours, if the call is still up.
     Response {
         /// Which.
         token: RequestToken,

@@ -149,9 +149,9 @@ impl Session {
         let Some(called) = &self.called else {
             return;
         };
-        match (called.said, called.reliable.sent.is_some()) {
-            (Some(status), false) => self.say(status, called.preview.clone(), cx),
-            _ => self.timers.set(Timer::Remind, cx.now + REMIND),
+        // One that waits for its PRACK is repeated anyway.
+        if let (Some(status), None) = (called.said, &called.reliable.sent) {
+            self.say(status, called.preview.clone(), cx);
         }
     }
 

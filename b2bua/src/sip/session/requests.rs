@@ -194,6 +194,7 @@ impl Session {
         match kind {
             Kind::Bye => self.step(Input::ByeDone, None, cx),
             Kind::Farewell | Kind::Prack => {}
+            Kind::Owned(_) if !self.is_up() => {}
             Kind::Owned(token) => {
                 self.events
                     .push_back(SessionEvent::Response { token, status });

@@ -156,8 +156,9 @@ impl Side {
 
     fn hear(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
         self.heard.push(show(&event));
+        let silent = !self.ended.contains(&key);
+        assert!(silent, "something after the end: {:?}", self.heard);
         if is_end(&event) {
-            assert!(!self.ended.contains(&key), "ended twice: {:?}", self.heard);
             self.ended.push(key);
         }
         let manners = self.manners;

@@ -223,6 +223,97 @@ fn a_lost_ack_of_a_change_is_made_good() {
 }
 
 #[test]
+fn a_new_contact_is_called_from_then_on() {
+    let mut world = World::up();
+    for side in &mut world.sides {
+        side.manners.takes_offers = true;
+    }
+    let move_to = |world: &mut World, side: usize, contact: &str| {
+        world.act(side, |session, _| {
+            session.local.contact = NameAddr::parse(contact).unwrap();
+        });
+    };
+    let target = |world: &World, side: usize| {
+        let key = world.sides[side].session.unwrap();
+        let session = world.sides[side].sessions.get(key).unwrap();
+        session.peers[0].dialog.remote_target().to_string()
+    };
+    // In an INVITE and in its 2xx.
+    move_to(&mut world, 0, "<sip:new0@192.0.2.1>");
+    move_to(&mut world, 1, "<sip:new1@192.0.2.2>");
+    offer(&mut world, 0, "o2");
+    world.run(100);
+    assert_eq!(target(&world, 1), "sip:new0@192.0.2.1");
+    assert_eq!(target(&world, 0), "sip:new1@192.0.2.2");
+    // In an UPDATE without a description.
+    move_to(&mut world, 1, "<sip:third@192.0.2.2>");
+    world.act(1, |session, cx| {
+        session.stale = true;
+        session.advance(cx);
+    });
+    world.run(100);
+    assert_eq!(target(&world, 0), "sip:third@192.0.2.2");
+    finish(world);
+}
+
+#[test]
+fn a_challenge_within_the_call_is_answered_with_the_next_number() {
+    let credential = crate::sip::digest::Credential {
+        user: "u".into(),
+        password: "p".into(),
+        realm: None,
+    };
+    let mut world = World::up_with(|_, _, local| local.credential = Some(credential.clone()));
+    // The other side is a stranger from now on, and we play it.
+    let far = address(8);
+    world.act(0, |session, _| {
+        let dialog = &mut session.peers[0].dialog;
+        let mut headers = Headers::new();
+        headers.push(Name::Contact, "<sip:b@192.0.2.9>");
+        dialog.refresh_target(&headers);
+    });
+    let challenge = |request: &Request| {
+        let text = r#"Digest realm="r", nonce="n", qop="auth""#;
+        let response = Response::to(request, Status::UNAUTHORIZED);
+        Message::Response(response.with(Name::WwwAuthenticate, text))
+    };
+    let next = |world: &mut World, method: Method| loop {
+        world.run(10);
+        let Message::Request(request) = world.stray.remove(0) else {
+            panic!()
+        };
+        if request.method == method {
+            return request;
+        }
+    };
+    let mut numbers = Vec::new();
+    offer(&mut world, 0, "o2");
+    for method in [Method::Invite, Method::Info] {
+        if method == Method::Info {
+            world.act(0, |session, cx| {
+                session.digest = Some(Digest::new(credential.clone()));
+                let body = bytes::Bytes::new();
+                session.request(Method::Info, &Headers::new(), body, cx);
+            });
+        }
+        let first = next(&mut world, method.clone());
+        world.inject(far, 0, &challenge(&first));
+        let second = next(&mut world, method.clone());
+        assert!(second.headers.get(Name::Authorization).is_some());
+        assert_eq!(second.body, first.body);
+        numbers.extend([&first, &second].map(|request| request.cseq().unwrap().number));
+        let refused = Response::to(&second, Status::FORBIDDEN);
+        world.inject(far, 0, &Message::Response(refused));
+    }
+    assert_eq!(numbers, [2, 3, 4, 5]);
+    assert_eq!(world.heard(0), ["offer refused 403", "response 403"]);
+    world.stray.clear();
+    world.act(0, |session, cx| session.hang_up(Vec::new(), cx));
+    world.act(1, |session, cx| session.hang_up(Vec::new(), cx));
+    world.finish();
+}
+
+#[test]
 fn an_info_is_handed_up_and_answered() {
     let mut world = World::up();
     let mut headers = Headers::new();

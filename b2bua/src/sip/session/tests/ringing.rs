@@ -115,6 +115,51 @@ fn a_prack_for_nothing_is_refused() {
     world.act(0, |session, cx| session.send_prack(Fork(1), 7, None, cx));
     world.run(20);
     assert_eq!(world.log, ["0 PRACK", "1 481 PRACK"]);
+    // The right number of another INVITE.
+    world.log.clear();
+    world.swallow = vec![("0 PRACK", 1)];
+    early(&mut world, Status::RINGING, None);
+    world.run(20);
+    world.act(0, |session, cx| {
+        let rseq = session.peers[0].rseq.unwrap();
+        session
+            .calling
+            .as_mut()
+            .unwrap()
+            .request
+            .headers
+            .set(Name::CSeq, "9 INVITE");
+        session.send_prack(Fork(1), rseq, None, cx);
+        session
+            .calling
+            .as_mut()
+            .unwrap()
+            .request
+            .headers
+            .set(Name::CSeq, "1 INVITE");
+    });
+    world.run(20);
+    assert_eq!(
+        world.log,
+        ["1 180 INVITE", "0 PRACK", "0 PRACK", "1 481 PRACK"]
+    );
+    world.act(0, |session, cx| session.hang_up(Vec::new(), cx));
+    world.finish();
+}
+
+#[test]
+fn no_other_offer_before_the_prack_of_a_description() {
+    let mut world = reliable();
+    world.swallow = vec![("0 PRACK", 1)];
+    world.call(Some("o1"));
+    world.run(20);
+    early(&mut world, Status::SESSION_PROGRESS, Some("a1"));
+    world.act(1, |session, cx| session.offer(body("o2"), cx));
+    world.run(300);
+    assert_eq!(world.count("1 UPDATE"), 0);
+    world.run(500);
+    assert_eq!(world.count("1 UPDATE"), 1);
+    assert_eq!(world.heard(0).last().unwrap(), "offer o2");
     world.act(0, |session, cx| session.hang_up(Vec::new(), cx));
     world.finish();
 }
