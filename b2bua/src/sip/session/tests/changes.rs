@@ -325,7 +325,14 @@ fn an_info_is_handed_up_and_answered() {
     world.run(20);
     assert_eq!(world.heard(1), ["request INFO"]);
     assert_eq!(world.heard(0), ["response 200"]);
-    finish(world);
+    // Nobody waits for the answer of one that the end of the call overtook.
+    world.act(0, |session, cx| {
+        session.request(Method::Info, &headers, bytes::Bytes::new(), cx);
+        session.hang_up(Vec::new(), cx);
+    });
+    world.run(20);
+    assert_eq!(world.heard(0), ["ended Ours"]);
+    world.finish();
 }
 
 #[test]
@@ -342,6 +349,15 @@ fn a_cancelled_change_is_withdrawn() {
     world.run(100);
     assert_eq!(world.heard(1), ["offer o2", "offer withdrawn"]);
     assert_eq!(world.heard(0), ["offer refused 487"]);
+    // And nothing of it is in the way of the next.
+    offer(&mut world, 0, "o3");
+    world.run(20);
+    // The answer to what was withdrawn comes too late, and does nothing.
+    world.reply(1, Ok(body("late")));
+    assert_eq!(world.heard(1), ["offer o3"]);
+    world.reply(1, Ok(body("a3")));
+    world.run(20);
+    assert_eq!(world.heard(0), ["answer a3"]);
     finish(world);
 }
 

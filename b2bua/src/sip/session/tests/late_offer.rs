@@ -31,6 +31,8 @@ fn an_offer_our_side_does_not_take_is_acknowledged_and_the_call_ended() {
     let heard = world.heard(1);
     assert_eq!(&heard[..2], ["invited -", "established"]);
     assert!(heard[2].starts_with("ended"), "{heard:?}");
+    // Without the answer in the ACK there is no call.
+    assert_eq!((world.count("0 BYE"), world.count("1 BYE")), (1, 1));
     world.finish();
 }
 
