@@ -125,7 +125,10 @@ impl Session {
         };
         if body.is_some() {
             let _ = peer.exchange.take(step);
-        } else if peer.exchange != Exchange::Agreed {
+        } else if matches!(
+            peer.exchange,
+            Exchange::Empty | Exchange::Asked { agreed: false }
+        ) {
             debug_assert!(false, "an answer needs a description");
             return self.reject(Status::SERVER_INTERNAL_ERROR, &Headers::new(), cx);
         }

@@ -20,7 +20,7 @@ pub(super) struct Refresh {
 pub struct Wish {
     /// The life we ask for; 0 asks for none.
     pub seconds: u32,
-    /// The shortest life we accept, at least [`FLOOR`].
+    /// The shortest life we accept, at least 90 s.
     pub min: u32,
 }
 

@@ -1,7 +1,7 @@
 //! Our other requests within the dialog: BYE, PRACK, INFO.
 
 use super::event::{End, RequestToken, SessionEvent};
-use super::usage::Input;
+use super::usage::{Input, Usage};
 use super::{Context, Session, ended};
 use crate::sip::digest::Rounds;
 use crate::sip::endpoint::{ClientToken, Event, Failure, ServerToken};
@@ -117,7 +117,11 @@ impl Session {
             Event::Failed { token, failure } => self.handle_failed(token, failure, cx),
             Event::Over { token } => {
                 self.acked.retain(|acked| acked.token != token);
-                self.calling.take_if(|calling| calling.token == token);
+                let over = self.calling.take_if(|calling| calling.token == token);
+                // It was accepted in a way that made no dialog.
+                if over.is_some() && matches!(self.usage, Usage::Calling | Usage::Cancelling) {
+                    self.fail_invite(Failure::Lost, cx);
+                }
             }
             Event::Request { token, request, .. } => self.handle_request(token, request, cx),
             Event::Ack { request, .. } => self.handle_ack(&request, cx),

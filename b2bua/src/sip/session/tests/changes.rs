@@ -168,6 +168,31 @@ fn what_was_agreed_early_is_changed_by_update() {
 }
 
 #[test]
+fn an_answer_may_overtake_an_early_change() {
+    for side in 0..2 {
+        let mut world = World::with(|_, _, local| local.reliable = true);
+        world.call(Some("o1"));
+        world.run(20);
+        world.act(1, |session, cx| {
+            session.ring(Status::SESSION_PROGRESS, Some(body("a1")), cx);
+        });
+        world.run(100);
+        world.hear();
+        world.swallow = vec![("0 UPDATE", 2), ("1 UPDATE", 2)];
+        offer(&mut world, side, "o2");
+        world.act(1, |session, cx| session.answer(None, cx));
+        world.run(200);
+        assert_eq!(world.hear(), [["answered -#1"], ["established"]]);
+        world.run(2000);
+        assert_eq!(world.heard(1 - side), ["offer o2"]);
+        world.reply(1 - side, Ok(body("a2")));
+        world.run(100);
+        assert_eq!(world.heard(side), ["answer a2"]);
+        finish(world);
+    }
+}
+
+#[test]
 fn a_second_invite_while_one_waits_is_put_off() {
     let mut world = World::up();
     offer(&mut world, 0, "o2");

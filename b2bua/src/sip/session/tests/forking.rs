@@ -247,3 +247,15 @@ fn a_change_made_early_with_a_fork_that_lost_is_made_with_the_winner() {
     world.act(0, |session, cx| session.hang_up(Vec::new(), cx));
     world.finish();
 }
+
+#[test]
+fn a_2xx_that_makes_no_dialog_is_a_failure_in_the_end() {
+    let (mut world, invite) = start(Some("o1"));
+    let mut accepted = response(&invite, 200, "x", Some("a"));
+    accepted.headers.set(Name::To, "<sip:b@far.example>");
+    world.far(accepted);
+    assert!(world.heard(0).is_empty());
+    world.run(33_000);
+    assert_eq!(world.heard(0), ["failed Lost"]);
+    world.finish();
+}
