@@ -29,7 +29,6 @@ pub struct Local {
 }
 
 /// A call to be made.
-#[derive(Debug)]
 pub struct Outgoing {
     /// The Request-URI.
     pub uri: Uri,
@@ -207,7 +206,8 @@ pub enum SessionEvent {
         /// With at least one Contact, most likely.
         response: Box<Response>,
     },
-    /// Our INVITE was refused; the call is over.
+    /// Our INVITE was refused; the call is over. A 487 we did not ask for: it rang longer than
+    /// Timer C, three minutes after the last sign of life.
     Refused {
         /// How; its `reasons()` may say more.
         response: Box<Response>,
