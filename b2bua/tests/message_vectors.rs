@@ -104,6 +104,7 @@ fn settings() -> Settings {
         max_size: 8192,
         large: None,
         inbound: vec!["192.0.2.0/24".parse().unwrap()],
+        media: tandem_b2bua::call::negotiate::Policy::default(),
         trust_identity: false,
     };
     Settings {
@@ -113,6 +114,7 @@ fn settings() -> Settings {
         emergency: Emergency::new([]),
         endpoint: EndpointConfig::new(sent_by, Admission::new(|_| true)),
         message: MessageSettings::default(),
+        call: tandem_b2bua::call::CallSettings::default(),
         global_failures: false,
     }
 }

@@ -209,7 +209,10 @@ impl Bench {
                     }
                 }
                 Action::Store(Record::Answered { status, .. }) => assert!(!status.is_provisional()),
-                Action::Store(Record::Spelling { .. }) | Action::Forget(_) | Action::CloseBus => {}
+                Action::Store(Record::Spelling { .. })
+                | Action::Forget(_)
+                | Action::Media(_)
+                | Action::CloseBus => {}
             }
         }
         self.requests.truncate(64);
@@ -268,6 +271,7 @@ pub fn settings() -> Settings {
             queue_per_destination: 4,
             ..MessageSettings::default()
         },
+        call: tandem_b2bua::call::CallSettings::default(),
         global_failures: true,
     }
 }
@@ -292,6 +296,7 @@ fn route(name: &str, patterns: &[&str]) -> Route {
         max_size: 8192,
         large: Some(Transport::Tcp),
         inbound: vec!["192.0.2.0/24".parse().expect("a valid network")],
+        media: tandem_b2bua::call::negotiate::Policy::default(),
         trust_identity: false,
     }
 }

@@ -120,6 +120,17 @@ impl Tandem {
         self.b2bua.wait_log("the XMPP side is there").map(drop)
     }
 
+    /// Waits until the media of every call that began was given back.
+    pub fn wait_no_calls(&mut self) -> Result<()> {
+        let log = self.b2bua.log_path().to_owned();
+        self.b2bua.wait_for("the end of all calls", || {
+            let log = fs::read_to_string(&log)?;
+            let begun = log.matches("call to SIP").count() + log.matches("call from SIP").count();
+            let refused = log.matches("call refused").count();
+            Ok((log.matches("media of a call").count() + refused == begun).then_some(()))
+        })
+    }
+
     /// Waits until `client` gets an answer from the component's domain.
     pub fn wait_reachable(&self, client: &Session) -> Result<()> {
         wait::until("an answer from the component", GENEROUS, || {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use tandem_b2bua::action::{Action, Key, Record};
+use tandem_b2bua::call::CallSettings;
+use tandem_b2bua::call::negotiate::Policy;
 use tandem_b2bua::clock::Now;
 use tandem_b2bua::core::Core;
 use tandem_b2bua::emergency::Emergency;
@@ -90,7 +92,7 @@ impl B2bua {
                         |row| !matches!(row, Record::Spelling { folded, .. } if *folded == key),
                     );
                 }
-                Action::Transmit(_) | Action::Publish(_) | Action::CloseBus => {}
+                Action::Transmit(_) | Action::Publish(_) | Action::Media(_) | Action::CloseBus => {}
             }
         }
     }
@@ -144,6 +146,7 @@ fn settings() -> Settings {
         max_size: 8192,
         large: None,
         inbound: vec!["192.0.2.1".parse().expect("a valid network")],
+        media: Policy::default(),
         trust_identity: false,
     };
     Settings {
@@ -156,6 +159,7 @@ fn settings() -> Settings {
             retry_for: RETRY_FOR,
             ..MessageSettings::default()
         },
+        call: CallSettings::default(),
         global_failures: false,
     }
 }

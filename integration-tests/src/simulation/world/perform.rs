@@ -115,7 +115,7 @@ impl World {
                 }
                 SipAction::Transmit(transmit) => transmits.push(transmit),
                 SipAction::CloseBus => self.bus.cut(None, &mut self.stage),
-                SipAction::Store(_) | SipAction::Forget(_) => {}
+                SipAction::Store(_) | SipAction::Forget(_) | SipAction::Media(_) => {}
             }
         }
         for transmit in transmits {
