@@ -180,7 +180,7 @@ impl Anchor {
             self.send_report(leg, farewell, out);
         }
         let mut steps = Vec::new();
-        self.xmpp.close(&mut steps);
+        self.xmpp.close(cx.now, &mut steps);
         self.take_xmpp(steps, out);
         let path = [self.to_sip.path, self.to_xmpp.path];
         let path = path.into_iter().find(|path| !path.is_empty());

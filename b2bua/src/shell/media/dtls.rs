@@ -1,10 +1,17 @@
 //! DTLS-SRTP (RFC 5764): a handshake whose keys are used only if the certificate is the announced one.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use dimpl::{Config, Dtls, DtlsCertificate, KeyingMaterial, Output, SrtpProfile};
+use bytes::{Bytes, BytesMut};
+use rtc_dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
+use rtc_dtls::crypto_provider::RTCCryptoProvider;
+use rtc_dtls::crypto_provider::providers::RingProvider;
+use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
+use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile as Profile;
+use rtc_dtls::state::State as Association;
+use rtc_shared::TransportProtocol;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::srtp::{Guard, Master, Suite};
@@ -13,23 +20,38 @@ use crate::media::{Failure, Fingerprint};
 /// This process's certificate; a new one at each start.
 #[derive(Clone)]
 pub(super) struct Certificate {
-    own: DtlsCertificate,
-    config: Arc<Config>,
+    active: Arc<HandshakeConfig>,
+    passive: Arc<HandshakeConfig>,
     /// Its digest as descriptions tell it.
     pub(super) fingerprint: Fingerprint,
 }
 
 impl Certificate {
     pub(super) fn generate() -> anyhow::Result<Self> {
-        let own = dimpl::certificate::generate_self_signed_certificate()?;
+        let provider: Arc<dyn RTCCryptoProvider> = Arc::new(RingProvider::new());
+        let names = vec!["tandem".to_owned()];
+        let own = rtc_dtls::crypto::Certificate::generate_self_signed(names, provider.crypto())?;
+        let der = own.certificate.first().map(AsRef::<[u8]>::as_ref);
         let fingerprint = Fingerprint {
             hash: "sha-256".to_owned(),
-            value: colons(&Sha256::digest(&own.certificate)),
+            value: colons(&Sha256::digest(der.unwrap_or_default())),
         };
-        let config = Config::builder().mtu(MTU).build()?;
+        let config = ConfigBuilder::default()
+            .with_crypto_provider(provider)
+            .with_certificates(vec![own])
+            .with_srtp_protection_profiles(vec![
+                Profile::Srtp_Aead_Aes_128_Gcm,
+                Profile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+            ])
+            // No authority vouches for these certificates: the fingerprint does. That the other side
+            // has the key to its certificate is proven in either role.
+            .with_insecure_skip_verify(true)
+            .with_client_auth(ClientAuthType::RequireAnyClientCert)
+            .with_flight_interval(REPEAT)
+            .with_mtu(MTU);
         Ok(Self {
-            own,
-            config: Arc::new(config),
+            active: Arc::new(config.clone().build(true, None)?),
+            passive: Arc::new(config.build(false, None)?),
             fingerprint,
         })
     }
@@ -37,11 +59,12 @@ impl Certificate {
 
 /// One handshake and, after it, the association that keeps answering.
 pub(super) struct Handshake {
-    dtls: Dtls,
+    endpoint: Endpoint,
+    /// How to begin, until it is begun.
+    begin: Option<Arc<HandshakeConfig>>,
     expected: Fingerprint,
     active: bool,
-    authentic: bool,
-    deadline: Option<Instant>,
+    budget: usize,
     state: State,
 }
 
@@ -63,22 +86,17 @@ pub(super) enum Step {
 }
 
 impl Handshake {
-    /// A handshake with the side that has the certificate `expected`; `active`: we begin.
-    pub(super) fn new(
-        certificate: &Certificate,
-        expected: Fingerprint,
-        active: bool,
-        now: Instant,
-    ) -> Self {
-        let config = Arc::clone(&certificate.config);
-        let mut dtls = Dtls::new_auto(config, certificate.own.clone(), now);
-        dtls.set_active(active);
+    /// A handshake with the side that has the certificate `expected`; `active`: we begin, at the first
+    /// [`Self::handle_timeout`].
+    pub(super) fn new(certificate: &Certificate, expected: Fingerprint, active: bool) -> Self {
+        let accept = (!active).then(|| Arc::clone(&certificate.passive));
+        let begin = active.then(|| Arc::clone(&certificate.active));
         Self {
-            dtls,
+            endpoint: Endpoint::new(NOBODY, TransportProtocol::UDP, accept),
+            begin,
             expected,
             active,
-            authentic: false,
-            deadline: None,
+            budget: BUDGET,
             state: State::Running,
         }
     }
@@ -94,87 +112,79 @@ impl Handshake {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        let runs = self.state == State::Running;
+        runs.then(|| self.endpoint.poll_timeout(&NOBODY)).flatten()
     }
 
     /// A record came.
     pub(super) fn handle_packet(&mut self, packet: &[u8], now: Instant, out: &mut Vec<Step>) {
-        if self.state == State::Failed {
+        // What is not yet authentic is kept, and put together by recursion: not without end.
+        let Some(left) = self.budget.checked_sub(packet.len()) else {
+            return;
+        };
+        self.budget = left;
+        if self.state == State::Failed || self.begin.is_some() {
             return;
         }
-        let result = self
-            .dtls
-            .handle_timeout(now)
-            .and_then(|()| self.dtls.handle_packet(packet));
-        self.settle(result, out);
+        let packet = BytesMut::from(packet);
+        match self.endpoint.read(now, NOBODY, None, packet) {
+            Ok(events) => {
+                let completes =
+                    |event: &EndpointEvent| matches!(event, EndpointEvent::HandshakeComplete);
+                if events.iter().any(completes) {
+                    self.complete(out);
+                }
+            }
+            // Whoever sent that, the handshake may still succeed; if not, time ends it.
+            Err(error) => tracing::debug!(%error, "a DTLS record was refused"),
+        }
+        self.drain(out);
     }
 
     /// Begins, or repeats what was lost.
     pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Step>) {
-        if self.state == State::Failed {
+        if self.state != State::Running {
             return;
         }
-        let result = self.dtls.handle_timeout(now);
-        self.settle(result, out);
+        let result = match self.begin.take() {
+            Some(config) => self.endpoint.connect(now, NOBODY, config, None),
+            None if self.deadline().is_some() => self.endpoint.handle_timeout(NOBODY, now),
+            None => Ok(()),
+        };
+        self.drain(out);
+        if let Err(error) = result {
+            tracing::debug!(%error, "a DTLS handshake ended");
+            self.fail(Failure::Dtls, out);
+        }
     }
 
     /// Says farewell.
-    pub(super) fn close(&mut self, out: &mut Vec<Step>) {
-        if self.state == State::Connected && self.dtls.close().is_ok() {
+    pub(super) fn close(&mut self, now: Instant, out: &mut Vec<Step>) {
+        if self.state == State::Connected && self.endpoint.close(now).is_ok() {
             self.drain(out);
         }
     }
 
-    fn settle(&mut self, result: Result<(), dimpl::Error>, out: &mut Vec<Step>) {
-        let before = self.state;
-        self.drain(out);
-        if let Err(error) = result {
-            tracing::debug!(%error, "a DTLS association ended");
-            self.deadline = None;
-            if before == State::Running && self.state == State::Running {
-                self.fail(Failure::Dtls, out);
-            }
+    fn complete(&mut self, out: &mut Vec<Step>) {
+        let association = self.endpoint.get_connection_state(NOBODY);
+        let certificate = association.and_then(|it| it.peer_certificates.first());
+        if !certificate.is_some_and(|certificate| matches(&self.expected, certificate)) {
+            return self.fail(Failure::Fingerprint, out);
         }
+        let Some(guard) = association.and_then(|it| guard(it, self.active)) else {
+            return self.fail(Failure::Dtls, out);
+        };
+        self.state = State::Connected;
+        out.push(Step::Keys(guard));
     }
 
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the enum is open; what is not named says nothing about keys"
-    )]
     fn drain(&mut self, out: &mut Vec<Step>) {
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            match self.dtls.poll_output(&mut buffer) {
-                Output::Packet(packet) => out.push(Step::Packet(Bytes::copy_from_slice(packet))),
-                Output::BufferTooSmall { needed } if needed <= LARGEST => buffer.resize(needed, 0),
-                Output::BufferTooSmall { .. } => return self.fail(Failure::Dtls, out),
-                Output::Timeout(at) => {
-                    self.deadline = Some(at);
-                    return;
-                }
-                Output::PeerCert(certificate) => {
-                    self.authentic = matches(&self.expected, certificate);
-                    if !self.authentic {
-                        return self.fail(Failure::Fingerprint, out);
-                    }
-                }
-                Output::KeyingMaterial(material, profile) => {
-                    if !self.authentic {
-                        return self.fail(Failure::Fingerprint, out);
-                    }
-                    let Some(guard) = guard(&material, profile, self.active) else {
-                        return self.fail(Failure::Dtls, out);
-                    };
-                    self.state = State::Connected;
-                    out.push(Step::Keys(guard));
-                }
-                _ => {}
-            }
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            out.push(Step::Packet(transmit.message.freeze()));
         }
     }
 
     fn fail(&mut self, failure: Failure, out: &mut Vec<Step>) {
-        self.deadline = None;
         self.state = State::Failed;
         out.push(Step::Failed(failure));
     }
@@ -182,14 +192,21 @@ impl Handshake {
 
 /// Both master keys from the exported bytes: keys first, then salts, the client's before the server's
 /// (RFC 5764 §4.2).
-fn guard(material: &KeyingMaterial, profile: SrtpProfile, active: bool) -> Option<Guard> {
-    let suite = match profile {
-        SrtpProfile::AES128_CM_SHA1_80 => Suite::AesCm128Sha1Tag80,
-        SrtpProfile::AEAD_AES_128_GCM => Suite::AesGcm128,
-        SrtpProfile::AEAD_AES_256_GCM => Suite::AesGcm256,
-        _ => return None,
+fn guard(association: &Association, active: bool) -> Option<Guard> {
+    let profile = association.srtp_protection_profile();
+    let suite = if profile == Profile::Srtp_Aes128_Cm_Hmac_Sha1_80 {
+        Suite::AesCm128Sha1Tag80
+    } else if profile == Profile::Srtp_Aead_Aes_128_Gcm {
+        Suite::AesGcm128
+    } else {
+        return None;
     };
     let (key, salt) = suite.lengths();
+    let length = 2 * (key + salt);
+    let material = association
+        .export_keying_material(LABEL, &[], length)
+        .ok()?;
+    let material = material.into_bytes();
     let part = |from: usize, length: usize| material.get(from..from + length);
     let client = Master::new(suite, part(0, key)?, part(2 * key, salt)?);
     let server = Master::new(suite, part(key, key)?, part(2 * key + salt, salt)?);
@@ -215,10 +232,18 @@ fn colons(bytes: &[u8]) -> String {
     pairs.join(":")
 }
 
+/// The library keeps associations by address; ours have one each, and ICE may move it.
+const NOBODY: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
+    std::net::Ipv4Addr::UNSPECIFIED,
+    1,
+));
+const LABEL: &str = "EXTRACTOR-dtls_srtp";
 /// Records fit into any path, tunnels included.
 const MTU: usize = 1150;
-const BUFFER: usize = 2048;
-const LARGEST: usize = 65_535;
+/// Between two tries. RFC 6347 has a second, but paths of calls are faster, and seven are made.
+const REPEAT: Duration = Duration::from_millis(500);
+/// Bytes of handshake that one peer may send: certificates are one or two thousand.
+const BUDGET: usize = 32 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -225,7 +225,7 @@ impl SipLeg {
         self.stream.guard = Guard::Closed;
         self.connect_by = Some(cx.now + cx.timing.connect);
         let fingerprint = fingerprint.clone();
-        let mut handshake = Handshake::new(cx.certificate, fingerprint, active, cx.now);
+        let mut handshake = Handshake::new(cx.certificate, fingerprint, active);
         let mut steps = Vec::new();
         handshake.handle_timeout(cx.now, &mut steps);
         self.handshake = Some(handshake);

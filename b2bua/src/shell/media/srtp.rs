@@ -5,7 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 use rtc_srtp::context::Context;
-use rtc_srtp::crypto::providers::AwsLcRsCrypto;
+use rtc_srtp::crypto::providers::RingCrypto;
 use rtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use rtc_srtp::protection_profile::ProtectionProfile;
 
@@ -168,7 +168,7 @@ impl Master {
             self.suite.profile(),
             Some(srtp_replay_protection(REPLAY_WINDOW)),
             Some(srtcp_replay_protection(REPLAY_WINDOW)),
-            &AwsLcRsCrypto,
+            &RingCrypto,
         )
         .ok()
     }

@@ -63,7 +63,7 @@ impl XmppLeg {
         // A role told anew changes nothing about an association that exists (RFC 8842).
         let keeps = |handshake: &Handshake| handshake.is_with(&expected, active);
         if !self.handshake.as_ref().is_some_and(keeps) {
-            self.handshake = Some(Handshake::new(cx.certificate, expected, active, cx.now));
+            self.handshake = Some(Handshake::new(cx.certificate, expected, active));
             self.announced = false;
         }
         let is_new = self.stream.agree(flow, cx.timing, cx.now);
@@ -151,10 +151,10 @@ impl XmppLeg {
     }
 
     /// Says farewell to the other side.
-    pub(super) fn close(&mut self, out: &mut Vec<Step>) {
+    pub(super) fn close(&mut self, now: Instant, out: &mut Vec<Step>) {
         let mut steps = Vec::new();
         if let Some(handshake) = &mut self.handshake {
-            handshake.close(&mut steps);
+            handshake.close(now, &mut steps);
         }
         for step in steps {
             if let dtls::Step::Packet(bytes) = step {
@@ -193,7 +193,6 @@ impl XmppLeg {
         let mut steps = Vec::new();
         if let Some(handshake) = &mut self.handshake
             && self.ice.path().is_some()
-            && handshake.deadline().is_none()
         {
             handshake.handle_timeout(cx.now, &mut steps);
         }

@@ -40,8 +40,8 @@ fn a_phone_with_keys_in_its_description() {
 fn a_phone_with_dtls_in_either_role() {
     for active in [true, false] {
         let mut world = World::new(numbered("PCMU"), numbered("PCMU"));
-        let (local, now) = (world.sip.clone(), world.now);
-        let protection = world.phone.with_dtls(&local, active, now);
+        let local = world.sip.clone();
+        let protection = world.phone.with_dtls(&local, active);
         world.connect_browser(Setup::Active, flow(&numbered("PCMU")));
         world.connect_phone(protection, flow(&numbered("PCMU")));
         world.seconds(2);
@@ -54,8 +54,8 @@ fn a_phone_with_dtls_in_either_role() {
 #[test]
 fn a_phone_with_another_certificate_is_not_connected() {
     let mut world = World::new(numbered("PCMU"), numbered("PCMU"));
-    let (local, now) = (world.sip.clone(), world.now);
-    let mut protection = world.phone.with_dtls(&local, true, now);
+    let local = world.sip.clone();
+    let mut protection = world.phone.with_dtls(&local, true);
     if let Protection::Dtls { fingerprint, .. } = &mut protection {
         *fingerprint = local.fingerprint;
     }

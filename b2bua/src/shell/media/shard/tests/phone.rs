@@ -87,9 +87,9 @@ impl Phone {
     }
 
     /// DTLS; what the gateway is told.
-    pub(super) fn with_dtls(&mut self, local: &SipLocal, active: bool, now: Instant) -> Protection {
+    pub(super) fn with_dtls(&mut self, local: &SipLocal, active: bool) -> Protection {
         let certificate = Certificate::generate().unwrap();
-        let handshake = Handshake::new(&certificate, local.fingerprint.clone(), active, now);
+        let handshake = Handshake::new(&certificate, local.fingerprint.clone(), active);
         self.handshake = Some(handshake);
         self.guard = Guard::Closed;
         Protection::Dtls {
