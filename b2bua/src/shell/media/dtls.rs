@@ -191,7 +191,7 @@ impl Handshake {
 }
 
 /// Both master keys from the exported bytes: keys first, then salts, the client's before the server's
-/// (RFC 5764 §4.2).
+/// (RFC 5764).
 fn guard(association: &Association, active: bool) -> Option<Guard> {
     let profile = association.srtp_protection_profile();
     let suite = if profile == Profile::Srtp_Aes128_Cm_Hmac_Sha1_80 {

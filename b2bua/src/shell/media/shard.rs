@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -22,7 +23,7 @@ use super::sip::{Port, SipLeg};
 use super::srtp::Suite;
 use super::stream::Stream;
 use super::xmpp::XmppLeg;
-use crate::media::{AnchorId, Command, Event, Key, SipLocal, XmppLocal};
+use crate::media::{AnchorId, Command, Event, Failure, Key, Leg, SipLocal, XmppLocal};
 
 /// A socket, as the calls name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,6 +89,8 @@ struct Call {
     transactions: VecDeque<[u8; 12]>,
     deadline: Option<Instant>,
     generation: u32,
+    /// A panic went through it: it only waits for its release.
+    broken: bool,
 }
 
 impl Shard {
@@ -143,6 +146,7 @@ impl Shard {
             transactions: VecDeque::new(),
             deadline: None,
             generation: 0,
+            broken: false,
         };
         self.output.events.push(Event::Opened {
             anchor: id,
@@ -278,7 +282,11 @@ impl Shard {
             clock: &self.clock,
             now,
         };
-        call.anchor.release(&cx, &mut self.output);
+        let out = &mut self.output;
+        if call.broken || contained(|| call.anchor.release(&cx, out)).is_none() {
+            let report = Box::default();
+            out.events.push(Event::Released { anchor: id, report });
+        }
         self.output.sources.clear();
     }
 
@@ -295,8 +303,21 @@ impl Shard {
             now,
         };
         let before = self.output.transmits.len();
-        if let Some(call) = self.calls.get_mut(&id) {
-            act(call, &cx, &mut self.output);
+        let out = &mut self.output;
+        if let Some(call) = self.calls.get_mut(&id).filter(|call| !call.broken)
+            && contained(|| act(call, &cx, out)).is_none()
+        {
+            call.broken = true;
+            tracing::error!(
+                anchor = id.0,
+                "a call's media panicked and carries nothing any more"
+            );
+            let failed = |leg| Event::Failed {
+                anchor: id,
+                leg,
+                failure: Failure::Socket,
+            };
+            out.events.extend([Leg::Xmpp, Leg::Sip].map(failed));
         }
         self.remember(id, before);
         self.settle(id, now);
@@ -349,7 +370,7 @@ impl Shard {
                 self.names.insert(name.clone(), id);
             }
         }
-        let deadline = call.anchor.deadline(now);
+        let deadline = call.anchor.deadline(now).filter(|_| !call.broken);
         if deadline != call.deadline {
             call.deadline = deadline;
             match deadline {
@@ -368,7 +389,7 @@ impl Shard {
 
     fn xmpp_local(&self, call: &Call) -> XmppLocal {
         let candidates = self.locals.iter().enumerate().map(|(place, local)| {
-            // Kind, then our own order, then the component (RFC 8445 §5.1.2.1).
+            // Kind, then our own order, then the component (RFC 8445).
             let preference = 65_535 - u32::try_from(place).unwrap_or(u32::MAX).min(65_535);
             Candidate {
                 foundation: (place + 1).to_string(),
@@ -389,6 +410,12 @@ impl Shard {
             cname: call.anchor.xmpp.stream.cname.clone(),
         }
     }
+}
+
+/// Keeps a panic inside the call it happens in: the parsers of four protocols are not ours, and the
+/// other calls of the thread have done nothing. What is left of the call is only released.
+fn contained<T>(act: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(act)).ok()
 }
 
 /// A fresh key for each suite.

@@ -150,3 +150,39 @@ fn checks_with_a_wrong_password_cost_little_and_change_nothing() {
     assert_eq!(world.shard.sizes(), sizes);
     world.release();
 }
+
+#[test]
+fn a_panic_ends_its_own_call_alone() {
+    let mut world = World::connected(numbered("PCMU"), numbered("PCMU"));
+    let (rtp, rtcp) = (address("203.0.113.1:21000"), address("203.0.113.1:21001"));
+    let other = AnchorId(2);
+    let now = world.now;
+    world.shard.open(other, rtp, rtcp, now);
+    world.shard.with(other, now, |_, _, _| panic!("on purpose"));
+    let failed = |event: &&Event| {
+        matches!(
+            event,
+            Event::Failed {
+                anchor: AnchorId(2),
+                ..
+            }
+        )
+    };
+    assert_eq!(world.shard.output.events.iter().filter(failed).count(), 2);
+    world
+        .shard
+        .handle_packet(Socket::Rtp(other), rtp, &sound(1, 1), now);
+    world.shard.handle(Command::Release { anchor: other }, now);
+    let released = world.shard.output.events.pop();
+    assert!(matches!(
+        released,
+        Some(Event::Released {
+            anchor: AnchorId(2),
+            ..
+        })
+    ));
+    world.browser.tone.forget();
+    world.seconds(2);
+    assert!(world.browser.tone.is_clean(), "the other call suffered");
+    world.release();
+}
