@@ -362,3 +362,46 @@ pub(super) fn is_request(message: &[u8]) -> bool {
 const SOURCES: usize = 32;
 /// Names of earlier rounds that are remembered.
 const PAST: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials(ufrag: &str) -> IceCredentials {
+        IceCredentials {
+            ufrag: ufrag.into(),
+            pwd: "p".repeat(22),
+        }
+    }
+
+    fn candidate(port: u16) -> Candidate {
+        Candidate {
+            foundation: "1".into(),
+            component: 1,
+            priority: 1,
+            ip: [192, 0, 2, 1].into(),
+            port,
+            kind: CandidateKind::Host,
+            related: None,
+            generation: 0,
+        }
+    }
+
+    #[test]
+    fn candidates_of_the_past_are_dropped_and_those_to_come_are_kept() {
+        let locals = vec!["203.0.113.1:5000".parse().unwrap()];
+        let mut ice = Ice::new(&credentials("own"), locals, 1);
+        ice.connect(&credentials("first"), true, Vec::new());
+        ice.connect(&credentials("second"), true, Vec::new());
+        let late = (1..=40).map(candidate).collect();
+        ice.add(Some("first".into()), late);
+        assert_eq!(ice.waiting, []);
+        let early = (1..=40).map(candidate).collect();
+        ice.add(Some("third".into()), early);
+        assert_eq!(ice.waiting.len(), bounds::CANDIDATES);
+        ice.connect(&credentials("third"), true, Vec::new());
+        assert_eq!(ice.waiting, []);
+        let count = ice.newest().agent.remote_candidates().count();
+        assert_eq!(count, bounds::CANDIDATES);
+    }
+}
