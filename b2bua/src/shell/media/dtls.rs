@@ -60,8 +60,9 @@ impl Certificate {
 /// One handshake and, after it, the association that keeps answering.
 pub(super) struct Handshake {
     endpoint: Endpoint,
-    /// How to begin, until it is begun.
-    begin: Option<Arc<HandshakeConfig>>,
+    config: Arc<HandshakeConfig>,
+    begun: bool,
+    tries: u8,
     expected: Fingerprint,
     active: bool,
     budget: usize,
@@ -89,11 +90,16 @@ impl Handshake {
     /// A handshake with the side that has the certificate `expected`; `active`: we begin, at the first
     /// [`Self::handle_timeout`].
     pub(super) fn new(certificate: &Certificate, expected: Fingerprint, active: bool) -> Self {
-        let accept = (!active).then(|| Arc::clone(&certificate.passive));
-        let begin = active.then(|| Arc::clone(&certificate.active));
+        let config = if active {
+            Arc::clone(&certificate.active)
+        } else {
+            Arc::clone(&certificate.passive)
+        };
         Self {
-            endpoint: Endpoint::new(NOBODY, TransportProtocol::UDP, accept),
-            begin,
+            endpoint: endpoint(&config, active),
+            config,
+            begun: !active,
+            tries: 0,
             expected,
             active,
             budget: BUDGET,
@@ -123,7 +129,7 @@ impl Handshake {
             return;
         };
         self.budget = left;
-        if self.state == State::Failed || self.begin.is_some() {
+        if self.state == State::Failed || !self.begun {
             return;
         }
         let packet = BytesMut::from(packet);
@@ -146,15 +152,28 @@ impl Handshake {
         if self.state != State::Running {
             return;
         }
-        let result = match self.begin.take() {
-            Some(config) => self.endpoint.connect(now, NOBODY, config, None),
-            None if self.deadline().is_some() => self.endpoint.handle_timeout(NOBODY, now),
-            None => Ok(()),
-        };
-        self.drain(out);
+        let mut result = Ok(());
+        if self.deadline().is_some() {
+            result = self.endpoint.handle_timeout(NOBODY, now);
+            self.drain(out);
+        }
         if let Err(error) = result {
-            tracing::debug!(%error, "a DTLS handshake ended");
-            self.fail(Failure::Dtls, out);
+            tracing::debug!(%error, "a DTLS handshake got no answer");
+            // The library gives up after some seconds; the other side may have been told of us later.
+            self.tries += 1;
+            if self.tries == TRIES {
+                return self.fail(Failure::Dtls, out);
+            }
+            self.endpoint = endpoint(&self.config, self.active);
+            self.begun = !self.active;
+        }
+        if !self.begun {
+            self.begun = true;
+            let config = Arc::clone(&self.config);
+            if self.endpoint.connect(now, NOBODY, config, None).is_err() {
+                self.fail(Failure::Dtls, out);
+            }
+            self.drain(out);
         }
     }
 
@@ -188,6 +207,11 @@ impl Handshake {
         self.state = State::Failed;
         out.push(Step::Failed(failure));
     }
+}
+
+fn endpoint(config: &Arc<HandshakeConfig>, active: bool) -> Endpoint {
+    let accept = (!active).then(|| Arc::clone(config));
+    Endpoint::new(NOBODY, TransportProtocol::UDP, accept)
 }
 
 /// Both master keys from the exported bytes: keys first, then salts, the client's before the server's
@@ -242,6 +266,8 @@ const LABEL: &str = "EXTRACTOR-dtls_srtp";
 const MTU: usize = 1150;
 /// Between two tries. RFC 6347 has a second, but paths of calls are faster, and seven are made.
 const REPEAT: Duration = Duration::from_millis(500);
+/// Handshakes of four seconds each.
+const TRIES: u8 = 6;
 /// Bytes of handshake that one peer may send: certificates are one or two thousand.
 const BUDGET: usize = 32 * 1024;
 

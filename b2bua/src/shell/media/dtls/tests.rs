@@ -10,7 +10,8 @@ fn start() -> Instant {
 fn run(a: &mut Handshake, b: &mut Handshake, lose: Option<usize>) -> (Vec<Step>, Vec<Step>) {
     let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
     let (mut done_a, mut done_b) = (Vec::new(), Vec::new());
-    let mut now = start();
+    // Later than whatever was before.
+    let mut now = start() + Duration::from_secs(20);
     let mut carried = 0;
     for _ in 0..200 {
         a.handle_timeout(now, &mut of_a);
@@ -160,4 +161,32 @@ fn spoiled_records_do_no_harm() {
             carry(from_b, &mut a, &mut of_a);
         }
     }
+}
+
+#[test]
+fn a_side_that_is_told_late_is_still_reached() {
+    let (mut a, mut b) = ends(false);
+    let mut now = start();
+    let mut unheard = Vec::new();
+    for _ in 0..100 {
+        a.handle_timeout(now, &mut unheard);
+        now += Duration::from_millis(100);
+    }
+    assert!(unheard.iter().all(|step| matches!(step, Step::Packet(_))));
+    let (of_a, of_b) = run(&mut a, &mut b, None);
+    assert!(of_a.iter().any(|step| matches!(step, Step::Keys(_))));
+    assert!(of_b.iter().any(|step| matches!(step, Step::Keys(_))));
+}
+
+#[test]
+fn a_side_that_never_answers_fails_once() {
+    let (mut a, _) = ends(false);
+    let (mut now, mut out) = (start(), Vec::new());
+    for _ in 0..600 {
+        a.handle_timeout(now, &mut out);
+        now += Duration::from_millis(100);
+    }
+    let failed = |step: &&Step| matches!(step, Step::Failed(Failure::Dtls));
+    assert_eq!(out.iter().filter(failed).count(), 1);
+    assert_eq!(a.deadline(), None);
 }
