@@ -1,9 +1,9 @@
 //! Media: carries out what [`crate::media`] asks for.
 //!
 //! A few threads share the calls. Each has one port for all its XMPP legs and a pair of ports for
-//! every SIP leg; everything but the sockets ([`worker`]) is handed packets and the time and has
-//! neither. From the outside in: [`worker`], [`shard`] (all calls of a thread), [`anchor`] (a call),
-//! its two legs [`xmpp`] and [`sip`], and the two [`way`]s between them.
+//! every SIP leg; everything but the sockets (`worker`) is handed packets and the time and has
+//! neither. From the outside in: `worker`, `shard` (all calls of a thread), `anchor` (a call),
+//! its two legs `xmpp` and `sip`, and the two `way`s between them.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
