@@ -209,7 +209,11 @@ impl Calls {
                 leg,
                 failure,
             } => {
-                if let Some(id) = self.by_anchor.get(&anchor).cloned() {
+                let id = self.by_anchor.get(&anchor).cloned();
+                let call = id.as_ref().and_then(|id| self.calls.get(id));
+                // Who rings is silent.
+                let waits = call.is_some_and(|call| call.stage != Stage::Up);
+                if let Some(id) = id.filter(|_| !(waits && failure == media::Failure::Silent)) {
                     tracing::warn!(call = %id, ?leg, ?failure, "media failed");
                     self.end_both(&id, ending::of_failure(leg, failure), cx);
                 }
