@@ -57,11 +57,24 @@ fn the_gateway_and_its_contacts_say_what_they_are(bench: &Bench, server: Server)
             info.xml
         );
         ensure!(!info.xml.contains("gateway"), "{}", info.xml);
+        // Without all of these no client offers to call (specs 9.5).
+        for feature in [
+            "http://jabber.org/protocol/caps",
+            "urn:xmpp:jingle:1",
+            "urn:xmpp:jingle:apps:rtp:1",
+            "urn:xmpp:jingle:apps:rtp:audio",
+            "urn:xmpp:jingle:apps:dtls:0",
+            "urn:xmpp:jingle:transports:ice-udp:1",
+            "urn:xmpp:jingle-message:0",
+        ] {
+            ensure!(has_feature(&info, feature), "{feature}: {}", info.xml);
+        }
         // What comes later must not be promised now.
         for feature in [
             "urn:xmpp:receipts",
             "http://jabber.org/protocol/chatstates",
-            "urn:xmpp:jingle:1",
+            "urn:xmpp:jingle:apps:rtp:video",
+            "urn:ietf:rfc:3264",
             "omemo",
         ] {
             ensure!(!info.xml.contains(feature), "{feature}: {}", info.xml);
@@ -158,10 +171,6 @@ fn every_question_is_answered(bench: &Bench, server: Server) -> Result<()> {
             ),
             ("get", "<vCard xmlns='vcard-temp'/>"),
             ("get", "<query xmlns='jabber:iq:gateway'/>"),
-            (
-                "set",
-                "<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='a'/>",
-            ),
             ("set", "<ping xmlns='urn:xmpp:ping'/>"),
             (
                 "get",
@@ -178,6 +187,27 @@ fn every_question_is_answered(bench: &Bench, server: Server) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// C32: a session without contents is refused by contacts, which take calls, and by the domain, which does not.
+#[test]
+fn a_session_without_contents_is_refused() -> Result<()> {
+    with_tandem(|bench| {
+        let server = Server::chosen()?;
+        let scene = Scene::open(bench, server)?;
+        let contact = scene.contact(r"bob\40phones.test");
+        let device = format!("{contact}/sip");
+        let empty = "<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='a'/>";
+        for (entity, condition) in [
+            (server.gateway(), "service-unavailable"),
+            (&contact, "bad-request"),
+            (&device, "bad-request"),
+        ] {
+            let answer = scene.alice.ask("set", entity, empty)?;
+            ensure!(answer.condition() == condition, "{}", answer.xml);
+        }
+        Ok(())
+    })
 }
 
 fn errors_are_not_answered(bench: &Bench, server: Server) -> Result<()> {

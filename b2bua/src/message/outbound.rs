@@ -292,12 +292,13 @@ impl Outbound {
             };
             // An outcome nobody hears is lost if we die too, and the message would go out again: so
             // there is at most one such for each destination.
-            if !cx.linked {
+            if !cx.linked && job.deadline > cx.now {
+                self.timers.set(key, job.deadline);
                 self.paused.push(key);
                 return;
             }
             // Its sender would hear of it too late.
-            if job.deadline + LATE < cx.now {
+            if !cx.linked || job.deadline + LATE < cx.now {
                 let refusal = job.expired();
                 self.finish_head(key, Err(refusal), cx);
                 continue;
