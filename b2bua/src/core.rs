@@ -284,10 +284,11 @@ impl Core {
                     calls.handle_invite(token, request, source, cx);
                 }),
                 SipEvent::Request { token, request, .. } => {
-                    let response = match request.method {
-                        Method::Options => refusal::capabilities(&request),
+                    let response = if request.method == Method::Options {
+                        refusal::capabilities(&request)
+                    } else {
                         // What belongs to a call belongs into its dialog.
-                        _ => Response::to(&request, Status::NO_SUCH_TRANSACTION),
+                        Response::to(&request, Status::NO_SUCH_TRANSACTION)
                     };
                     self.endpoint.respond(token, response, now.instant);
                 }

@@ -176,9 +176,10 @@ pub fn to_refusal(end: &End) -> (Status, Headers) {
     let status = Status::new(code).unwrap_or(Status::SERVER_INTERNAL_ERROR);
     let mut headers = Headers::new();
     if code == 488 {
-        let warning = match end.reason {
-            EndReason::Security => 399,
-            _ => 305,
+        let warning = if end.reason == EndReason::Security {
+            399
+        } else {
+            305
         };
         // Our own words: quoted-string without quotes and backslashes.
         let text = end.text.as_deref().unwrap_or("Not acceptable");

@@ -188,12 +188,12 @@ impl Calls {
         request: &Request,
         cx: &mut Context<'_>,
     ) {
-        let response = match request.method {
-            Method::Info => self.handle_info(id, request, cx),
-            Method::Refer => Response::to(request, Status::DECLINE)
-                .with_reason("Transfers are not possible here"),
-            Method::Options => crate::refusal::capabilities(request),
-            _ => Response::to(request, Status::NOT_IMPLEMENTED),
+        let response = if request.method == Method::Info {
+            self.handle_info(id, request, cx)
+        } else if request.method == Method::Refer {
+            Response::to(request, Status::DECLINE).with_reason("Transfers are not possible here")
+        } else {
+            crate::refusal::capabilities(request)
         };
         cx.endpoint.respond(token, response, cx.now);
     }

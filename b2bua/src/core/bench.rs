@@ -8,6 +8,7 @@ use crate::sip::hop::{Target, Transmit};
 use crate::sip::parse::{self, Framing};
 use std::time::{Duration, UNIX_EPOCH};
 use tandem_shared::bus::Envelope;
+use tandem_shared::call::CallId;
 use tandem_shared::event::{Control, Hello};
 use tandem_shared::message::Message;
 
@@ -15,6 +16,8 @@ pub(crate) struct Bench {
     pub(crate) core: Core,
     pub(crate) now: Now,
     pub(crate) actions: Vec<Action>,
+    /// The call that was told of last.
+    pub(crate) called: CallId,
 }
 
 impl Bench {
@@ -36,10 +39,13 @@ impl Bench {
         )]
         let instant = Instant::now();
         let wall = UNIX_EPOCH + Duration::from_millis(1_289_690_940_000);
+        let mut settings = settings;
+        settings.endpoint = settings.endpoint.with_calls();
         Self {
             core: Core::new(settings, Mint::new([1; 16]), [7; 16], 1),
             now: Now { instant, wall },
             actions: Vec::new(),
+            called: CallId(String::new()),
         }
     }
 
