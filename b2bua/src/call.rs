@@ -1,8 +1,8 @@
 //! Calls (RFC 3261 §13; docs/ARCHITECTURE.md): two legs and the anchor their media runs through.
 //!
 //! The SIP leg is a [`Session`](crate::sip::session::Session); of the XMPP leg the component tells
-//! what happened and carries the descriptions that are negotiated here. [`outgoing`] and
-//! [`incoming`] begin calls to and from SIP, [`within`] changes them, [`ending`] says why they end.
+//! what happened and carries the descriptions that are negotiated here. `outgoing` and
+//! `incoming` begin calls to and from SIP, `within` changes them, [`ending`] says why they end.
 //! A call that is over is forgotten at once: what its SIP leg still has to say it says by itself.
 
 use std::collections::{HashMap, VecDeque};

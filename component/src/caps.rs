@@ -1,4 +1,4 @@
-//! What presence says about who sends it (XEP-0115).
+//! What presence says about who sends it (XEP-0115 §6.1).
 //!
 //! The verification string is computed from what [`disco`] answers, so it verifies
 //! whatever is advertised.
@@ -25,7 +25,7 @@ pub fn element(entity: Entity) -> Element {
     caps
 }
 
-/// The answer to a `disco#info` query for `node`, if presence ever named it (XEP-0115).
+/// The answer to a `disco#info` query for `node`, if presence ever named it (XEP-0030 §3.2).
 ///
 /// A contact's account answers for its resource too: some ask the address they talk to.
 #[must_use]
@@ -46,7 +46,7 @@ fn ver(entity: Entity) -> String {
     verification(disco::identities(entity), disco::features(entity))
 }
 
-/// The verification string (XEP-0115) of identities without a language.
+/// The verification string (XEP-0115 §5) of identities without a language.
 fn verification(identities: &[(&str, &str, &str)], features: &[&str]) -> String {
     let identities: BTreeSet<String> = identities
         .iter()

@@ -1,4 +1,4 @@
-//! What the gateway and its contacts say they are (XEP-0030; specs 9.3).
+//! What the gateway and its contacts say they are (XEP-0030 §3; specs 9.3).
 //!
 //! Only what is built is advertised.
 

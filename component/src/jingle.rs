@@ -1,4 +1,4 @@
-//! Jingle (XEP-0166): reading what clients write, writing what they understand.
+//! Jingle (XEP-0166 §7): reading what clients write, writing what they understand.
 //!
 //! Reading is lenient about everything that does no harm: unknown children, missing ids, attributes
 //! nobody needs. What would not survive on the other side is refused: names that are no tokens, and
@@ -175,7 +175,7 @@ pub struct Jingle {
     pub sid: String,
     /// The contents it names.
     pub contents: Vec<Content>,
-    /// Names of the contents that share one transport (XEP-0338).
+    /// Names of the contents that share one transport (XEP-0338 §2).
     pub bundle: Vec<String>,
     /// Why, when something ends.
     pub reason: Option<Reason>,

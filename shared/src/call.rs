@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::fmt::Write as _;
 
-/// Names a call on the bus: a version 4 UUID of the side where it began (RFC 9562 §5.4).
+/// Names a call on the bus: a version 4 UUID of the side where it began (RFC 9562).
 ///
 /// It never comes off the wire: two users may both propose a call with the same id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

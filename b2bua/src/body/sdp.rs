@@ -1,4 +1,4 @@
-//! Session descriptions (RFC 8866): read from whatever phones write, written strictly.
+//! Session descriptions (RFC 8866 §5): read from whatever phones write, written strictly.
 //!
 //! Reading skips what it does not know and refuses only what cannot be answered line by line; what
 //! a session says for all of its media is copied into each. Writing leaves out every value that

@@ -1,4 +1,4 @@
-//! Every id that was opened toward a user is closed, whatever happens to us (XEP-0353).
+//! Every id that was opened toward a user is closed, whatever happens to us (XEP-0353 §3).
 //!
 //! A phone that comes back and finds a proposal without an end in its archive rings for it. So each
 //! open id is a row in the store, and the row is forgotten only when the server has the stanzas

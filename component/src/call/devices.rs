@@ -1,6 +1,6 @@
 //! The devices of users, as far as their presence tells, and what they can do.
 //!
-//! A device is asked once for what its capabilities stand for (XEP-0115); the answer holds for
+//! A device is asked once for what its capabilities stand for (XEP-0115 §6.2); the answer holds for
 //! every device of the same user that shows the same ones. Not for other users: it is not verified,
 //! and nobody shall decide how somebody else is called.
 

@@ -166,7 +166,7 @@ impl State {
     }
 
     /// What tells the user in this state that the call is over. Every id that was opened is closed
-    /// by one of these, or phones ring for dead calls after they catch up (XEP-0353).
+    /// by one of these, or phones ring for dead calls after they catch up (XEP-0353 §3.7).
     #[must_use]
     pub fn closers(self) -> &'static [Output] {
         match self {

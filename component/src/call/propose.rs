@@ -1,4 +1,4 @@
-//! What users say about calls by messages (XEP-0353).
+//! What users say about calls by messages (XEP-0353 §3).
 
 use super::devices::Way;
 use super::leg::{Input, Leg, Output, State};
@@ -58,7 +58,7 @@ impl Calls {
         Ok(())
     }
 
-    /// A device says that it has the message `id`.
+    /// A device says that it has the message `id` (XEP-0184 §7).
     pub fn handle_receipt(&mut self, frame: &Frame, id: &str, context: &mut Context) {
         if let Some(("propose", sid)) = of_stanza_id(id) {
             self.input(&OpenKey::new(&frame.from, sid), Input::Ringing, context);
@@ -148,7 +148,7 @@ impl Calls {
         Ok(())
     }
 
-    /// Both call each other at once: the lower id wins (XEP-0353). True when the user's loses; a
+    /// Both call each other at once: the lower id wins (XEP-0353 §4.1). True when the user's loses; a
     /// call of ours that loses is given up.
     fn lose_tie(
         &mut self,
@@ -182,7 +182,7 @@ impl Calls {
     }
 
     /// The user goes on with a call on another device, or on the same one after it had lost the
-    /// first (XEP-0353): the new session takes the old one's place and SIP hears a new offer.
+    /// first (XEP-0353 §4.2): the new session takes the old one's place and SIP hears a new offer.
     fn migrate(&mut self, old: Leg, key: OpenKey, sides: (Jid, Jid), context: &mut Context) {
         tracing::info!(call = %old.call, "a user goes on with a call in a new session");
         let ids = (old.call.clone(), key.sid.clone());

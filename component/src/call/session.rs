@@ -1,4 +1,4 @@
-//! What users say in sessions (XEP-0166, XEP-0167, XEP-0176).
+//! What users say in sessions (XEP-0166 §7.2, XEP-0167 §8, XEP-0176 §5).
 //!
 //! Every request is acknowledged before anything is said because of it, or answered by an error.
 
@@ -126,7 +126,7 @@ impl Calls {
         Ok(())
     }
 
-    /// Both began a session at once: the lower id wins (XEP-0166).
+    /// Both began a session at once: the lower id wins (XEP-0166 §7.2.16).
     fn lose_session_tie(
         &mut self,
         key: &OpenKey,
@@ -296,7 +296,7 @@ impl Calls {
         self.legs.insert(leg.call.clone(), leg);
     }
 
-    /// The user found candidates, or begins ICE anew with other credentials (XEP-0176).
+    /// The user found candidates, or begins ICE anew with other credentials (XEP-0176 §5.9).
     fn move_transport(&mut self, leg: &mut Leg, jingle: &Jingle, context: &mut Context) {
         let mut restarts = false;
         for content in &jingle.contents {

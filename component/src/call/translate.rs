@@ -1,4 +1,4 @@
-//! Contents of a Jingle session and [`Description`] (XEP-0167; specs 6.6, 6.7).
+//! Contents of a Jingle session and [`Description`] (XEP-0167 §6; specs 6.6, 6.7).
 //!
 //! The component transcribes and decides nothing about media: what it refuses here cannot be said
 //! in a description at all, or would leave the call unencrypted.
@@ -139,7 +139,7 @@ pub fn trickled(trickle: &Trickle, current: Option<&IceCredentials>) -> Content 
     content
 }
 
-/// The transport of `stream` alone, as an ICE restart says it (XEP-0176).
+/// The transport of `stream` alone, as an ICE restart says it (XEP-0176 §5.9).
 #[must_use]
 pub fn transport_of(stream: &Stream) -> Content {
     let mut content = Content::named(&stream.mid, Party::Initiator);

@@ -1,4 +1,4 @@
-//! What is wrong with a Jingle request, as an error that says so (XEP-0166).
+//! What is wrong with a Jingle request, as an error that says so (XEP-0166 §10).
 
 use super::translate::Fault;
 use crate::context::Context;

@@ -1,4 +1,4 @@
-//! Certificate and role of a DTLS endpoint (XEP-0320).
+//! Certificate and role of a DTLS endpoint (XEP-0320 §2).
 
 use crate::stanza::set;
 use crate::xml;

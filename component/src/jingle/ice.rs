@@ -1,4 +1,4 @@
-//! How a content travels: ICE over UDP (XEP-0176).
+//! How a content travels: ICE over UDP (XEP-0176 §5.3).
 
 use super::{dtls, is_token, malformed, number};
 use crate::stanza::set;

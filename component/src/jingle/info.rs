@@ -1,4 +1,4 @@
-//! What a `session-info` tells (XEP-0167, XEP-0181).
+//! What a `session-info` tells (XEP-0167 §8, XEP-0181 §2).
 
 use super::number;
 use crate::xml;

@@ -1,4 +1,4 @@
-//! Calls before they are sessions: Jingle message initiation (XEP-0353).
+//! Calls before they are sessions: Jingle message initiation (XEP-0353 §3).
 
 use super::is_sid;
 use super::reason::Reason;

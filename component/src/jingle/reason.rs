@@ -1,4 +1,4 @@
-//! Why a session ends (XEP-0166), and what that means to SIP (specs 6.5).
+//! Why a session ends (XEP-0166 §7.4), and what that means to SIP (specs 6.5).
 
 use crate::stanza::{set_lang, text_element};
 use crate::xml;

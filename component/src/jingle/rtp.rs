@@ -1,5 +1,5 @@
-//! What an RTP content carries (XEP-0167), with feedback (XEP-0293), header extensions (XEP-0294)
-//! and sources (XEP-0339).
+//! What an RTP content carries (XEP-0167 §4), with feedback (XEP-0293 §3), header extensions (XEP-0294 §3)
+//! and sources (XEP-0339 §2).
 
 use super::{Senders, is_token, malformed, number};
 use crate::stanza::set;

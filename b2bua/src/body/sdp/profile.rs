@@ -5,7 +5,7 @@ use std::fmt;
 /// A transport profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Profile {
-    /// Plain RTP; with keys it is opportunistic (RFC 8643).
+    /// Plain RTP; with keys it is opportunistic (RFC 8643 §3).
     Avp,
     /// The same with early feedback (RFC 4585).
     Avpf,
@@ -13,7 +13,7 @@ pub enum Profile {
     Savp,
     /// The same with early feedback (RFC 5124).
     Savpf,
-    /// SRTP with keys by DTLS (RFC 5764).
+    /// SRTP with keys by DTLS (RFC 5764 §8).
     DtlsSavp,
     /// The same with early feedback.
     DtlsSavpf,

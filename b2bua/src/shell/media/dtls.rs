@@ -1,4 +1,4 @@
-//! DTLS-SRTP (RFC 5764): a handshake whose keys are used only if the certificate is the announced one.
+//! DTLS-SRTP (RFC 5764 §5): a handshake whose keys are used only if the certificate is the announced one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
-//! Pressed keys as RTP events (RFC 4733): heard from one leg, played to another.
+//! Pressed keys as RTP events (RFC 4733 §2.5): heard from one leg, played to another.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What an event's packet says (RFC 4733).
+/// What an event's packet says (RFC 4733 §2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Payload {
     pub(super) event: u8,

@@ -1,4 +1,4 @@
-//! ICE of an XMPP leg (RFC 8445): both roles, trickling, restarts, and consent (RFC 7675).
+//! ICE of an XMPP leg: checks (RFC 8445 §7), both roles, trickling, restarts (RFC 8445 §9), consent (RFC 7675 §5).
 //!
 //! A restart runs beside the round before it: sound keeps flowing over the old pair until the new
 //! round has one.

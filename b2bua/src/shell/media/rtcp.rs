@@ -1,4 +1,4 @@
-//! Reports about sound (RFC 3550): what we write and the little of them we read.
+//! Reports about sound (RFC 3550 §6): what we write and the little of them we read.
 //!
 //! A crate that reads all of RTCP exists; here nothing but fixed places of two packets is wanted, and
 //! everything else comes from whoever can guess a port.

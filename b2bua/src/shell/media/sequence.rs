@@ -1,4 +1,4 @@
-//! Sequence numbers and timestamps of both ways of a leg (RFC 3550).
+//! Sequence numbers and timestamps of both ways of a leg (RFC 3550 §5.1).
 //!
 //! What is received is counted; what is sent has a source of its own whose numbers go on without a
 //! break however often the source behind it changes.

@@ -1,4 +1,4 @@
-//! Protection of packets (RFC 3711, RFC 7714), with `rtc-srtp` doing the work.
+//! Protection of packets (RFC 3711 §3.3, RFC 7714), with `rtc-srtp` doing the work.
 //!
 //! Each source that sends to us gets a context of its own, kept only after a packet of it was
 //! authentic: forged sources cannot fill memory.

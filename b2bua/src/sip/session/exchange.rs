@@ -1,4 +1,4 @@
-//! Offers and answers (RFC 3264): one at a time, whatever carries them.
+//! Offers and answers (RFC 3264 §4): one at a time, whatever carries them.
 
 use crate::sip::status::Status;
 

@@ -1,4 +1,4 @@
-//! Session timers (RFC 4028): a call that nobody refreshes ends.
+//! Session timers (RFC 4028 §10): a call that nobody refreshes ends.
 //!
 //! Negotiated anew by every INVITE and UPDATE and its 2xx.
 
