@@ -51,7 +51,11 @@ impl Defined {
 /// The stanza error for `refusal`; a new address is named if it has a JID under `mapping`.
 #[must_use]
 pub fn to_xmpp(refusal: &Refusal, mapping: &Mapping) -> Defined {
-    let (condition, kind) = condition(refusal.reason);
+    let (condition, kind) = match (refusal.reason, refusal.status) {
+        // 484: digits are missing, so another address may do.
+        (Reason::ItemNotFound, Some(484)) => ("item-not-found", "modify"),
+        (reason, _) => condition(reason),
+    };
     let new_address = refusal
         .new_address
         .as_ref()
@@ -241,6 +245,17 @@ mod tests {
         };
         assert_eq!(to("b@example.com").as_deref(), Some("b@example.com"));
         assert_eq!(to("b@evil.example"), None);
+    }
+
+    #[test]
+    fn an_incomplete_number_may_be_corrected() {
+        let kind = |status| {
+            let mut refusal = Refusal::new(Reason::ItemNotFound);
+            refusal.status = status;
+            to_xmpp(&refusal, &mapping()).kind
+        };
+        assert_eq!(kind(Some(484)), "modify");
+        assert_eq!([kind(Some(404)), kind(None)], ["cancel", "cancel"]);
     }
 
     #[test]
