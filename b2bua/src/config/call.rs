@@ -123,6 +123,18 @@ impl MediaSection {
             _ if !pairs(&self.addresses, &self.public) => {
                 wrong("public: must be empty or as long as addresses")
             }
+            _ if unspecified(&self.addresses) || unspecified(&self.public) => wrong(
+                "addresses, public: must be addresses that clients can reach, not 0.0.0.0 or ::",
+            ),
+            _ if unspecified(&self.sip_addresses) || unspecified(&self.sip_public) => wrong(
+                "sip_addresses, sip_public: must be addresses that SIP peers can reach, not 0.0.0.0 or ::",
+            ),
+            _ if self.port != 0 && self.port.checked_add(self.last_thread()).is_none() => {
+                wrong("port: must leave a port for each thread below 65536")
+            }
+            _ if self.collides() => {
+                wrong("port: must not lie in sip_ports, nor those of further threads")
+            }
             _ if !pairs(self.for_sip(), &self.sip_public) => {
                 wrong("sip_public: must be empty or as long as sip_addresses")
             }
@@ -133,18 +145,31 @@ impl MediaSection {
         }
     }
 
+    /// How many threads there are besides the first.
+    fn last_thread(&self) -> u16 {
+        u16::try_from(self.threads().saturating_sub(1)).unwrap_or(u16::MAX)
+    }
+
+    fn collides(&self) -> bool {
+        let last = self.port.saturating_add(self.last_thread());
+        let PortRange(sip) = &self.sip_ports;
+        self.port != 0 && self.port <= *sip.end() && *sip.start() <= last
+    }
+
+    fn threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            threads => threads,
+        }
+    }
+
     pub(super) fn settings(&self, max_calls: usize) -> Settings {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let sip_public = match (self.sip_addresses.is_empty(), self.sip_public.is_empty()) {
             (true, true) => &self.public,
             (true, false) | (false, _) => &self.sip_public,
         };
         Settings {
-            threads: if self.threads == 0 {
-                cores
-            } else {
-                self.threads
-            },
+            threads: self.threads(),
             xmpp: interfaces(&self.addresses, &self.public),
             xmpp_port: self.port,
             sip: interfaces(self.for_sip(), sip_public),
@@ -195,6 +220,11 @@ impl From<PortRange> for String {
 
 fn pairs(addresses: &[IpAddr], public: &[IpAddr]) -> bool {
     public.is_empty() || public.len() == addresses.len()
+}
+
+/// Whether one of them names no address of its own: nobody could be told where to send.
+fn unspecified(addresses: &[IpAddr]) -> bool {
+    addresses.iter().any(IpAddr::is_unspecified)
 }
 
 fn interfaces(addresses: &[IpAddr], public: &[IpAddr]) -> Vec<Interface> {

@@ -1,5 +1,6 @@
 //! `[[route]]`: a way out to SIP, and who may come in by it.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -213,6 +214,24 @@ impl From<FromText> for String {
 }
 
 impl RouteRow {
+    /// What is wrong with what it says about calls.
+    fn sound(&self) -> Option<&'static str> {
+        if self.codecs.is_empty() {
+            return Some("codecs: must name at least one of opus, g722, pcma, pcmu");
+        }
+        let mut named = HashSet::new();
+        if !self.codecs.iter().all(|codec| named.insert(*codec)) {
+            return Some("codecs: names one twice");
+        }
+        if self.srtp == Srtp::Off && self.srtp_demand == Demand::Require {
+            return Some("srtp_demand: \"require\" needs srtp = \"sdes\" or \"dtls\"");
+        }
+        if ![10, 20, 30, 40, 60].contains(&self.ptime) {
+            return Some("ptime: must be 10, 20, 30, 40 or 60 milliseconds");
+        }
+        None
+    }
+
     /// Reads its secret and checks what must fit together.
     pub(super) fn finish(&mut self, listen: &[ListenRow]) -> Result<(), ConfigError> {
         let name = &self.name;
@@ -244,6 +263,9 @@ impl RouteRow {
         }
         if !(1300..=65_535).contains(&self.max_size) {
             return wrong("max_size: must be from 1300 to 65535 bytes");
+        }
+        if let Some(text) = self.sound() {
+            return wrong(text);
         }
         if let Some(NextHopText(HostPort {
             host: Host::Ip(ip),

@@ -1,4 +1,5 @@
 use super::*;
+use std::collections::HashSet;
 use std::path::Path;
 
 const SHIPPED: &str = include_str!("../../../configs/b2bua.toml");
@@ -31,6 +32,34 @@ fn the_shipped_file_shows_the_defaults() {
     let mut plain = read(&example).unwrap().route.remove(0);
     plain.name = "pbx".into();
     assert_eq!(shown, plain);
+}
+
+/// A key that is left out of the file would pass the test above.
+#[test]
+fn the_shipped_file_shows_every_key() {
+    let row = format!(
+        "{ROUTE}match = \"+*\"\nnext_hop = \"h\"\n[[number]]\nnumber = \"+1\"\njid = \"a@example.com\"\n"
+    );
+    let printed = tandem_shared::config::show(&read(&row).unwrap()).unwrap();
+    let keys = |text: &str| {
+        let (mut found, mut table) = (HashSet::new(), String::new());
+        for line in text.lines() {
+            let line = line.trim_start_matches(['#', ' ']);
+            if line.starts_with('[') {
+                table = line.to_owned();
+            }
+            let key = line.split_once(" = ");
+            found.extend(key.map(|(key, _)| (table.clone(), key.to_owned())));
+        }
+        found
+    };
+    let shown = keys(SHIPPED);
+    let mut missing: Vec<_> = keys(&printed)
+        .into_iter()
+        .filter(|key| !shown.contains(key))
+        .collect();
+    missing.sort();
+    assert_eq!(missing, []);
 }
 
 #[test]
@@ -85,10 +114,99 @@ fn mistakes_name_the_key_and_the_fix() {
             format!("{MINIMAL}[message]\nconfirm_for = 60\n"),
             "confirm_for",
         ),
+        (format!("{ROUTE}codecs = []\n"), "codecs: must name"),
+        (
+            format!("{ROUTE}codecs = [\"speex\"]\n"),
+            "`opus`, `g722`, `pcma`, `pcmu`",
+        ),
+        (
+            format!("{ROUTE}codecs = [\"pcma\", \"pcma\"]\n"),
+            "codecs: names one twice",
+        ),
+        (format!("{ROUTE}srtp = \"on\"\n"), "`off`, `sdes`, `dtls`"),
+        (
+            format!("{ROUTE}srtp_demand = \"require\"\n"),
+            "srtp = \"sdes\" or \"dtls\"",
+        ),
+        (format!("{ROUTE}ptime = 25\n"), "ptime: must be 10, 20"),
+        (
+            format!("{MINIMAL}[call]\nring = 0\n"),
+            "call.ring: must be from 1 to 170",
+        ),
+        (
+            format!("{MINIMAL}[call]\nring = 171\n"),
+            "call.ring: must be from 1 to 170",
+        ),
+        (
+            format!("{MINIMAL}[call]\nearly_media = \"yes\"\n"),
+            "`connect` or `ignore`",
+        ),
+        (
+            format!("{MINIMAL}[call]\nsession_expires = 89\n"),
+            "call.session_expires: must be 0 or at least 90",
+        ),
+        (
+            format!("{MINIMAL}[call]\nrings = 1\n"),
+            "did you mean \"ring\"?",
+        ),
+        (
+            format!("{MINIMAL}[media]\naddresses = []\n"),
+            "media.addresses: must name",
+        ),
+        (
+            format!("{MINIMAL}[media]\naddresses = [\"0.0.0.0\"]\n"),
+            "not 0.0.0.0",
+        ),
+        (
+            format!("{MINIMAL}[media]\nsip_addresses = [\"::\"]\n"),
+            "media.sip_addresses, sip_public",
+        ),
+        (
+            format!("{MINIMAL}[media]\npublic = [\"192.0.2.1\", \"192.0.2.2\"]\n"),
+            "media.public: must be empty",
+        ),
+        (
+            format!("{MINIMAL}[media]\nsip_public = [\"192.0.2.1\", \"192.0.2.2\"]\n"),
+            "media.sip_public: must be empty",
+        ),
+        (
+            format!("{MINIMAL}[media]\nsip_ports = \"1000-2000\"\n"),
+            "write \"20000-29999\"",
+        ),
+        (
+            format!("{MINIMAL}[media]\nthreads = 4\nport = 19997\n"),
+            "media.port: must not lie in sip_ports",
+        ),
+        (
+            format!("{MINIMAL}[media]\nthreads = 3\nport = 65534\n"),
+            "media.port: must leave a port",
+        ),
+        (
+            format!("{MINIMAL}[media]\nsilence = 0\n"),
+            "silence, hold_silence: must not be 0",
+        ),
     ] {
         let error = read(&text).unwrap_err();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn sound_is_received_where_the_file_says() {
+    let media = "[media]\naddresses = [\"10.0.0.1\"]\npublic = [\"192.0.2.1\"]\nport = 19997\nthreads = 3\n";
+    let settings = read(&format!("{MINIMAL}{media}")).unwrap().media();
+    let seen = |interfaces: &[crate::shell::media::Interface]| {
+        let texts = interfaces
+            .iter()
+            .map(|it| format!("{} {}", it.bind, it.public));
+        texts.collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&settings.xmpp), ["10.0.0.1 192.0.2.1"]);
+    assert_eq!(seen(&settings.sip), ["10.0.0.1 192.0.2.1"]);
+    let apart = format!("{MINIMAL}{media}sip_addresses = [\"10.9.0.1\"]\n");
+    let settings = read(&apart).unwrap().media();
+    assert_eq!(seen(&settings.sip), ["10.9.0.1 10.9.0.1"]);
+    assert_eq!((settings.threads, settings.ports), (3, 20_000..=29_999));
 }
 
 #[test]
