@@ -107,7 +107,7 @@ async fn run(
     }
 }
 
-/// Tries every address in turn, all within the time for one connection.
+/// Tries every address in turn, each with its share of the time for one connection.
 async fn connect(hop: &Hop, shared: &Shared) -> Result<(TcpStream, SocketAddr), NotSent> {
     let limit = shared.limits.connect;
     let Ok(addresses) = timeout(limit, resolve(&hop.host, hop.port)).await else {
@@ -116,18 +116,14 @@ async fn connect(hop: &Hop, shared: &Shared) -> Result<(TcpStream, SocketAddr), 
     if addresses.is_empty() {
         return Err(NotSent::Resolve);
     }
-    let attempt = async {
-        for peer in addresses {
-            if let Ok(stream) = TcpStream::connect(peer).await {
-                let _ = stream.set_nodelay(true);
-                return Ok((stream, peer));
-            }
+    let share = limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    for peer in addresses {
+        if let Ok(Ok(stream)) = timeout(share, TcpStream::connect(peer)).await {
+            let _ = stream.set_nodelay(true);
+            return Ok((stream, peer));
         }
-        Err(NotSent::Connect)
-    };
-    timeout(limit, attempt)
-        .await
-        .unwrap_or(Err(NotSent::Connect))
+    }
+    Err(NotSent::Connect)
 }
 
 fn canonical(address: IpAddr) -> IpAddr {
