@@ -67,7 +67,8 @@ async function insist(session) {
   for (const sender of session.pc.getSenders()) {
     const parameters = sender.getParameters();
     const wanted = parameters.codecs.find((codec) => codec.mimeType.toLowerCase() === `audio/${settings.codecs[0].toLowerCase()}`);
-    if (!wanted || !parameters.encodings.length) continue;
+    // The first is sent anyway, and naming it fails where the offer gave it other parameters than the browser's own.
+    if (!wanted || wanted === parameters.codecs[0] || !parameters.encodings.length) continue;
     parameters.encodings[0].codec = wanted;
     await sender.setParameters(parameters);
   }

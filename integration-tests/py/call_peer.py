@@ -332,8 +332,9 @@ class Driver(driver.Driver):
 
     async def op_accept(self, request):
         call = self.call(request)
-        await call.apply(call.offer, "offer")
+        # Before the offer, for what was preferred then no longer counts.
         call.add_tone()
+        await call.apply(call.offer, "offer")
         await call.pc.setLocalDescription(await call.pc.createAnswer())
         await call.describe("session-accept")
         return {}

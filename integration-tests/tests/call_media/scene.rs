@@ -1,0 +1,213 @@
+//! What these tests run in: a server with Tandem, a registrar, an XMPP client that hears 440 Hz from phones and
+//! sends 550 Hz to them.
+
+use anyhow::{Result, ensure};
+use integration_tests::aiortc::Aiortc;
+use integration_tests::baresip::Baresip;
+use integration_tests::chromium::Chromium;
+use integration_tests::jingle::{Client, Setup as JingleSetup};
+use integration_tests::kamailio::{Kamailio, Setup as KamailioSetup};
+use integration_tests::server::{Running, Setup as ServerSetup};
+use integration_tests::tandem::{Route, Setup as TandemSetup, Tandem};
+use integration_tests::{Bench, Server, net, wait};
+use std::cell::Cell;
+use std::time::Duration;
+
+/// What a scene is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan<'a> {
+    /// What alice calls with.
+    pub(crate) client: Kind,
+    /// How she is set up.
+    pub(crate) alice: JingleSetup<'a>,
+    /// Lines of TOML in the route to the registrar.
+    pub(crate) route: &'a str,
+    /// Lines of TOML in `[media]`.
+    pub(crate) media: &'a str,
+    /// Lines of TOML after it.
+    pub(crate) more: &'a str,
+}
+
+/// What plays a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Chromium.
+    Browser,
+    /// aiortc, which starts faster.
+    Script,
+}
+
+impl Default for Plan<'_> {
+    fn default() -> Self {
+        Self {
+            client: Kind::Script,
+            alice: JingleSetup::default(),
+            route: "",
+            media: "",
+            more: "",
+        }
+    }
+}
+
+/// A server with Tandem, a registrar, and alice. Phones are started by each test.
+pub(crate) struct Scene {
+    pub(crate) tandem: Tandem,
+    pub(crate) alice: Client,
+    clients: Clients,
+    reports: Cell<usize>,
+    _registrar: Kamailio,
+    _running: Running,
+    pub(crate) server: Server,
+}
+
+enum Clients {
+    Browser(Chromium),
+    Script(Aiortc),
+}
+
+impl Clients {
+    fn start(bench: &Bench, kind: Kind) -> Result<Self> {
+        Ok(match kind {
+            Kind::Browser => Self::Browser(Chromium::start(bench)?),
+            Kind::Script => Self::Script(Aiortc::start(bench)?),
+        })
+    }
+
+    fn log_in(&self, server: Server, setup: JingleSetup<'_>) -> Result<Client> {
+        match self {
+            Self::Browser(chromium) => chromium.log_in(server, setup),
+            Self::Script(aiortc) => aiortc.log_in(server, setup),
+        }
+    }
+}
+
+impl Scene {
+    pub(crate) fn open(bench: &Bench, plan: Plan<'_>) -> Result<Self> {
+        let server = Server::chosen()?;
+        let accounts = ServerSetup {
+            accounts: &["alice", "bob"],
+            ..ServerSetup::default()
+        };
+        let running = server.start(bench, accounts)?;
+        let users = KamailioSetup {
+            users: &["carol", "dave", "erin", "frank"],
+            ..KamailioSetup::default()
+        };
+        let registrar = Kamailio::start(bench, users)?;
+        let own = format!(
+            "[media]\naddresses = [\"{}\"]\n{}\n{}",
+            net::ADDRESS,
+            plan.media,
+            plan.more
+        );
+        let mut setup = TandemSetup::with_kamailio(server);
+        if let Some(route) = setup.routes.first_mut() {
+            route.extra = plan.route;
+        }
+        setup.routes.push(Route {
+            name: "desk",
+            matches: "*@desk.test",
+            next_hop: DESK,
+            transport: "udp",
+            inbound: vec!["127.0.0.2"],
+            extra: plan.route,
+            ..Route::default()
+        });
+        setup.b2bua_extra = &own;
+        let mut tandem = Tandem::start(bench, &setup)?;
+        tandem.wait_paired()?;
+        let clients = Clients::start(bench, plan.client)?;
+        let alice = clients.log_in(server, plan.alice)?;
+        Ok(Self {
+            tandem,
+            alice,
+            clients,
+            reports: Cell::new(0),
+            _registrar: registrar,
+            _running: running,
+            server,
+        })
+    }
+
+    /// Another client of the same kind.
+    pub(crate) fn log_in(&self, setup: JingleSetup<'_>) -> Result<Client> {
+        self.clients.log_in(self.server, setup)
+    }
+
+    /// The contact that stands for a user of `domain`, with the resource that takes calls.
+    pub(crate) fn contact(&self, user: &str, domain: &str) -> String {
+        format!(r"{user}\40{domain}@{}/sip", self.server.gateway())
+    }
+
+    /// What phones dial for an XMPP user.
+    pub(crate) fn uri_of(&self, user: &str) -> String {
+        let (domain, gateway) = (self.server.domain(), self.server.gateway());
+        format!("sip:{user}%40{domain}@{gateway}")
+    }
+
+    /// `client` calls a phone of the registrar that answers at once.
+    pub(crate) fn call(&self, client: &Client, phone: &mut Baresip, user: &str) -> Result<String> {
+        let sid = client.call(&self.contact(user, "sip.test"))?;
+        client.wait_connected(&sid)?;
+        phone.wait_established()?;
+        Ok(sid)
+    }
+
+    /// A phone calls `client`, who takes the call.
+    pub(crate) fn be_called(
+        &self,
+        client: &Client,
+        phone: &mut Baresip,
+        user: &str,
+    ) -> Result<String> {
+        phone.dial(&self.uri_of(user))?;
+        let proposal = client.wait_proposal()?;
+        client.take_proposal(&proposal)?;
+        phone.wait_established()?;
+        Ok(proposal.id)
+    }
+
+    /// Waits for the end of one more call's media, and checks how it went from leg to leg.
+    pub(crate) fn expect_path(&self, path: &str) -> Result<()> {
+        let line = self.wait_report()?;
+        ensure!(
+            line.contains(&format!("path=\"{path}\"")),
+            "wanted {path:?}, but: {line}"
+        );
+        Ok(())
+    }
+
+    /// Waits for the end of one more call's media, and returns what the log says of it.
+    pub(crate) fn wait_report(&self) -> Result<String> {
+        let before = self.reports.replace(self.reports.get() + 1);
+        wait::until("the media of a call", wait::GENEROUS, || {
+            let log = self.tandem.b2bua.read_log()?;
+            let mut lines = log.lines().filter(|line| line.contains("media of a call"));
+            Ok(lines.nth(before).map(str::to_owned))
+        })
+    }
+
+    /// Nothing may be left of any call.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.tandem.wait_no_calls()?;
+        self.tandem.terminate()?;
+        self.tandem.expect_clean_log(&[])
+    }
+}
+
+/// Both hear the other's tone.
+pub(crate) fn expect_tones(client: &Client, sid: &str, phone: &mut Baresip) -> Result<()> {
+    client.wait_tone(sid, 440)?;
+    phone.wait_tone(550).map(drop)
+}
+
+/// The client ends a call.
+pub(crate) fn hang_up(client: &Client, sid: &str, phone: &mut Baresip) -> Result<()> {
+    client.end(sid, "success")?;
+    phone.wait_closed().map(drop)
+}
+
+/// Browsers take their time to start.
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+/// Where scripted phones listen that no registrar knows.
+pub(crate) const DESK: &str = "127.0.0.2:5090";
