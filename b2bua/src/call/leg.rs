@@ -47,7 +47,7 @@ pub(super) struct XmppLeg {
     pub(super) offered: Option<Description>,
     /// Our offer that they have not answered.
     pub(super) sent: Option<Description>,
-    /// Whether they hold the call by a word of their own (XEP-0167 §7).
+    /// Whether they hold the call by a word of their own (XEP-0167 §8.2).
     pub(super) holds: bool,
 }
 
