@@ -126,6 +126,18 @@ impl Client {
         })
     }
 
+    /// Shows this device to `contact`, and waits until the gateway has asked what it can do.
+    pub fn make_known(&self, contact: &str) -> Result<()> {
+        self.send(&format!(
+            "<presence to='{}' type='subscribe'/>",
+            escape(contact)
+        ))?;
+        self.expect("the question what the device can do", |stanza| {
+            stanza.kind() == "get" && stanza.child_in("query", DISCO_INFO).is_some()
+        })
+        .map(drop)
+    }
+
     /// Waits for a stanza that satisfies `condition`, and takes it.
     pub fn expect(&self, what: &str, condition: impl Fn(&Stanza) -> bool) -> Result<Stanza> {
         self.expect_event(what, |event| {
@@ -175,5 +187,6 @@ impl Client {
     }
 }
 
+const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// The feature of those who know proposals (XEP-0353).
 pub const PROPOSALS: &str = "urn:xmpp:jingle-message:0";

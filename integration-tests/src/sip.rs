@@ -5,6 +5,7 @@
 //!
 //! Invariant: nothing is answered unless the test answers it.
 
+mod dialog;
 mod draft;
 mod message;
 mod wire;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::wait::{self, GENEROUS};
+pub use dialog::{Called, Calling, Dialog};
 pub use draft::Draft;
 pub use message::Message;
 use wire::Wire;

@@ -120,14 +120,33 @@ impl Tandem {
         self.b2bua.wait_log("the XMPP side is there").map(drop)
     }
 
-    /// Waits until the media of every call that began was given back.
+    /// Waits until the media of every call that began was given back, and no port of it is open.
     pub fn wait_no_calls(&mut self) -> Result<()> {
         let log = self.b2bua.log_path().to_owned();
         self.b2bua.wait_for("the end of all calls", || {
             let log = fs::read_to_string(&log)?;
-            let begun = log.matches("call to SIP").count() + log.matches("call from SIP").count();
-            let refused = log.matches("call refused").count();
-            Ok((log.matches("media of a call").count() + refused == begun).then_some(()))
+            let count = |words: &str| log.matches(words).count();
+            let begun = count("call to SIP") + count("call from SIP");
+            let refused = count("call refused") + count("call from SIP refused");
+            Ok((count("media of a call") + refused == begun).then_some(()))
+        })?;
+        self.wait_no_ports()
+    }
+
+    /// Waits until no UDP port of calls' SIP legs is open, whatever became of the calls.
+    pub fn wait_no_ports(&mut self) -> Result<()> {
+        self.b2bua.wait_for("the ports of all calls", || {
+            let mut open = Vec::new();
+            for table in ["/proc/net/udp", "/proc/net/udp6"] {
+                let sockets = fs::read_to_string(table)?;
+                let locals = sockets
+                    .lines()
+                    .filter_map(|line| line.split_whitespace().nth(1));
+                let ports = locals
+                    .filter_map(|local| u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok());
+                open.extend(ports.filter(|port| MEDIA_PORTS.contains(port)));
+            }
+            Ok(open.is_empty().then_some(()))
         })
     }
 
@@ -239,6 +258,8 @@ fn is_error(line: &str) -> bool {
 const COMPONENT: &str = "tandem-component";
 const B2BUA: &str = "tandem-b2bua";
 const BINARIES: &str = "TANDEM_TEST_BINARIES";
+/// Tandem's default for SIP media; nothing else of a test is bound there.
+const MEDIA_PORTS: std::ops::RangeInclusive<u16> = 20_000..=29_999;
 const DISCO_INFO: &str = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
 /// The state of a connected socket in `/proc/net/unix`.
 const CONNECTED: &str = "03";

@@ -28,11 +28,13 @@ impl Calls {
         }
         tracing::info!(call = %id, from = %Pii(&offer.from), to = %Pii(&offer.to), "call to SIP");
         if !self.has_room(cx) {
+            tracing::warn!(call = %id, "call refused: too many at once");
             let end = End::new(EndReason::ResourceConstraint)
                 .with_text("Too many calls at once. Try again later.");
             return tell(&id, Fact::End(end), cx);
         }
         if !offer.media.contains(&Media::Audio) {
+            tracing::info!(call = %id, "call refused: without sound");
             let end = End::new(EndReason::UnsupportedMedia).with_text("Calls here need sound.");
             return tell(&id, Fact::End(end), cx);
         }

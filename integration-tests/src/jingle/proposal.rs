@@ -27,7 +27,12 @@ impl Client {
     pub fn call_by_proposal(&self, to: &str) -> Result<String> {
         let id = self.propose(to)?;
         let proceed = self.wait_said("proceed", &id)?;
-        self.initiate(proceed.from(), Some(&id))
+        self.begin(proceed.from(), &id)
+    }
+
+    /// Initiates the session of a proposal that `to` took.
+    pub fn begin(&self, to: &str, id: &str) -> Result<String> {
+        self.initiate(to, Some(id))
     }
 
     /// Sends one of the messages: `ringing`, `proceed`, `reject`, `retract`, `finish`, with what stands inside.

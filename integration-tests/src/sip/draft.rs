@@ -99,6 +99,13 @@ impl Draft {
         &self.uri
     }
 
+    /// The value of a header field, if it was set.
+    pub fn header(&self, name: &str) -> &str {
+        let mut fields = self.headers.iter();
+        let found = fields.find(|(field, _)| field.eq_ignore_ascii_case(name));
+        found.map_or("", |(_, value)| value)
+    }
+
     /// The Call-ID.
     pub fn call_id(&self) -> &str {
         &self.call_id

@@ -86,13 +86,25 @@ impl Received {
 
     /// Answers a request, with more header fields.
     pub fn reply_with(&self, status: u16, reason: &str, headers: &[(&str, &str)]) -> Result<()> {
+        self.reply_as("agent", (status, reason), headers, "")
+    }
+
+    /// Answers a request, with a To tag of the caller's choice and a description unless it is empty.
+    pub fn reply_as(
+        &self,
+        tag: &str,
+        (status, reason): (u16, &str),
+        headers: &[(&str, &str)],
+        description: &str,
+    ) -> Result<()> {
         let mut text = format!("SIP/2.0 {status} {reason}\r\n");
         for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
             for value in self.message.headers(name) {
-                let tag = if name == "To" && status > 100 && !value.contains(";tag=") {
-                    ";tag=agent"
+                let is_new = name == "To" && status > 100 && !value.contains(";tag=");
+                let tag = if is_new {
+                    format!(";tag={tag}")
                 } else {
-                    ""
+                    String::new()
                 };
                 text.push_str(&format!("{name}: {value}{tag}\r\n"));
             }
@@ -100,7 +112,11 @@ impl Received {
         for (name, value) in headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
-        text.push_str("Content-Length: 0\r\n\r\n");
+        if !description.is_empty() {
+            text.push_str("Content-Type: application/sdp\r\n");
+        }
+        let length = description.len();
+        text.push_str(&format!("Content-Length: {length}\r\n\r\n{description}"));
         self.path.send(text.as_bytes())
     }
 }

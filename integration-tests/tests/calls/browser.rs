@@ -1,4 +1,4 @@
-//! Calls between XMPP clients and SIP phones, with what each hears (C01-C05, C12, C14).
+//! A browser with stanza and a real phone through Kamailio (C01, C03, C14).
 
 use anyhow::{Result, ensure};
 use integration_tests::baresip::{Baresip, Codec, Setup as PhoneSetup};

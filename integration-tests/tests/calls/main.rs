@@ -1,0 +1,6 @@
+//! Calls between XMPP clients and SIP, with what each hears.
+
+mod browser;
+mod from_sip;
+mod scene;
+mod to_sip;

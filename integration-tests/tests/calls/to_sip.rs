@@ -1,0 +1,117 @@
+//! XMPP users call SIP (C01, C02, C07, C12): proposed first or outright, cancelled, refused.
+
+use anyhow::{Result, ensure};
+use integration_tests::jingle::PROPOSALS;
+use integration_tests::tandem::with_tandem_within;
+
+use crate::scene::{LIMIT, Scene, reason_of};
+
+#[test]
+fn a_proposed_call_rings_and_is_taken_when_the_phone_answers() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let sid = scene.alice.propose(&scene.contact())?;
+        let called = scene.sip.wait_called()?;
+        called.reply(180, &[], "")?;
+        scene.alice.wait_said("ringing", &sid)?;
+        // Who is asked to proceed has no sound before the other answers.
+        scene.alice.expect_none("proceed", |stanza| {
+            stanza.child_in("proceed", PROPOSALS).is_some()
+        })?;
+        let answered = std::thread::scope(|scope| {
+            let accepting = scope.spawn(|| called.accept(&[], &scene.describe()?));
+            let proceed = scene.alice.wait_said("proceed", &sid)?;
+            scene.alice.begin(proceed.from(), &sid)?;
+            accepting.join().unwrap_or_else(|_| anyhow::bail!("no ACK"))
+        });
+        let mut dialog = answered?;
+        scene.play_to(&called.offer())?;
+        scene.alice.wait_connected(&sid)?;
+        scene.both_hear(&scene.alice, &sid)?;
+        scene.hang_up(&mut dialog, &scene.alice, &sid)?;
+        scene.alice.wait_said("finish", &sid)?;
+        scene.close()
+    })
+}
+
+#[test]
+fn a_call_without_proposal_is_ended_by_the_user() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let sid = scene.alice.call(&scene.carol())?;
+        let called = scene.sip.wait_called()?;
+        called.reply(180, &[], "")?;
+        scene.alice.wait_ringing(&sid)?;
+        let dialog = called.accept(&[], &scene.describe()?)?;
+        scene.play_to(&called.offer())?;
+        scene.alice.wait_accepted(&sid)?;
+        scene.both_hear(&scene.alice, &sid)?;
+        scene.alice.end(&sid, "success")?;
+        let bye = dialog.wait_hung_up()?;
+        ensure!(bye.header("Reason").contains("cause=16"), "{bye}");
+        scene.close()
+    })
+}
+
+#[test]
+fn who_gives_up_cancels() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let sid = scene.alice.propose(&scene.contact())?;
+        let called = scene.sip.wait_called()?;
+        called.reply(180, &[], "")?;
+        scene.alice.wait_said("ringing", &sid)?;
+        scene.alice.say(&scene.contact(), "retract", &sid, "")?;
+        called.wait_cancelled()?;
+
+        let sid = scene.alice.call(&scene.carol())?;
+        let called = scene.sip.wait_called()?;
+        called.reply(180, &[], "")?;
+        scene.alice.end(&sid, "cancel")?;
+        called.wait_cancelled()?;
+
+        // The answer overtakes the CANCEL: who answered is told that nobody is there any more.
+        let sid = scene.alice.call(&scene.carol())?;
+        let called = scene.sip.wait_called()?;
+        called.reply(180, &[], "")?;
+        scene.alice.end(&sid, "cancel")?;
+        called.dialog().expect("CANCEL")?.reply(200, "OK")?;
+        let dialog = called.accept(&[], &scene.describe()?)?;
+        dialog.wait_hung_up()?;
+        scene.close()
+    })
+}
+
+#[test]
+fn a_refusal_is_told_by_the_reason_clients_know() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        for (status, reason) in REFUSALS {
+            let sid = scene.alice.propose(&scene.contact())?;
+            scene.sip.wait_called()?.refuse(*status, &[])?;
+            let said = scene.alice.wait_said("reject", &sid)?;
+            let told = reason_of(&said, "reject");
+            ensure!(told.as_deref() == Some(*reason), "{status}: {}", said.xml);
+
+            let sid = scene.alice.call(&scene.carol())?;
+            scene.sip.wait_called()?.refuse(*status, &[])?;
+            let told = scene.alice.wait_ended(&sid)?;
+            ensure!(told == *reason, "{status}: {told}");
+        }
+        let busy = [("Reason", "Q.850;cause=17")];
+        let sid = scene.alice.call(&scene.carol())?;
+        scene.sip.wait_called()?.refuse(480, &busy)?;
+        ensure!(scene.alice.wait_ended(&sid)? == "busy");
+        scene.close()
+    })
+}
+
+const REFUSALS: &[(u16, &str)] = &[
+    (404, "gone"),
+    (480, "timeout"),
+    (486, "busy"),
+    (488, "incompatible-parameters"),
+    (500, "general-error"),
+    (503, "connectivity-error"),
+    (603, "decline"),
+];
