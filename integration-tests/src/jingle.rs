@@ -126,14 +126,18 @@ impl Client {
         })
     }
 
-    /// Shows this device to `contact`, and waits until the gateway has asked what it can do.
+    /// Lets `contact` see this device, and waits until the gateway has asked what it can do.
     pub fn make_known(&self, contact: &str) -> Result<()> {
-        self.send(&format!(
-            "<presence to='{}' type='subscribe'/>",
-            escape(contact)
-        ))?;
+        let to = escape(contact);
+        self.send(&format!("<presence to='{to}' type='subscribe'/>"))?;
+        self.expect("the contact's own wish to see", |stanza| {
+            stanza.kind() == "subscribe" && stanza.from() == contact
+        })?;
+        self.send(&format!("<presence to='{to}' type='subscribed'/>"))?;
         self.expect("the question what the device can do", |stanza| {
-            stanza.kind() == "get" && stanza.child_in("query", DISCO_INFO).is_some()
+            stanza.kind() == "get"
+                && stanza.from().starts_with(contact)
+                && stanza.child_in("query", DISCO_INFO).is_some()
         })
         .map(drop)
     }

@@ -1,0 +1,211 @@
+//! What is special before and around the answer on the SIP side (C07-C11, C24): early media, reliable
+//! provisional responses, forks, late offers, and an ACK that never comes.
+
+use anyhow::{Result, ensure};
+use integration_tests::jingle::PROPOSALS;
+use integration_tests::tandem::with_tandem_within;
+
+use crate::scene::{CLIENT_TONE, LIMIT, SIP_TONE, Scene, Wishes};
+
+#[test]
+fn sound_before_the_answer_is_heard() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let sid = scene.alice.propose(&scene.contact())?;
+        let called = scene.sip.wait_called()?;
+        called.reply(183, &[], &scene.describe()?)?;
+        scene.play_to(&called.offer())?;
+        let proceed = scene.alice.wait_said("proceed", &sid)?;
+        scene.alice.begin(proceed.from(), &sid)?;
+        scene.alice.wait_tone(&sid, SIP_TONE)?;
+        let mut dialog = called.accept(&[], &scene.describe()?)?;
+        scene.both_hear(&scene.alice, &sid)?;
+        scene.hang_up(&mut dialog, &scene.alice, &sid)?;
+
+        // Announced, then refused: the session that was begun for it ends with the reason.
+        let sid = scene.alice.propose(&scene.contact())?;
+        let called = scene.sip.wait_called()?;
+        called.reply(183, &[], &scene.describe()?)?;
+        let proceed = scene.alice.wait_said("proceed", &sid)?;
+        scene.alice.begin(proceed.from(), &sid)?;
+        scene.alice.wait_accepted(&sid)?;
+        called.refuse(486, &[])?;
+        let reason = scene.alice.wait_ended(&sid)?;
+        ensure!(reason == "busy", "ended with {reason}");
+        scene.close()
+    })
+}
+
+#[test]
+fn sound_before_the_answer_may_be_left_out() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let wishes = Wishes {
+            call: "early_media = \"ignore\"",
+            ..Wishes::default()
+        };
+        let scene = Scene::open_with(bench, wishes)?;
+        let sid = scene.alice.propose(&scene.contact())?;
+        let called = scene.sip.wait_called()?;
+        called.reply(183, &[], &scene.describe()?)?;
+        scene.play_to(&called.offer())?;
+        scene.alice.wait_said("ringing", &sid)?;
+        scene.alice.expect_none("proceed", |stanza| {
+            stanza.child_in("proceed", PROPOSALS).is_some()
+        })?;
+        // The answer may leave out what was said already.
+        let mut dialog = called.accept(&[], "")?;
+        let proceed = scene.alice.wait_said("proceed", &sid)?;
+        scene.alice.begin(proceed.from(), &sid)?;
+        scene.both_hear(&scene.alice, &sid)?;
+        scene.hang_up(&mut dialog, &scene.alice, &sid)?;
+        scene.close()
+    })
+}
+
+#[test]
+fn a_reliable_progress_is_acknowledged() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let sid = scene.alice.call(&scene.carol())?;
+        let called = scene.sip.wait_called()?;
+        let reliable = [("Require", "100rel"), ("RSeq", "7")];
+        called.reply(183, &reliable, &scene.describe()?)?;
+        let prack = called.dialog().expect("PRACK")?;
+        ensure!(
+            prack.message.header("RAck") == "7 1 INVITE",
+            "{}",
+            prack.message
+        );
+        prack.reply(200, "OK")?;
+        scene.play_to(&called.offer())?;
+        scene.alice.wait_tone(&sid, SIP_TONE)?;
+        let mut dialog = called.accept(&[], "")?;
+        scene.both_hear(&scene.alice, &sid)?;
+        scene.hang_up(&mut dialog, &scene.alice, &sid)?;
+
+        // The other role: a caller that insists gets a number to acknowledge.
+        let calling = scene.invite("alice", &[("Require", "100rel")], &scene.describe()?)?;
+        let proposal = scene.alice.wait_proposal()?;
+        scene
+            .alice
+            .say(&proposal.from, "ringing", &proposal.id, "")?;
+        let ringing = calling.expect(180)?;
+        let number = ringing.header("RSeq");
+        ensure!(!number.is_empty(), "{ringing}");
+        let mut dialog = calling.dialog(&ringing);
+        let acknowledged = format!("{number} 1 INVITE");
+        let response = dialog.ask("PRACK", &[("RAck", &acknowledged)], ("", ""))?;
+        ensure!(response.status() == Some(200), "{response}");
+        scene.alice.take_proposal(&proposal)?;
+        dialog.description = calling.wait_accepted("")?.description;
+        scene.play_to(&dialog.description)?;
+        scene.both_hear(&scene.alice, &proposal.id)?;
+        scene.hang_up(&mut dialog, &scene.alice, &proposal.id)?;
+        scene.close()
+    })
+}
+
+#[test]
+fn of_the_branches_of_a_fork_one_is_kept() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let sid = scene.alice.call(&scene.carol())?;
+        let first = scene.sip.wait_called()?;
+        let second = first.as_branch("second");
+        first.reply(183, &[], &scene.describe()?)?;
+        second.reply(180, &[], "")?;
+        let mut kept = second.accept(&[], &scene.describe()?)?;
+        // Another branch answered at the same time.
+        let left = first.accept(&[], &scene.describe()?)?;
+        left.wait_hung_up()?;
+        scene.play_to(&first.offer())?;
+        scene.both_hear(&scene.alice, &sid)?;
+        scene.hang_up(&mut kept, &scene.alice, &sid)?;
+        scene.close()
+    })
+}
+
+#[test]
+fn an_offer_may_come_late() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let calling = scene.invite("alice", &[], "")?;
+        let proposal = scene.alice.wait_proposal()?;
+        scene.alice.take_proposal(&proposal)?;
+        let answer = scene.describe()?;
+        let mut dialog = calling.wait_accepted(&answer)?;
+        scene.play_to(&dialog.description)?;
+        scene.both_hear(&scene.alice, &proposal.id)?;
+        scene.hang_up(&mut dialog, &scene.alice, &proposal.id)?;
+        scene.close()
+    })
+}
+
+#[test]
+fn an_answer_nobody_acknowledges_is_taken_back() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let calling = scene.invite("alice", &[], &scene.describe()?)?;
+        let proposal = scene.alice.wait_proposal()?;
+        scene.alice.take_proposal(&proposal)?;
+        let dialog = calling.wait_answer()?;
+        // Repeated for 64 times T1 (RFC 3261 §13.3.1.4), then given up.
+        for _ in 0..3 {
+            calling.expect(200)?;
+        }
+        let bye = scene.sip.expect_within(ACK_LIMIT, "a BYE", |message| {
+            message.method() == Some("BYE")
+        })?;
+        bye.reply(200, "OK")?;
+        drop(dialog);
+        let reason = scene.alice.wait_ended(&proposal.id)?;
+        ensure!(reason == "connectivity-error", "ended with {reason}");
+        scene.close()
+    })
+}
+
+#[test]
+fn another_phone_takes_the_place_of_the_one_in_a_call() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let calling = scene.invite("alice", &[], &scene.describe()?)?;
+        let proposal = scene.alice.wait_proposal()?;
+        scene.alice.take_proposal(&proposal)?;
+        let mut first = calling.wait_accepted("")?;
+        scene.play_to(&first.description)?;
+        scene.both_hear(&scene.alice, &proposal.id)?;
+
+        let refer = [("Refer-To", "<sip:dave@sip.test>")];
+        let response = first.ask("REFER", &refer, ("", ""))?;
+        ensure!(
+            matches!(response.status(), Some(403 | 405 | 501 | 603)),
+            "{response}"
+        );
+        let package = [("Info-Package", "conference")];
+        let response = first.ask("INFO", &package, ("text/plain", "x"))?;
+        ensure!(response.status() == Some(469), "{response}");
+
+        scene.sound.pause();
+        scene.sound.forget();
+        let other = integration_tests::rtp::Peer::bind("10.77.0.1:0")?;
+        let offer = other.describe(integration_tests::audio::Law::A, "sendrecv")?;
+        let replaces = first.replaces()?;
+        let calling = scene.invite("alice", &[("Replaces", &replaces)], &offer)?;
+        let mut second = calling.wait_accepted("")?;
+        first.wait_hung_up()?;
+        other.wait_tone(CLIENT_TONE)?;
+        let to = integration_tests::rtp::media_address(&second.description);
+        let to = to.ok_or_else(|| anyhow::anyhow!("no media address"))?;
+        other.send(integration_tests::rtp::Stream::tone(
+            to,
+            integration_tests::audio::Law::A,
+            770,
+        ));
+        scene.alice.wait_tone(&proposal.id, 770)?;
+        scene.hang_up(&mut second, &scene.alice, &proposal.id)?;
+        scene.close()
+    })
+}
+
+/// A little more than 64 times T1.
+const ACK_LIMIT: std::time::Duration = std::time::Duration::from_secs(45);
