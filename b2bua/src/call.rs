@@ -399,7 +399,7 @@ impl Calls {
         call.stage = Stage::Asking;
         match call.beginning.take() {
             Some(Beginning::ToSip(invite, local)) => self.invite(id, *invite, *local, cx),
-            Some(Beginning::ToXmpp(offer)) => tell(id, Fact::Offer(offer), cx),
+            Some(Beginning::ToXmpp(offer)) => self.ask_xmpp(id, offer, cx),
             None => {}
         }
     }

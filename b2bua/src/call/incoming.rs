@@ -150,6 +150,18 @@ impl Calls {
         self.end_both(id, end, cx);
     }
 
+    /// Tells the component of a call, unless its offer cannot be answered anyway: then nobody need ring.
+    pub(super) fn ask_xmpp(&mut self, id: &CallId, offer: Box<Offer>, cx: &mut Context<'_>) {
+        let hopeless = self.calls.get(id).and_then(|call| {
+            let (terms, offered) = (call.sip_terms()?, call.sip.offered.as_ref()?);
+            sdp::answer(&terms, offered).err()
+        });
+        match hopeless {
+            Some(problem) => self.end_both(id, ending::of_disagreement(problem), cx),
+            None => tell(id, Fact::Offer(offer), cx),
+        }
+    }
+
     /// A device of the called user rings.
     pub(super) fn ring(&mut self, id: &CallId, cx: &mut Context<'_>) {
         let Some(call) = self.calls.get_mut(id) else {
