@@ -1,4 +1,10 @@
 //! The sound of calls between XMPP clients and phones: codecs, protection, keys, bad lines, relays.
 
+mod changes;
 mod codecs;
+mod desk;
+mod ice;
+mod keys;
+mod lines;
+mod protection;
 mod scene;

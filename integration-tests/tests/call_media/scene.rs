@@ -4,6 +4,7 @@
 use anyhow::{Result, ensure};
 use integration_tests::aiortc::Aiortc;
 use integration_tests::baresip::Baresip;
+use integration_tests::certificates::Certificate;
 use integration_tests::chromium::Chromium;
 use integration_tests::jingle::{Client, Setup as JingleSetup};
 use integration_tests::kamailio::{Kamailio, Setup as KamailioSetup};
@@ -20,8 +21,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) client: Kind,
     /// How she is set up.
     pub(crate) alice: JingleSetup<'a>,
-    /// Lines of TOML in the route to the registrar.
+    /// Lines of TOML in the routes.
     pub(crate) route: &'a str,
+    /// How requests go to the registrar.
+    pub(crate) transport: &'a str,
     /// Lines of TOML in `[media]`.
     pub(crate) media: &'a str,
     /// Lines of TOML after it.
@@ -43,6 +46,7 @@ impl Default for Plan<'_> {
             client: Kind::Script,
             alice: JingleSetup::default(),
             route: "",
+            transport: "udp",
             media: "",
             more: "",
         }
@@ -94,15 +98,20 @@ impl Scene {
             ..KamailioSetup::default()
         };
         let registrar = Kamailio::start(bench, users)?;
-        let own = format!(
-            "[media]\naddresses = [\"{}\"]\n{}\n{}",
+        // The port is none that phones use.
+        let mut own = format!(
+            "[media]\naddresses = [\"{}\"]\nport = {MEDIA}\n{}\n{}",
             net::ADDRESS,
             plan.media,
             plan.more
         );
         let mut setup = TandemSetup::with_kamailio(server);
-        if let Some(route) = setup.routes.first_mut() {
-            route.extra = plan.route;
+        for route in &mut setup.routes {
+            (route.extra, route.transport) = (plan.route, plan.transport);
+            if plan.transport == "tls" {
+                route.next_hop = "localhost:5061";
+                own += &trust(&registrar.certificate);
+            }
         }
         setup.routes.push(Route {
             name: "desk",
@@ -195,6 +204,15 @@ impl Scene {
     }
 }
 
+/// Trust in the registrar's certificate, and a listener that shows it.
+fn trust(certificate: &Certificate) -> String {
+    let (file, key) = (certificate.certificate.display(), certificate.key.display());
+    format!(
+        "\n[sip]\nauthorities = \"{file}\"\n[[listen]]\ntransport = \"tls\"\n\
+         address = \"127.0.0.1:5071\"\ncertificate = \"{file}\"\nkey = \"{key}\"\n"
+    )
+}
+
 /// Both hear the other's tone.
 pub(crate) fn expect_tones(client: &Client, sid: &str, phone: &mut Baresip) -> Result<()> {
     client.wait_tone(sid, 440)?;
@@ -209,5 +227,7 @@ pub(crate) fn hang_up(client: &Client, sid: &str, phone: &mut Baresip) -> Result
 
 /// Browsers take their time to start.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+/// The port of Tandem's media for XMPP clients; its second thread has the next one.
+pub(crate) const MEDIA: u16 = 30_000;
 /// Where scripted phones listen that no registrar knows.
 pub(crate) const DESK: &str = "127.0.0.2:5090";

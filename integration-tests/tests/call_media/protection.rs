@@ -1,0 +1,161 @@
+//! How the SIP leg travels: UDP, TCP or TLS, and its sound plain, with keys in SDP, or by DTLS (C17, C18).
+
+use anyhow::{Context, Result, ensure};
+use integration_tests::Bench;
+use integration_tests::baresip::{Answer, Baresip, Encryption, Setup as PhoneSetup, Transport};
+use integration_tests::tandem::with_tandem_within;
+
+use crate::scene::{LIMIT, Plan, Scene, expect_tones, hang_up};
+
+/// The phone has keys where the other has, and so has the route.
+#[test]
+fn keys_are_preferred_over_tcp() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let route = "srtp = \"sdes\"";
+        protect(
+            bench,
+            "tcp",
+            route,
+            Transport::Tcp,
+            Encryption::Offered,
+            "a=crypto:",
+        )
+    })
+}
+
+#[test]
+fn keys_are_required_over_tls() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let route = "srtp = \"sdes\"\nsrtp_demand = \"require\"";
+        protect(
+            bench,
+            "tls",
+            route,
+            Transport::Tls,
+            Encryption::Mandatory,
+            "RTP/SAVP",
+        )
+    })
+}
+
+#[test]
+fn dtls_is_required_over_udp() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let route = "srtp = \"dtls\"\nsrtp_demand = \"require\"";
+        protect(
+            bench,
+            "udp",
+            route,
+            Transport::Udp,
+            Encryption::Dtls,
+            "UDP/TLS/RTP/SAVP",
+        )
+    })
+}
+
+/// A call each way, whose descriptions on the phone's side say `sign` both times.
+fn protect(
+    bench: &Bench,
+    transport: &str,
+    route: &str,
+    of_phone: Transport,
+    encryption: Encryption,
+    sign: &str,
+) -> Result<()> {
+    let plan = Plan {
+        transport,
+        route,
+        ..Plan::default()
+    };
+    let scene = Scene::open(bench, plan)?;
+    let setup = PhoneSetup {
+        transport: of_phone,
+        encryption,
+        answer: Answer::Auto,
+        ..PhoneSetup::default()
+    };
+    let mut phone = Baresip::start_with(bench, setup)?;
+    let alice = &scene.alice;
+    let sid = scene
+        .call(alice, &mut phone, "carol")
+        .context("to the phone")?;
+    expect_tones(alice, &sid, &mut phone)?;
+    hang_up(alice, &sid, &mut phone)?;
+    scene.wait_report()?;
+
+    let sid = scene
+        .be_called(alice, &mut phone, "alice")
+        .context("from the phone")?;
+    expect_tones(alice, &sid, &mut phone)?;
+    phone.hang_up()?;
+    phone.wait_closed()?;
+    ensure!(alice.wait_ended(&sid)? == "success");
+    scene.wait_report()?;
+
+    // Over a stream the trace does not tell what was sent from what came: all are to say so.
+    let described: Vec<String> = phone
+        .trace()?
+        .into_iter()
+        .filter(|(_, message)| message.header("CSeq").ends_with("INVITE"))
+        .map(|(_, message)| message.text())
+        .filter(|text| text.contains("m=audio"))
+        .collect();
+    ensure!(
+        described.len() >= 4 && described.iter().all(|text| text.contains(sign)),
+        "{described:?}"
+    );
+    drop(phone);
+    scene.close()
+}
+
+/// Who protects nothing gets no call where protection is required, and is told so.
+#[test]
+fn a_phone_without_protection_is_refused_where_it_is_required() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let plan = Plan {
+            route: "srtp = \"sdes\"\nsrtp_demand = \"require\"",
+            ..Plan::default()
+        };
+        let scene = Scene::open(bench, plan)?;
+        let setup = PhoneSetup {
+            answer: Answer::Auto,
+            ..PhoneSetup::default()
+        };
+        let mut phone = Baresip::start_with(bench, setup)?;
+        let sid = scene.alice.call(&scene.contact("carol", "sip.test"))?;
+        let reason = scene.alice.wait_ended(&sid)?;
+        ensure!(
+            [
+                "failed-application",
+                "security-error",
+                "incompatible-parameters"
+            ]
+            .contains(&reason.as_str()),
+            "ended with {reason}"
+        );
+        phone.wait_closed()?;
+        phone.dial(&scene.uri_of("alice"))?;
+        let reason = phone.wait_closed()?;
+        ensure!(reason.starts_with("488"), "closed with {reason}");
+        drop(phone);
+        scene.close()
+    })
+}
+
+/// A route that asks for no protection still takes the call of a phone that insists on it.
+#[test]
+fn a_phone_that_insists_on_keys_gets_them() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench, Plan::default())?;
+        let setup = PhoneSetup {
+            encryption: Encryption::Mandatory,
+            ..PhoneSetup::default()
+        };
+        let mut phone = Baresip::start_with(bench, setup)?;
+        let sid = scene.be_called(&scene.alice, &mut phone, "alice")?;
+        expect_tones(&scene.alice, &sid, &mut phone)?;
+        hang_up(&scene.alice, &sid, &mut phone)?;
+        drop(phone);
+        scene.close()
+    })
+}
