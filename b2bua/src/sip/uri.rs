@@ -149,11 +149,18 @@ impl SipUri {
 
     fn parse_rest(secure: bool, rest: &str) -> Result<Self, InvalidUri> {
         // A raw `@` cannot stand in userinfo, but `?` and `;` can: the `@` decides first.
+        let length = "sips:".len() + rest.len();
         let (userinfo, rest) = match rest.split_once('@') {
             Some((userinfo, rest)) => (Some(userinfo), rest),
             None => (None, rest),
         };
         let user = userinfo.map(read_user).transpose()?;
+        // Escapes that were left out are written, and the whole has to be readable again.
+        let grown = user.as_deref().map_or(0, str::len);
+        let grown = grown.saturating_sub(userinfo.map_or(0, str::len));
+        if length + grown > MAX_LEN {
+            return Err(InvalidUri::TooLong);
+        }
         let rest = rest.split('?').next().unwrap_or_default();
         let (host, params) = match rest.split_once(';') {
             Some((host, params)) => (host, Params::parse(params).ok_or(InvalidUri::Params)?),

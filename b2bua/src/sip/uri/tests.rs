@@ -110,3 +110,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_uri_that_grows_too_long_when_it_is_written_is_too_long() {
+    let text = format!("sip:{}@b", "ä".repeat(1000));
+    assert_eq!(Uri::parse(&text), Err(InvalidUri::TooLong));
+    let text = format!("sip:{}@b", "ä".repeat(600));
+    let uri = Uri::parse(&text).unwrap();
+    assert_eq!(Uri::parse(&uri.to_string()), Ok(uri));
+}
