@@ -18,6 +18,7 @@ pub mod linphone;
 pub mod load;
 pub mod loss;
 pub mod model;
+pub mod nat;
 pub mod net;
 pub mod process;
 pub mod program;

@@ -205,13 +205,18 @@ fn a_phone_moves_renames_and_repeats_itself() -> Result<()> {
 /// Offer after offer: each is answered, and the last one counts.
 fn storm(desk: &Desk, dialog: &mut Dialog) -> Result<()> {
     let usual = desk.describe()?;
-    for round in 0..50 {
-        let direction = match round % 3 {
-            0 => "sendonly",
-            1 => "inactive",
-            _ => "sendrecv",
-        };
-        desk.offer(dialog, &usual.replace("sendrecv", direction))?;
+    let offers: Vec<String> = ["sendonly", "inactive", "sendrecv", "recvonly", "sendrecv"]
+        .iter()
+        .map(|direction| usual.replace("sendrecv", direction))
+        .collect();
+    for offer in offers.iter().cycle().take(50) {
+        desk.offer(dialog, offer)?;
     }
+    // All at once: one that comes before another is done may be refused (RFC 3261 §14.2).
+    let statuses = desk.rush(dialog, &offers)?;
+    ensure!(
+        statuses.first() == Some(&200) && statuses.iter().all(|s| [200, 491, 500].contains(s)),
+        "{statuses:?}"
+    );
     desk.offer(dialog, &usual).map(drop)
 }

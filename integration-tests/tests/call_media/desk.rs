@@ -95,6 +95,28 @@ impl Desk {
         Ok(answer)
     }
 
+    /// Makes all these offers without waiting for an answer in between, and returns the status of each.
+    pub(crate) fn rush(&self, dialog: &mut Dialog, descriptions: &[String]) -> Result<Vec<u16>> {
+        let first = dialog.sequence + 1;
+        for description in descriptions {
+            dialog.sequence += 1;
+            let draft = dialog
+                .draft("INVITE")
+                .with_body(SDP, description.as_bytes());
+            self.path.send(&draft.to_bytes(&self.path))?;
+        }
+        let last = dialog.sequence;
+        let mut statuses = Vec::new();
+        for sequence in first..=last {
+            let answer = self.wait_final(&dialog.call_id, sequence)?;
+            statuses.push(answer.status().unwrap_or_default());
+            dialog.sequence = sequence;
+            self.acknowledge(dialog)?;
+        }
+        dialog.sequence = last;
+        Ok(statuses)
+    }
+
     /// Sends a request within the call, and returns its final response.
     pub(crate) fn request(
         &self,

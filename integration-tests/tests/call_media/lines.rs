@@ -5,13 +5,14 @@ use integration_tests::aiortc::Faults;
 use integration_tests::audio::Law;
 use integration_tests::baresip::{Answer, Baresip, Setup as PhoneSetup};
 use integration_tests::loss::Loss;
+use integration_tests::nat::Nat;
 use integration_tests::relay::{Line, Relay};
 use integration_tests::rtp::{Peer, Stream};
 use integration_tests::tandem::with_tandem_within;
 use std::time::Duration;
 
 use crate::desk::Desk;
-use crate::scene::{LIMIT, MEDIA, Plan, Scene, expect_tones};
+use crate::scene::{LIMIT, MEDIA, Plan, Scene, expect_tones, hang_up};
 
 /// Everything is lost alike: signalling of the phone, ICE, DTLS, and sound.
 #[test]
@@ -104,6 +105,33 @@ fn sound_from_another_port_is_believed_once() -> Result<()> {
         let report = scene.wait_report()?;
         let sip = report.split("sip=Measured").nth(1).unwrap_or_default();
         ensure!(!sip.contains("dropped: 0,"), "{report}");
+        scene.close()
+    })
+}
+
+/// Client and phone are each behind a NAT that lets nothing in by itself.
+#[test]
+fn a_call_passes_nats_on_either_side() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench, Plan::default())?;
+        let setup = PhoneSetup {
+            answer: Answer::Auto,
+            ..PhoneSetup::default()
+        };
+        let mut phone = Baresip::start_with(bench, setup)?;
+        let alice = &scene.alice;
+        // The ports a script gets from the system, and those of the phone.
+        for inside in [32_768..=60_999, 10_000..=10_099] {
+            let nat = Nat::before(inside, 15_000..=15_050)?;
+            let sid = scene.call(alice, &mut phone, "carol")?;
+            expect_tones(alice, &sid, &mut phone)?;
+            hang_up(alice, &sid, &mut phone)?;
+            let sid = scene.be_called(alice, &mut phone, "alice")?;
+            expect_tones(alice, &sid, &mut phone)?;
+            hang_up(alice, &sid, &mut phone)?;
+            ensure!(nat.translated()? >= 2);
+        }
+        drop(phone);
         scene.close()
     })
 }
