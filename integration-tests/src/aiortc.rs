@@ -71,6 +71,11 @@ impl Aiortc {
         })
     }
 
+    /// kill -9: every client is gone at once, with its stream and its media.
+    pub fn kill(&self) -> Result<()> {
+        self.dialogue.kill()
+    }
+
     /// Logs in a client that does all things right.
     pub fn log_in(&self, server: Server, setup: Setup<'_>) -> Result<Client> {
         self.log_in_with(server, setup, Faults::default())

@@ -46,6 +46,11 @@ impl Dialogue {
         })
     }
 
+    /// kill -9.
+    pub(crate) fn kill(&self) -> Result<()> {
+        lock(&self.process).kill_now()
+    }
+
     /// A name no session or query of this program has had.
     pub(crate) fn mint_name(&self) -> String {
         format!("p{}", self.next.fetch_add(1, Ordering::Relaxed))

@@ -2,10 +2,13 @@
 //! provisional responses, forks, late offers, and an ACK that never comes.
 
 use anyhow::{Result, ensure};
+use integration_tests::audio::Law;
 use integration_tests::jingle::PROPOSALS;
+use integration_tests::net;
+use integration_tests::rtp::Peer;
 use integration_tests::tandem::with_tandem_within;
 
-use crate::scene::{CLIENT_TONE, LIMIT, SIP_TONE, Scene, Wishes};
+use crate::scene::{CLIENT_TONE, LIMIT, OTHER_TONE, SIP_TONE, Scene, Wishes, play};
 
 #[test]
 fn sound_before_the_answer_is_heard() -> Result<()> {
@@ -144,7 +147,11 @@ fn an_offer_may_come_late() -> Result<()> {
 #[test]
 fn an_answer_nobody_acknowledges_is_taken_back() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
-        let scene = Scene::open(bench)?;
+        let wishes = Wishes {
+            sip: "t1_ms = 50",
+            ..Wishes::default()
+        };
+        let scene = Scene::open_with(bench, wishes)?;
         let calling = scene.invite("alice", &[], &scene.describe()?)?;
         let proposal = scene.alice.wait_proposal()?;
         scene.alice.take_proposal(&proposal)?;
@@ -153,11 +160,7 @@ fn an_answer_nobody_acknowledges_is_taken_back() -> Result<()> {
         for _ in 0..3 {
             calling.expect(200)?;
         }
-        let bye = scene.sip.expect_within(ACK_LIMIT, "a BYE", |message| {
-            message.method() == Some("BYE")
-        })?;
-        bye.reply(200, "OK")?;
-        drop(dialog);
+        dialog.wait_hung_up()?;
         let reason = scene.alice.wait_ended(&proposal.id)?;
         ensure!(reason == "connectivity-error", "ended with {reason}");
         scene.close()
@@ -168,13 +171,7 @@ fn an_answer_nobody_acknowledges_is_taken_back() -> Result<()> {
 fn another_phone_takes_the_place_of_the_one_in_a_call() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
         let scene = Scene::open(bench)?;
-        let calling = scene.invite("alice", &[], &scene.describe()?)?;
-        let proposal = scene.alice.wait_proposal()?;
-        scene.alice.take_proposal(&proposal)?;
-        let mut first = calling.wait_accepted("")?;
-        scene.play_to(&first.description)?;
-        scene.both_hear(&scene.alice, &proposal.id)?;
-
+        let (mut first, sid) = scene.connect()?;
         let refer = [("Refer-To", "<sip:dave@sip.test>")];
         let response = first.ask("REFER", &refer, ("", ""))?;
         ensure!(
@@ -185,27 +182,17 @@ fn another_phone_takes_the_place_of_the_one_in_a_call() -> Result<()> {
         let response = first.ask("INFO", &package, ("text/plain", "x"))?;
         ensure!(response.status() == Some(469), "{response}");
 
-        scene.sound.pause();
-        scene.sound.forget();
-        let other = integration_tests::rtp::Peer::bind("10.77.0.1:0")?;
-        let offer = other.describe(integration_tests::audio::Law::A, "sendrecv")?;
+        let other = Peer::bind(&format!("{}:0", net::ADDRESS))?;
+        let offer = other.describe(Law::A, "sendrecv")?;
         let replaces = first.replaces()?;
         let calling = scene.invite("alice", &[("Replaces", &replaces)], &offer)?;
         let mut second = calling.wait_accepted("")?;
         first.wait_hung_up()?;
+        scene.sound.pause();
+        play(&other, &second.description, OTHER_TONE)?;
         other.wait_tone(CLIENT_TONE)?;
-        let to = integration_tests::rtp::media_address(&second.description);
-        let to = to.ok_or_else(|| anyhow::anyhow!("no media address"))?;
-        other.send(integration_tests::rtp::Stream::tone(
-            to,
-            integration_tests::audio::Law::A,
-            770,
-        ));
-        scene.alice.wait_tone(&proposal.id, 770)?;
-        scene.hang_up(&mut second, &scene.alice, &proposal.id)?;
+        scene.alice.wait_tone(&sid, OTHER_TONE)?;
+        scene.hang_up(&mut second, &scene.alice, &sid)?;
         scene.close()
     })
 }
-
-/// A little more than 64 times T1.
-const ACK_LIMIT: std::time::Duration = std::time::Duration::from_secs(45);

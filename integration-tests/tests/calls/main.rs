@@ -1,7 +1,10 @@
 //! Calls between XMPP clients and SIP, with what each hears.
 
 mod browser;
+mod changes;
 mod early;
 mod from_sip;
+mod jingle;
+mod lost;
 mod scene;
 mod to_sip;

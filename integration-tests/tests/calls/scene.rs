@@ -1,5 +1,6 @@
 //! What calls are placed between: a scripted XMPP client and a scripted SIP party, and Tandem.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -18,6 +19,12 @@ use integration_tests::{Bench, Server, net};
 pub(crate) struct Wishes<'a> {
     /// Lines of the b2bua's `[call]`.
     pub(crate) call: &'a str,
+    /// Lines of its `[media]`.
+    pub(crate) media: &'a str,
+    /// Lines of its `[sip]`.
+    pub(crate) sip: &'a str,
+    /// Lines at the end of the component's configuration.
+    pub(crate) component: &'a str,
     /// What alice's client does wrong.
     pub(crate) faults: Faults,
     /// Whether it knows proposals (XEP-0353).
@@ -28,6 +35,9 @@ impl Default for Wishes<'_> {
     fn default() -> Self {
         Self {
             call: "",
+            media: "",
+            sip: "",
+            component: "",
             faults: Faults::default(),
             proposals: true,
         }
@@ -36,7 +46,8 @@ impl Default for Wishes<'_> {
 
 /// Everything; alice is logged in.
 pub(crate) struct Scene {
-    pub(crate) tandem: Tandem,
+    /// Its processes are killed while calls are open.
+    pub(crate) tandem: RefCell<Tandem>,
     pub(crate) alice: Client,
     pub(crate) clients: Aiortc,
     /// The SIP party: carol at `sip.test`.
@@ -69,12 +80,15 @@ impl Scene {
             ..Route::default()
         };
         let extra = format!(
-            "[media]\naddresses = [\"{}\"]\n[call]\n{}\n",
+            "[media]\naddresses = [\"{}\"]\n{}\n[call]\n{}\n[sip]\n{}\n",
             net::ADDRESS,
-            wishes.call
+            wishes.media,
+            wishes.call,
+            wishes.sip
         );
         let mut setup = TandemSetup::with_route(server, route);
         setup.b2bua_extra = &extra;
+        setup.component_extra = wishes.component;
         let mut tandem = Tandem::start(bench, &setup)?;
         tandem.wait_paired()?;
         let clients = Aiortc::start(bench)?;
@@ -84,7 +98,7 @@ impl Scene {
             ..JingleSetup::default()
         };
         Ok(Self {
-            tandem,
+            tandem: RefCell::new(tandem),
             alice: clients.log_in_with(server, alice, wishes.faults)?,
             clients,
             sip,
@@ -124,9 +138,7 @@ impl Scene {
 
     /// The SIP party sends its tone to where `description` wants it.
     pub(crate) fn play_to(&self, description: &str) -> Result<()> {
-        let to = media_address(description).context("no media address")?;
-        self.sound.send(Stream::tone(to, Law::A, SIP_TONE));
-        Ok(())
+        play(&self.sound, description, SIP_TONE)
     }
 
     /// Each hears the other.
@@ -148,11 +160,37 @@ impl Scene {
         Ok(())
     }
 
-    pub(crate) fn close(mut self) -> Result<()> {
-        self.tandem.wait_no_calls()?;
-        self.tandem.expect_clean_log(&[])?;
-        self.tandem.terminate()
+    /// As [`Self::close`], after a process was killed: calls it had are in no log, but ports are seen.
+    pub(crate) fn close_after_crash(self) -> Result<()> {
+        let mut tandem = self.tandem.into_inner();
+        tandem.wait_no_ports()?;
+        tandem.terminate()
     }
+
+    /// A call from SIP to alice, taken; each hears the other.
+    pub(crate) fn connect(&self) -> Result<(Dialog<'_>, String)> {
+        let calling = self.invite("alice", &[], &self.describe()?)?;
+        let proposal = self.alice.wait_proposal()?;
+        self.alice.take_proposal(&proposal)?;
+        let dialog = calling.wait_accepted("")?;
+        self.play_to(&dialog.description)?;
+        self.both_hear(&self.alice, &proposal.id)?;
+        Ok((dialog, proposal.id))
+    }
+
+    pub(crate) fn close(self) -> Result<()> {
+        let mut tandem = self.tandem.into_inner();
+        tandem.wait_no_calls()?;
+        tandem.expect_clean_log(&[])?;
+        tandem.terminate()
+    }
+}
+
+/// `peer` sends a tone to where `description` wants it.
+pub(crate) fn play(peer: &Peer, description: &str, hertz: u32) -> Result<()> {
+    let to = media_address(description).context("no media address")?;
+    peer.send(Stream::tone(to, Law::A, hertz));
+    Ok(())
 }
 
 /// The condition of a `<reason/>` in what was said about a call.
@@ -166,6 +204,8 @@ pub(crate) fn reason_of(said: &integration_tests::xmpp::Stanza, word: &str) -> O
 const PARTY: &str = "127.0.0.1:5080";
 /// What the SIP party sends, in Hz.
 pub(crate) const SIP_TONE: u32 = 440;
+/// What another SIP party sends.
+pub(crate) const OTHER_TONE: u32 = 770;
 /// What clients send.
 pub(crate) const CLIENT_TONE: u32 = 550;
 /// Browsers take their time to start.

@@ -18,13 +18,9 @@ fn a_proposed_call_rings_and_is_taken_when_the_phone_answers() -> Result<()> {
         scene.alice.expect_none("proceed", |stanza| {
             stanza.child_in("proceed", PROPOSALS).is_some()
         })?;
-        let answered = std::thread::scope(|scope| {
-            let accepting = scope.spawn(|| called.accept(&[], &scene.describe()?));
-            let proceed = scene.alice.wait_said("proceed", &sid)?;
-            scene.alice.begin(proceed.from(), &sid)?;
-            accepting.join().unwrap_or_else(|_| anyhow::bail!("no ACK"))
-        });
-        let mut dialog = answered?;
+        let mut dialog = called.accept(&[], &scene.describe()?)?;
+        let proceed = scene.alice.wait_said("proceed", &sid)?;
+        scene.alice.begin(proceed.from(), &sid)?;
         scene.play_to(&called.offer())?;
         scene.alice.wait_connected(&sid)?;
         scene.both_hear(&scene.alice, &sid)?;

@@ -1,0 +1,115 @@
+//! Changes of a call on the SIP side (C11, C24): session timers, refreshes, offers that cross, and what
+//! is refused without harm.
+
+use anyhow::{Result, ensure};
+use integration_tests::audio::Law;
+use integration_tests::net;
+use integration_tests::rtp::Peer;
+use integration_tests::tandem::with_tandem_within;
+
+use crate::scene::{CLIENT_TONE, LIMIT, OTHER_TONE, Scene, play};
+
+#[test]
+fn session_timers_are_agreed_on() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        // Ours is too short for them: asked again with theirs (RFC 4028 §7.1).
+        let sid = scene.alice.call(&scene.carol())?;
+        let called = scene.sip.wait_called()?;
+        called.refuse(422, &[("Min-SE", "2000")])?;
+        let called = scene.sip.wait_called()?;
+        let asked = called.invite.message.header("Session-Expires");
+        ensure!(asked.starts_with("2000"), "{asked}");
+        let refresher = [("Session-Expires", "2000;refresher=uas")];
+        let mut dialog = called.accept(&refresher, &scene.describe()?)?;
+        scene.play_to(&called.offer())?;
+        scene.both_hear(&scene.alice, &sid)?;
+        let timer = ("Session-Expires", "2000;refresher=uac");
+        let response = dialog.ask("UPDATE", &[timer, ("Supported", "timer")], ("", ""))?;
+        ensure!(response.status() == Some(200), "{response}");
+        let agreed = response.header("Session-Expires");
+        ensure!(agreed.starts_with("2000"), "{response}");
+        let offer = scene.describe()?;
+        let offer = ("application/sdp", offer.as_str());
+        let response = dialog.ask("INVITE", &[timer, ("Supported", "timer")], offer)?;
+        ensure!(response.status() == Some(200), "{response}");
+        scene.both_hear(&scene.alice, &sid)?;
+        scene.hang_up(&mut dialog, &scene.alice, &sid)?;
+
+        // Theirs is too short for us.
+        let short = [("Session-Expires", "60"), ("Supported", "timer")];
+        let calling = scene.invite("alice", &short, &scene.describe()?)?;
+        let refusal = calling.wait_refused()?;
+        ensure!(refusal.status() == Some(422), "{refusal}");
+        ensure!(refusal.header("Min-SE") == "90", "{refusal}");
+        scene.close()
+    })
+}
+
+#[test]
+fn sound_moves_to_another_address() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let (mut dialog, sid) = scene.connect()?;
+        let other = Peer::bind(&format!("{}:0", net::ADDRESS))?;
+        for (peer, law, tone) in [(&other, Law::Mu, OTHER_TONE), (&scene.sound, Law::A, 440)] {
+            let offer = peer.describe(law, "sendrecv")?;
+            let offer = offer.replace("o=- 1 1", &format!("o=- 1 {tone}"));
+            let response = dialog.ask("INVITE", &[], ("application/sdp", &offer))?;
+            ensure!(response.status() == Some(200), "{response}");
+            scene.sound.pause();
+            other.pause();
+            peer.forget();
+            play(peer, &response.text(), tone)?;
+            if law == Law::Mu {
+                let mut stream = peer.stream().ok_or_else(|| anyhow::anyhow!("no stream"))?;
+                (stream.law, stream.payload_type) = (law, law.payload_type());
+                peer.send(stream);
+            }
+            peer.wait_tone(CLIENT_TONE)?;
+            scene.alice.wait_tone(&sid, tone)?;
+        }
+        scene.hang_up(&mut dialog, &scene.alice, &sid)?;
+        scene.close()
+    })
+}
+
+#[test]
+fn offers_that_cross_are_both_put_off() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let (mut dialog, sid) = scene.connect()?;
+        scene.alice.hold(&sid)?;
+        let ours = dialog.expect("INVITE")?;
+        let offer = scene.describe()?;
+        let crossing = dialog.ask("INVITE", &[], ("application/sdp", &offer))?;
+        ensure!(crossing.status() == Some(491), "{crossing}");
+        ours.reply(491, "Request Pending")?;
+        // After a while it is asked again.
+        let again = dialog.expect("INVITE")?;
+        let held = again.message.text();
+        ensure!(held.contains("a=sendonly"), "{held}");
+        let answer = scene.sound.describe(Law::A, "recvonly")?;
+        again.reply_as(
+            "agent",
+            (200, "OK"),
+            &[("Contact", "<sip:script@127.0.0.1:5080>")],
+            &answer,
+        )?;
+        dialog.expect("ACK")?;
+        scene.alice.resume(&sid)?;
+        let resumed = dialog.expect("INVITE")?;
+        let answer = scene.describe()?;
+        resumed.reply_as(
+            "agent",
+            (200, "OK"),
+            &[("Contact", "<sip:script@127.0.0.1:5080>")],
+            &answer,
+        )?;
+        dialog.expect("ACK")?;
+        scene.sound.forget();
+        scene.both_hear(&scene.alice, &sid)?;
+        scene.hang_up(&mut dialog, &scene.alice, &sid)?;
+        scene.close()
+    })
+}
