@@ -104,7 +104,8 @@ impl Calls {
                 let terms = call.sip_terms().ok_or(Status::SERVER_INTERNAL_ERROR)?;
                 sdp::answer(&terms, &offer).map_err(|problem| {
                     tracing::info!(call = %id, %problem, "a change was refused");
-                    let gives_up = problem == NoAgreement::Audio;
+                    // A description of nothing at all gives nothing up.
+                    let gives_up = problem == NoAgreement::Audio && !offer.media.is_empty();
                     if gives_up {
                         Status::OK
                     } else {

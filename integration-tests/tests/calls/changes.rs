@@ -113,3 +113,27 @@ fn offers_that_cross_are_both_put_off() -> Result<()> {
         scene.close()
     })
 }
+
+#[test]
+fn an_offer_that_cannot_be_is_refused_and_the_call_goes_on() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let (mut dialog, sid) = scene.connect()?;
+        let strange = scene.describe()?.replace("RTP/AVP 8 101", "RTP/AVP 97");
+        let strange = strange.replace("rtpmap:8 PCMA", "rtpmap:97 speex");
+        for (offer, statuses) in [
+            (strange.as_str(), &[488][..]),
+            ("v=0\r\nrubbish", &[400, 488]),
+        ] {
+            let response = dialog.ask("INVITE", &[], ("application/sdp", offer))?;
+            let status = response.status().unwrap_or_default();
+            ensure!(statuses.contains(&status), "{response}");
+        }
+        let foreign = dialog.ask("INVITE", &[], ("text/plain", "hello"))?;
+        ensure!(foreign.status() == Some(415), "{foreign}");
+        scene.sound.forget();
+        scene.both_hear(&scene.alice, &sid)?;
+        scene.hang_up(&mut dialog, &scene.alice, &sid)?;
+        scene.close()
+    })
+}
