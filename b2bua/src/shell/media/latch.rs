@@ -3,6 +3,8 @@
 //! The description names an address; behind a NAT the packets come from another port, sometimes from
 //! the address signalling comes from. That is believed once, shortly after the description, and then
 //! nothing else until the next description: whoever guesses a port hears nothing and says nothing.
+//! The announced address itself is always believed, or what is left of a party whose place another
+//! has taken would keep the line.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -51,7 +53,7 @@ impl Latch {
     /// Whether a packet from there may belong to this end. If it proves authentic: [`Self::lock`].
     pub(super) fn admits(&self, from: SocketAddr, now: Instant) -> bool {
         if self.locked {
-            return self.target == Some(from);
+            return self.target == Some(from) || self.announced == Some(from);
         }
         let ip = from.ip();
         let likely = ip == self.signalling || self.announced.is_some_and(|it| it.ip() == ip);
@@ -60,7 +62,8 @@ impl Latch {
 
     /// An authentic packet came from there. Tells whether that is news.
     pub(super) fn lock(&mut self, from: SocketAddr) -> bool {
-        let news = !self.locked;
+        let moves = self.announced.is_some() && self.target != Some(from);
+        let news = !self.locked || moves;
         self.locked = true;
         // Where the description wants nothing sent, nothing is sent.
         if self.announced.is_some() {
