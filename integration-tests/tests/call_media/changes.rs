@@ -11,7 +11,7 @@ use integration_tests::wait;
 use crate::desk::{Desk, Dialog};
 use crate::scene::{LIMIT, Plan, Scene, expect_tones};
 
-/// Whoever holds says so as it likes (C22): nothing is sent to it, and afterwards all is as before.
+/// Whoever holds says so as it likes (C20): nothing is sent to it, and afterwards all is as before.
 #[test]
 fn a_phone_holds_in_every_dialect() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {

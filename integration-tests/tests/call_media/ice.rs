@@ -1,4 +1,4 @@
-//! Paths of the XMPP leg: through a relay only, and anew in the midst of a call (C12, C16).
+//! Paths of the XMPP leg: through a relay only, and anew in the midst of a call (C17, C18).
 
 use anyhow::{Result, ensure};
 use integration_tests::baresip::{Answer, Baresip, Setup as PhoneSetup};

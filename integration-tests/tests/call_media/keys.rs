@@ -1,4 +1,4 @@
-//! Keys of a telephone, both ways: as events at either clock, and by INFO where there are none (C20).
+//! Keys of a telephone, both ways: as events at either clock, and by INFO where there are none (C22).
 
 use anyhow::{Result, ensure};
 use integration_tests::jingle::{Client, Setup as JingleSetup};

@@ -1,4 +1,4 @@
-//! Bad lines: packets that are lost, late or out of order, that come from elsewhere, or not at all (C16, C19, T12).
+//! Bad lines: packets that are lost, late or out of order, that come from elsewhere, or not at all (C16, C17, T12).
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::aiortc::Faults;

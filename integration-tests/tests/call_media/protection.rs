@@ -1,4 +1,4 @@
-//! How the SIP leg travels: UDP, TCP or TLS, and its sound plain, with keys in SDP, or by DTLS (C17, C18).
+//! How the SIP leg travels: UDP, TCP or TLS, and its sound plain, with keys in SDP, or by DTLS.
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::Bench;
