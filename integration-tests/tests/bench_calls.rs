@@ -163,9 +163,18 @@ fn a_scenario_plays_to_a_phone_and_holds_it_in_every_dialect() -> Result<()> {
             target: Some(kamailio::ADDRESS),
             ..sipp::Setup::default()
         };
-        let mut scenario = Sipp::start(bench, "caller", &call.to_xml(), setup)?;
+        let start = || Sipp::start(bench, "caller", &call.to_xml(), setup);
+        let mut scenario = start()?;
         dave.wait_established()?;
-        dave.wait_tone(1_000)?;
+        if dave.wait_tone(1_000).is_err() {
+            // COMPAT(sipp): on a busy machine it now and then plays nothing at all.
+            drop(scenario);
+            dave.hang_up()?;
+            dave.wait_closed()?;
+            scenario = start()?;
+            dave.wait_established()?;
+            dave.wait_tone(1_000)?;
+        }
         ear.wait_tone(440)?;
         dave.hold()?;
         // The phone tells of the offer that began the call, and now of the answer to its own.
