@@ -29,7 +29,6 @@ use minidom::Element;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use tandem_shared::call::{CallEvent, CallId, End, EndReason};
-use tandem_shared::mint::Mint;
 use tandem_shared::timers::Timers;
 
 /// After how long a caller hears ringing although no device said that it rings.
@@ -284,16 +283,6 @@ fn contact_at(jid: &Jid) -> Option<Jid> {
     Some(full.into())
 }
 
-/// A version 4 UUID (RFC 9562).
-fn new_id(mint: &mut Mint) -> CallId {
-    let random = mint.number();
-    let versioned = random & !(0xf << 76) | 0x4 << 76;
-    let number = versioned & !(0x3 << 62) | 0x2 << 62;
-    let hex = format!("{number:032x}");
-    let (a, b, c) = (&hex[..8], &hex[8..12], &hex[12..16]);
-    CallId(format!("{a}-{b}-{c}-{}-{}", &hex[16..20], &hex[20..]))
-}
-
 /// Whether `frame`, an iq, is for a contact as one that takes calls.
 #[must_use]
 pub fn is_callable(frame: &Frame) -> bool {
@@ -301,21 +290,4 @@ pub fn is_callable(frame: &Frame) -> bool {
     frame.kind == Kind::Iq
         && frame.to.node().is_some()
         && resource.is_none_or(|resource| resource == RESOURCE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_version_4_uuids() {
-        let mut mint = Mint::new([3; 16]);
-        for _ in 0..50 {
-            let CallId(id) = new_id(&mut mint);
-            let parts: Vec<_> = id.split('-').map(str::len).collect();
-            assert_eq!(parts, [8, 4, 4, 4, 12]);
-            assert_eq!(&id[14..15], "4");
-            assert!("89ab".contains(&id[19..20]), "{id}");
-        }
-    }
 }

@@ -341,7 +341,7 @@ impl Core {
     }
 
     fn publish_call(&mut self, event: CallEvent) {
-        let session = SessionId(event.call.0.clone());
+        let session = SessionId::call(&event.call);
         let envelope = self.link.envelope(session, Event::Call(Box::new(event)));
         self.actions.push_back(Action::Publish(envelope));
     }

@@ -255,12 +255,15 @@ mod tests {
     #[test]
     fn an_id_is_a_version_4_uuid() {
         let mut mint = Mint::new([5; 16]);
-        let (one, other) = (CallId::mint(&mut mint).0, CallId::mint(&mut mint).0);
-        assert_ne!(one, other);
-        let groups: Vec<_> = one.split('-').map(str::len).collect();
-        assert_eq!(groups, [8, 4, 4, 4, 12]);
-        assert_eq!(one.as_bytes()[14], b'4');
-        assert!(b"89ab".contains(&one.as_bytes()[19]));
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..50 {
+            let CallId(id) = CallId::mint(&mut mint);
+            let groups: Vec<_> = id.split('-').map(str::len).collect();
+            assert_eq!(groups, [8, 4, 4, 4, 12]);
+            assert_eq!(id.as_bytes()[14], b'4');
+            assert!(b"89ab".contains(&id.as_bytes()[19]), "{id}");
+            assert!(seen.insert(id));
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::xml;
 use jid::Jid;
 use minidom::Element;
 use std::time::{Duration, Instant};
-use tandem_shared::call::{End, EndReason, Fact, Offer};
+use tandem_shared::call::{CallId, End, EndReason, Fact, Offer};
 use tandem_shared::media::Media;
 use tandem_shared::message;
 use tandem_shared::pii::Pii;
@@ -129,7 +129,7 @@ impl Calls {
             reject(&end, context);
             return Ok(());
         }
-        let call = super::new_id(context.mint);
+        let call = CallId::mint(context.mint);
         tracing::info!(%call, from = %Pii(&frame.from), to = %Pii(&frame.to), "a user calls");
         let sides = (contact, frame.from.clone());
         let ids = (call, key.sid.clone());

@@ -13,7 +13,7 @@ use crate::jingle::reason::Reason;
 use crate::jingle::{self, Action, Content, Jingle, Party};
 use crate::stanza::Frame;
 use minidom::Element;
-use tandem_shared::call::{End, EndReason, Fact, Offer};
+use tandem_shared::call::{CallId, End, EndReason, Fact, Offer};
 use tandem_shared::media::{Direction, Stream};
 use tandem_shared::message::Message;
 use tandem_shared::pii::Pii;
@@ -103,7 +103,7 @@ impl Calls {
             context.send(terminate);
             return Ok(());
         }
-        let call = super::new_id(context.mint);
+        let call = CallId::mint(context.mint);
         tracing::info!(%call, from = %Pii(&frame.from), to = %Pii(&frame.to), "a user calls outright");
         let ids = (call, key.sid.clone());
         // Some compare JIDs as text: we speak as whoever was addressed.
