@@ -8,6 +8,7 @@
 pub mod media;
 pub mod run;
 
+mod batch;
 mod store;
 mod stream;
 mod tls;

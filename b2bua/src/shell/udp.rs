@@ -1,22 +1,19 @@
-//! UDP, in batches: up to 64 datagrams with one system call, either way.
+//! SIP over UDP, in batches ([`batch`]).
 //!
-//! System calls are most of the cost of a datagram. An error of one datagram, such as an ICMP
-//! answer to an earlier one, never ends the socket.
+//! An error of one datagram, such as an ICMP answer to an earlier one, never ends the socket.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::task::Context;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::batch::{self, BATCH};
 use super::stream::Shared;
 use super::transport::{Drops, TransportEvent};
 use crate::sip::hop::{Flow, NotSent, TransmitId};
@@ -125,27 +122,12 @@ impl Udp {
             socket, buffers, ..
         } = self;
         let count = max.min(BATCH);
+        let buffers = buffers.get_mut(..count).unwrap_or_default();
         let mut received: Vec<(usize, SocketAddr)> = Vec::with_capacity(count);
         socket.try_io(Interest::READABLE, || {
-            let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(count, None);
-            let mut slices: Vec<[IoSliceMut<'_>; 1]> = buffers
-                .iter_mut()
-                .take(count)
-                .map(|buffer| [IoSliceMut::new(buffer)])
-                .collect();
-            let flags = MsgFlags::MSG_DONTWAIT;
-            let messages = recvmmsg(
-                socket.as_raw_fd(),
-                &mut headers,
-                slices.iter_mut(),
-                flags,
-                None,
-            )?;
-            received
-                .extend(messages.map(|message| (message.bytes, peer(message.address.as_ref()))));
-            Ok(())
+            batch::receive(socket, buffers, &mut received)
         })?;
-        for ((length, peer), buffer) in received.into_iter().zip(&self.buffers) {
+        for ((length, peer), buffer) in received.into_iter().zip(&*buffers) {
             if let Some(bytes) = buffer.get(..length) {
                 let flow = Flow::Udp {
                     socket: index,
@@ -159,25 +141,11 @@ impl Udp {
     }
 
     fn send_batch(&self) -> io::Result<usize> {
-        let batch = self.queue.iter().take(BATCH);
-        let slices: Vec<[IoSlice<'_>; 1]> = batch
-            .clone()
-            .map(|datagram| [IoSlice::new(&datagram.bytes)])
-            .collect();
-        let peers: Vec<Option<SockaddrStorage>> = batch
-            .map(|datagram| Some(SockaddrStorage::from(datagram.peer)))
-            .collect();
-        let mut headers = MultiHeaders::preallocate(slices.len(), None);
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let sent = sendmmsg(
-            self.socket.as_raw_fd(),
-            &mut headers,
-            &slices,
-            &peers,
-            [],
-            flags,
-        )?;
-        Ok(sent.count())
+        let next = self.queue.iter().take(BATCH);
+        batch::send(
+            &self.socket,
+            next.map(|datagram| (&*datagram.bytes, datagram.peer)),
+        )
     }
 
     fn refuse_first(&mut self, error: &io::Error, events: &mut VecDeque<TransportEvent>) {
@@ -196,40 +164,13 @@ impl Udp {
 }
 
 fn open(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    // The system may grant less; it says nothing then, and neither can we do anything.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-    socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
-}
-
-fn peer(address: Option<&SockaddrStorage>) -> SocketAddr {
-    let v4 = address
-        .and_then(|a| a.as_sockaddr_in())
-        .map(|a| SocketAddr::V4((*a).into()));
-    let v6 = || {
-        address
-            .and_then(|a| a.as_sockaddr_in6())
-            .map(|a| SocketAddr::V6((*a).into()))
-    };
-    v4.or_else(v6)
-        .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+    UdpSocket::from_std(batch::open(address, RECEIVE_BUFFER)?.into())
 }
 
 fn is_echo(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ConnectionRefused
 }
 
-/// Datagrams per system call.
-const BATCH: usize = 64;
 const MAX_DATAGRAM: usize = 65_535;
 /// Room for a burst of some thousand datagrams while the core is busy.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;

@@ -1,14 +1,14 @@
-//! Datagrams in batches: up to 64 with one system call, either way.
+//! The sockets of media: what comes is read in batches, what is not taken at once is dropped.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 
 use mio::net::UdpSocket;
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::shard::Transmit;
+use crate::shell::batch;
+
+pub(super) use crate::shell::batch::BATCH;
 
 /// Room for a batch of datagrams.
 pub(super) struct Buffers {
@@ -28,22 +28,11 @@ impl Buffers {
     pub(super) fn receive(&mut self, socket: &UdpSocket, most: usize) -> bool {
         self.received.clear();
         let most = most.min(BATCH);
-        let buffers = self.bytes.iter_mut().take(most);
-        let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-            buffers.map(|buffer| [IoSliceMut::new(buffer)]).collect();
-        // The system writes the length of each address into it, so it is good but once.
-        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(most, None);
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let descriptor = socket.as_raw_fd();
-        let messages = recvmmsg(descriptor, &mut headers, slices.iter_mut(), flags, None);
-        match messages {
-            Ok(messages) => {
-                let messages = messages.map(|it| (it.bytes, peer(it.address.as_ref())));
-                self.received.extend(messages);
-                self.received.len() == most
-            }
+        let buffers = self.bytes.get_mut(..most).unwrap_or_default();
+        match batch::receive(socket, buffers, &mut self.received) {
+            Ok(()) => self.received.len() == most,
             // Whatever else it is belongs to an earlier datagram; it is read away like one.
-            Err(error) => error != nix::errno::Errno::EAGAIN,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
     }
 
@@ -76,53 +65,23 @@ pub(super) fn send(socket: &UdpSocket, transmits: &[Transmit]) -> usize {
     refused
 }
 
-fn send_batch(socket: &UdpSocket, batch: &[Transmit]) -> io::Result<usize> {
-    if let [only] = batch {
+fn send_batch(socket: &UdpSocket, transmits: &[Transmit]) -> io::Result<usize> {
+    if let [only] = transmits {
         return socket.send_to(&only.bytes, only.to).map(|_| 1);
     }
-    let slices: Vec<[IoSlice<'_>; 1]> = batch.iter().map(|it| [IoSlice::new(&it.bytes)]).collect();
-    let peers: Vec<Option<SockaddrStorage>> = batch
-        .iter()
-        .map(|it| Some(SockaddrStorage::from(it.to)))
-        .collect();
-    let mut headers = MultiHeaders::preallocate(slices.len(), None);
-    let flags = MsgFlags::MSG_DONTWAIT;
-    let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &peers, [], flags)?;
-    Ok(sent.count())
+    batch::send(socket, transmits.iter().map(|it| (&*it.bytes, it.to)))
 }
 
 /// A socket for sound.
 pub(super) fn open(address: SocketAddr, room: usize) -> io::Result<UdpSocket> {
-    let domain = Domain::for_address(address);
-    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    } else {
+    let socket = batch::open(address, room)?;
+    if address.is_ipv4() {
         // Expedited forwarding, where the network cares; no loss where it does not.
         let _ = socket.set_tos_v4(EXPEDITED);
     }
-    socket.set_nonblocking(true)?;
-    // The system may grant less; neither can we do anything then.
-    let _ = socket.set_recv_buffer_size(room);
-    socket.bind(&address.into())?;
     Ok(UdpSocket::from_std(socket.into()))
 }
 
-fn peer(address: Option<&SockaddrStorage>) -> SocketAddr {
-    let v4 = address
-        .and_then(|a| a.as_sockaddr_in())
-        .map(|a| SocketAddr::V4((*a).into()));
-    let v6 = || {
-        address
-            .and_then(|a| a.as_sockaddr_in6())
-            .map(|a| SocketAddr::V6((*a).into()))
-    };
-    v4.or_else(v6)
-        .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
-}
-
-/// Datagrams of one system call.
-pub(super) const BATCH: usize = 64;
 /// No packet of a call is larger than an Ethernet frame.
 const MAX_DATAGRAM: usize = 2048;
 /// DSCP 46.
