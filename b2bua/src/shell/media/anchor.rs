@@ -233,7 +233,7 @@ impl Anchor {
                 number,
                 first,
             } => {
-                let mut packets = Vec::new();
+                let mut packets = std::mem::take(&mut out.packets);
                 let payload = packet.get(header.payload.clone()).unwrap_or_default();
                 let place = (&header, number, first);
                 way.carry(place, payload, from, to, cx.timing, cx.now, &mut packets);
@@ -296,13 +296,14 @@ impl Anchor {
         self.carry_keys(leg, clock, changes, cx, out);
     }
 
-    fn send(&self, leg: Leg, packets: Vec<Bytes>, out: &mut Output) {
-        for packet in packets {
+    fn send(&self, leg: Leg, mut packets: Vec<Bytes>, out: &mut Output) {
+        for packet in packets.drain(..) {
             out.transmits.extend(match leg {
                 Leg::Xmpp => self.xmpp.transmit(packet),
                 Leg::Sip => self.sip.transmit(packet),
             });
         }
+        out.packets = packets;
     }
 
     fn send_report(&self, leg: Leg, report: Option<Bytes>, out: &mut Output) {

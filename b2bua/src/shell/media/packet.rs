@@ -87,17 +87,20 @@ impl Header {
         })
     }
 
-    /// A packet with this head, without extensions, and `payload`.
-    pub(super) fn packet(&self, payload: &[u8]) -> BytesMut {
-        // Room for the tag that protection adds, so that nothing is copied then.
-        let mut packet = BytesMut::with_capacity(FIXED + payload.len() + 16);
+    /// A packet with this head, without extensions, and `payload`, in some of the `room`. What was
+    /// taken from it before and is no longer held is used again.
+    pub(super) fn packet(&self, payload: &[u8], room: &mut BytesMut) -> BytesMut {
+        if room.capacity() < FIXED + payload.len() {
+            room.reserve(ROOM.max(FIXED + payload.len()));
+        }
+        let packet = &mut *room;
         packet.put_u8(0x80);
         packet.put_u8(u8::from(self.marker) << 7 | self.payload_type & 0x7f);
         packet.put_u16(self.sequence);
         packet.put_u32(self.timestamp);
         packet.put_u32(self.ssrc);
         packet.put_slice(payload);
-        packet
+        room.split()
     }
 }
 
@@ -111,6 +114,8 @@ pub(super) fn number32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(part.try_into().ok()?))
 }
 
+/// Bytes for a handful of packets: each is gone with the system call that sends it.
+const ROOM: usize = 2048;
 /// Length of a head without sources and extension.
 pub(super) const FIXED: usize = 12;
 
@@ -135,17 +140,41 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_head_reads_as_it_was_written() {
-        let header = Header {
+    fn header() -> Header {
+        Header {
             marker: true,
             payload_type: 101,
             sequence: 65_535,
             timestamp: 7,
             ssrc: 0xdead_beef,
             payload: 12..15,
-        };
-        assert_eq!(Header::read(&header.packet(b"abc")), Some(header));
+        }
+    }
+
+    #[test]
+    fn a_head_reads_as_it_was_written() {
+        let header = header();
+        assert_eq!(
+            Header::read(&header.packet(b"abc", &mut BytesMut::new())),
+            Some(header)
+        );
+    }
+
+    #[test]
+    fn room_is_used_again() {
+        let (mut room, header) = (BytesMut::new(), header());
+        let first = header.packet(&[1; 160], &mut room).as_ptr();
+        let places: Vec<_> = (0..100)
+            .map(|_| header.packet(&[2; 160], &mut room).as_ptr())
+            .collect();
+        assert!(
+            places.contains(&first),
+            "each packet took memory of its own"
+        );
+        let held: Vec<_> = (0..100)
+            .map(|n| header.packet(&[n; 160], &mut room))
+            .collect();
+        assert!((0u8..100).zip(&held).all(|(n, it)| it.ends_with(&[n; 160])));
     }
 
     #[test]

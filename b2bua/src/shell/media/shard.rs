@@ -48,6 +48,8 @@ pub(super) struct Transmit {
 #[derive(Debug, Default)]
 pub(super) struct Output {
     pub(super) transmits: Vec<Transmit>,
+    /// Packets on their way to a leg; empty in between, kept for its room.
+    pub(super) packets: Vec<Bytes>,
     pub(super) events: Vec<Event>,
     /// Addresses of XMPP legs, for the shard itself.
     pub(super) sources: Vec<(AnchorId, usize, SocketAddr)>,

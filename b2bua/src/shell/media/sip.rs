@@ -9,7 +9,7 @@ use tandem_shared::media::Setup;
 use super::dtls::{self, Handshake};
 use super::latch::Latch;
 use super::shard::{Context, Socket, Transmit};
-use super::srtp::{Guard, Master};
+use super::srtp::{Guard, Master, Opened};
 use super::stream::Stream;
 use crate::media::{AnchorId, Failure, Fingerprint, Flow, Protection, SipPeer};
 
@@ -81,13 +81,13 @@ impl SipLeg {
     }
 
     /// An RTP packet without its protection, if it is from the other side; whether it is the first.
-    pub(super) fn open_rtp(
+    pub(super) fn open_rtp<'a>(
         &mut self,
         from: SocketAddr,
-        packet: &[u8],
+        packet: &'a [u8],
         cx: &Context<'_>,
         out: &mut Vec<Step>,
-    ) -> Option<bytes::BytesMut> {
+    ) -> Option<Opened<'a>> {
         if !self.rtp.admits(from, cx.now) {
             return self.drop_packet();
         }
@@ -108,13 +108,13 @@ impl SipLeg {
     }
 
     /// A compound of reports without its protection, if it is from the other side.
-    pub(super) fn open_rtcp(
+    pub(super) fn open_rtcp<'a>(
         &mut self,
         port: Port,
         from: SocketAddr,
-        packet: &[u8],
+        packet: &'a [u8],
         cx: &Context<'_>,
-    ) -> Option<bytes::BytesMut> {
+    ) -> Option<Opened<'a>> {
         let latch = match port {
             Port::Rtp => &mut self.rtp,
             Port::Rtcp => &mut self.rtcp,

@@ -24,16 +24,18 @@ impl Buffers {
         }
     }
 
-    /// Reads at most so many datagrams, and whether there may be more.
-    pub(super) fn receive(&mut self, socket: &UdpSocket, most: usize) -> bool {
+    /// Reads at most so many datagrams.
+    pub(super) fn receive(&mut self, socket: &UdpSocket, most: usize) -> Received {
         self.received.clear();
-        let most = most.min(BATCH);
-        let buffers = self.bytes.get_mut(..most).unwrap_or_default();
-        match batch::receive(socket, buffers, &mut self.received) {
-            Ok(()) => self.received.len() == most,
+        let buffers = self.bytes.get_mut(..most.min(BATCH)).unwrap_or_default();
+        let asked = buffers.len();
+        let more = match batch::receive(socket, buffers, &mut self.received) {
+            Ok(()) => self.received.len() == asked,
             // Whatever else it is belongs to an earlier datagram; it is read away like one.
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-        }
+        };
+        let count = self.received.len();
+        Received { count, more }
     }
 
     /// The datagrams of the last call and where they came from.
@@ -45,31 +47,52 @@ impl Buffers {
     }
 }
 
+/// What a read brought.
+pub(super) struct Received {
+    pub(super) count: usize,
+    /// Whether there may be more.
+    pub(super) more: bool,
+}
+
 /// Sends datagrams, all over one socket; how many were not taken.
-pub(super) fn send(socket: &UdpSocket, transmits: &[Transmit]) -> usize {
+pub(super) fn send<'a>(
+    socket: &UdpSocket,
+    transmits: impl Iterator<Item = &'a Transmit> + Clone,
+) -> u64 {
     let mut refused = 0;
     let mut rest = transmits;
-    while !rest.is_empty() {
-        let batch = rest.get(..rest.len().min(BATCH)).unwrap_or(rest);
-        match send_batch(socket, batch) {
-            Ok(sent) if sent > 0 => rest = rest.get(sent..).unwrap_or_default(),
+    loop {
+        let next = rest.clone().take(BATCH);
+        match send_batch(socket, next) {
+            Ok(0) => return refused,
+            Ok(sent) => drop(rest.nth(sent - 1)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // A sound that waits is worth nothing; the next one comes soon.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return refused + rest.len(),
-            Ok(_) | Err(_) => {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return refused + rest.count() as u64;
+            }
+            Err(_) => {
                 refused += 1;
-                rest = rest.get(1..).unwrap_or_default();
+                rest.next();
             }
         }
     }
-    refused
 }
 
-fn send_batch(socket: &UdpSocket, transmits: &[Transmit]) -> io::Result<usize> {
-    if let [only] = transmits {
-        return socket.send_to(&only.bytes, only.to).map(|_| 1);
+/// How many were taken, of some.
+fn send_batch<'a>(
+    socket: &UdpSocket,
+    transmits: impl Iterator<Item = &'a Transmit> + Clone,
+) -> io::Result<usize> {
+    let mut first = transmits.clone();
+    match (first.next(), first.next()) {
+        (None, _) => Ok(0),
+        (Some(only), None) => socket.send_to(&only.bytes, only.to).map(|_| 1),
+        (Some(_), Some(_)) => {
+            let sent = batch::send(socket, transmits.map(|it| (&*it.bytes, it.to)))?;
+            Ok(sent.max(1))
+        }
     }
-    batch::send(socket, transmits.iter().map(|it| (&*it.bytes, it.to)))
 }
 
 /// A socket for sound.

@@ -3,6 +3,8 @@
 //! Each source that sends to us gets a context of its own, kept only after a packet of it was
 //! authentic: forged sources cannot fill memory.
 
+use std::ops::Deref;
+
 use bytes::{Bytes, BytesMut};
 use rtc_srtp::context::Context;
 use rtc_srtp::crypto::providers::RingCrypto;
@@ -20,6 +22,15 @@ pub(super) enum Guard {
     Open,
     /// Both ways protected.
     Protected(Box<Protected>),
+}
+
+/// A packet without its protection.
+#[derive(Debug)]
+pub(super) enum Opened<'a> {
+    /// It had none.
+    AsItCame(&'a [u8]),
+    /// What was in it.
+    Taken(BytesMut),
 }
 
 /// Keys for both ways.
@@ -69,27 +80,29 @@ impl Guard {
     }
 
     /// Takes protection off an RTP packet.
-    pub(super) fn open_rtp(&mut self, packet: &[u8]) -> Option<BytesMut> {
+    pub(super) fn open_rtp<'a>(&mut self, packet: &'a [u8]) -> Option<Opened<'a>> {
         match self {
             Self::Closed => None,
-            Self::Open => Some(BytesMut::from(packet)),
+            Self::Open => Some(Opened::AsItCame(packet)),
             Self::Protected(keys) => {
                 let ssrc = Header::read_protected(packet)?.ssrc;
                 let Protected { rtp, inbound, .. } = &mut **keys;
-                rtp.open(ssrc, inbound, |context| context.decrypt_rtp(packet).ok())
+                let open = |context: &mut Context| context.decrypt_rtp(packet).ok();
+                rtp.open(ssrc, inbound, open).map(Opened::Taken)
             }
         }
     }
 
     /// Takes protection off a compound RTCP packet.
-    pub(super) fn open_rtcp(&mut self, packet: &[u8]) -> Option<BytesMut> {
+    pub(super) fn open_rtcp<'a>(&mut self, packet: &'a [u8]) -> Option<Opened<'a>> {
         match self {
             Self::Closed => None,
-            Self::Open => Some(BytesMut::from(packet)),
+            Self::Open => Some(Opened::AsItCame(packet)),
             Self::Protected(keys) => {
                 let ssrc = number32(packet, 4)?;
                 let Protected { rtcp, inbound, .. } = &mut **keys;
-                rtcp.open(ssrc, inbound, |context| context.decrypt_rtcp(packet).ok())
+                let open = |context: &mut Context| context.decrypt_rtcp(packet).ok();
+                rtcp.open(ssrc, inbound, open).map(Opened::Taken)
             }
         }
     }
@@ -118,6 +131,24 @@ impl Guard {
                 .ok()
                 .map(BytesMut::freeze),
         }
+    }
+}
+
+impl Deref for Opened<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::AsItCame(bytes) => bytes,
+            Self::Taken(bytes) => bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+impl<T: Deref<Target = [u8]>> PartialEq<T> for Opened<'_> {
+    fn eq(&self, other: &T) -> bool {
+        **self == **other
     }
 }
 
@@ -235,7 +266,7 @@ mod tests {
             ssrc,
             payload: 0..0,
         };
-        header.packet(b"sound")
+        header.packet(b"sound", &mut BytesMut::new())
     }
 
     fn pair(suite: Suite) -> (Guard, Guard) {
@@ -268,7 +299,7 @@ mod tests {
         let report = [0x80, 201, 0, 1, 0, 0, 0, 9];
         let (mut a, mut b) = pair(Suite::AesCm128Sha1Tag32);
         let sealed = a.seal_rtcp(BytesMut::from(&report[..])).unwrap();
-        assert_eq!(b.open_rtcp(&sealed).unwrap(), &report[..]);
+        assert_eq!(*b.open_rtcp(&sealed).unwrap(), report);
         assert_eq!(b.open_rtcp(&sealed), None);
     }
 

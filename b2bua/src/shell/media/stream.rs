@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tandem_shared::media::Codec;
 use tandem_shared::mint::Mint;
 
@@ -18,6 +18,8 @@ use crate::media::{Flow, Measured};
 pub(super) struct Stream {
     flow: Option<Flow>,
     pub(super) guard: Guard,
+    /// For packets until they are sent.
+    room: BytesMut,
     receiving: Receiving,
     pub(super) sending: Sending,
     hearing: Hearing,
@@ -62,6 +64,7 @@ impl Stream {
         Self {
             flow: None,
             guard: Guard::Closed,
+            room: BytesMut::new(),
             receiving: Receiving::default(),
             sending,
             hearing: Hearing::Idle(None),
@@ -199,7 +202,8 @@ impl Stream {
             ssrc: self.sending.ssrc,
             payload: 0..0,
         };
-        let packet = self.guard.seal_rtp(header.packet(payload))?;
+        let packet = header.packet(payload, &mut self.room);
+        let packet = self.guard.seal_rtp(packet)?;
         self.sending.note(timestamp, payload.len(), now);
         Some(packet)
     }

@@ -14,7 +14,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::ports::Ports;
 use super::settings::Interface;
 use super::shard::{Shard, Socket, Transmit};
-use super::socket::{self, Buffers};
+use super::socket::{self, BATCH, Buffers};
 use crate::media::{AnchorId, Command, Event};
 
 /// What all threads share.
@@ -33,16 +33,22 @@ pub(super) struct Worker {
     shard: Shard,
     /// Those of XMPP legs first, then those of SIP legs; a free place is nothing.
     sockets: Vec<Option<Open>>,
+    /// How many are of XMPP legs.
+    shared_ports: usize,
     free: Vec<usize>,
     calls: HashMap<AnchorId, Pair>,
     commands: Receiver<Command>,
     shared: Arc<Shared>,
     buffers: Buffers,
+    /// What is being sent; kept for its room.
+    outgoing: Vec<Transmit>,
 }
 
 struct Open {
     socket: UdpSocket,
     name: Socket,
+    /// Datagrams to ask for next: as many as came of late.
+    most: usize,
 }
 
 /// A SIP leg's sockets.
@@ -66,11 +72,13 @@ impl Worker {
             poll,
             shard,
             sockets: Vec::new(),
+            shared_ports: xmpp.len(),
             free: Vec::new(),
             calls: HashMap::new(),
             commands,
             shared,
             buffers: Buffers::new(),
+            outgoing: Vec::new(),
         };
         for (index, socket) in xmpp.into_iter().enumerate() {
             worker.register(socket, Socket::Xmpp(index))?;
@@ -116,20 +124,21 @@ impl Worker {
     /// Reads some of what came on a socket; whether there may be more.
     fn receive(&mut self, place: usize) -> bool {
         for _ in 0..BATCHES {
-            let Some(Some(open)) = self.sockets.get(place) else {
+            let Some(Some(open)) = self.sockets.get_mut(place) else {
                 return false;
             };
-            let most = match open.name {
-                Socket::Xmpp(_) => socket::BATCH,
-                Socket::Rtp(_) | Socket::Rtcp(_) => FEW,
-            };
-            let more = self.buffers.receive(&open.socket, most);
+            let (name, asked) = (open.name, open.most);
+            let received = self.buffers.receive(&open.socket, asked);
+            open.most = (received.count * 2).clamp(LEAST, BATCH);
             let now = Instant::now();
             for (from, bytes) in self.buffers.datagrams() {
-                self.shard.handle_packet(open.name, from, bytes, now);
+                self.shard.handle_packet(name, from, bytes, now);
             }
-            self.flush();
-            if !more {
+            // What goes out to XMPP legs waits for its like: they share a port, and so a system call.
+            if self.shard.output.transmits.len() >= FLUSH {
+                self.flush();
+            }
+            if !received.more {
                 return false;
             }
         }
@@ -213,7 +222,8 @@ impl Worker {
         let place = self.free.last().copied().unwrap_or(self.sockets.len());
         let registry = self.poll.registry();
         registry.register(&mut socket, Token(place), Interest::READABLE)?;
-        let open = Some(Open { socket, name });
+        let most = LEAST;
+        let open = Some(Open { socket, name, most });
         if self.free.pop().is_some() {
             if let Some(free) = self.sockets.get_mut(place) {
                 *free = open;
@@ -235,39 +245,48 @@ impl Worker {
     /// Sends and tells what came out of the shard.
     fn flush(&mut self) {
         let output = &mut self.shard.output;
-        let (mut transmits, events) = (
-            std::mem::take(&mut output.transmits),
-            std::mem::take(&mut output.events),
-        );
-        // Stable: the packets of each socket stay in order.
-        transmits.sort_by_key(|transmit| match transmit.socket {
-            Socket::Xmpp(index) => (0, index as u64),
-            Socket::Rtp(anchor) => (1, anchor.0),
-            Socket::Rtcp(anchor) => (2, anchor.0),
-        });
-        for batch in transmits.chunk_by(|a, b| a.socket == b.socket) {
-            let refused = self.send(batch) as u64;
-            self.shared.refused.fetch_add(refused, Ordering::Relaxed);
+        std::mem::swap(&mut output.transmits, &mut self.outgoing);
+        let events = std::mem::take(&mut output.events);
+        let mut refused = 0;
+        for (index, open) in self.sockets.iter().take(self.shared_ports).enumerate() {
+            let own = self.outgoing.iter();
+            let own = own.filter(|transmit| transmit.socket == Socket::Xmpp(index));
+            refused += open
+                .as_ref()
+                .map_or(0, |open| socket::send(&open.socket, own));
         }
+        // Packets of one call often follow each other; those of two never share a socket.
+        for batch in self.outgoing.chunk_by(|a, b| a.socket == b.socket) {
+            refused += self.send_to_sip(batch);
+        }
+        self.outgoing.clear();
         let strangers = std::mem::take(&mut self.shard.strangers);
-        self.shared
-            .strangers
-            .fetch_add(strangers, Ordering::Relaxed);
+        // Written by all threads: only when there is something to tell.
+        for (counter, count) in [
+            (&self.shared.refused, refused),
+            (&self.shared.strangers, strangers),
+        ] {
+            if count > 0 {
+                counter.fetch_add(count, Ordering::Relaxed);
+            }
+        }
         for event in events {
             self.note(&event);
             (self.shared.sink)(event);
         }
     }
 
-    fn send(&self, batch: &[Transmit]) -> usize {
-        let place = batch.first().and_then(|transmit| match transmit.socket {
-            Socket::Xmpp(index) => Some(index),
-            Socket::Rtp(anchor) => Some(self.calls.get(&anchor)?.rtp),
-            Socket::Rtcp(anchor) => Some(self.calls.get(&anchor)?.rtcp),
-        });
+    /// Sends packets of one SIP leg; how many were not taken.
+    fn send_to_sip(&self, batch: &[Transmit]) -> u64 {
+        let pair = |anchor| self.calls.get(&anchor);
+        let place = match batch.first().map(|transmit| transmit.socket) {
+            Some(Socket::Rtp(anchor)) => pair(anchor).map(|pair| pair.rtp),
+            Some(Socket::Rtcp(anchor)) => pair(anchor).map(|pair| pair.rtcp),
+            Some(Socket::Xmpp(_)) | None => return 0,
+        };
         match place.and_then(|place| self.sockets.get(place)) {
-            Some(Some(open)) => socket::send(&open.socket, batch),
-            Some(None) | None => batch.len(),
+            Some(Some(open)) => socket::send(&open.socket, batch.iter()),
+            Some(None) | None => batch.len() as u64,
         }
     }
 
@@ -298,8 +317,10 @@ pub(super) fn waker(poll: &Poll) -> io::Result<Waker> {
 const WAKER: Token = Token(usize::MAX);
 /// Batches of one socket before others have their turn.
 const BATCHES: usize = 4;
-/// Datagrams read at once of a port that carries one call.
-const FEW: usize = 8;
+/// Datagrams asked for at least: with one more than came it is clear that no more are there.
+const LEAST: usize = 2;
+/// Packets that wait for a system call at most.
+const FLUSH: usize = 256;
 /// Pairs that are tried for a call before it is refused.
 const TRIES: usize = 16;
 /// Bytes of a SIP leg's packets that may wait: half a second.

@@ -19,7 +19,9 @@ fn sound(ssrc: u32, sequence: u16) -> Vec<u8> {
         ssrc,
         payload: 0..0,
     };
-    header.packet(&[0x55; 160]).to_vec()
+    header
+        .packet(&[0x55; 160], &mut bytes::BytesMut::new())
+        .to_vec()
 }
 
 #[test]

@@ -177,7 +177,11 @@ impl Phone {
             ssrc: self.ssrc,
             payload: 0..0,
         };
-        Some(self.guard.seal_rtp(header.packet(payload))?.to_vec())
+        Some(
+            self.guard
+                .seal_rtp(header.packet(payload, &mut bytes::BytesMut::new()))?
+                .to_vec(),
+        )
     }
 
     fn hear(&mut self, packet: &[u8]) {
