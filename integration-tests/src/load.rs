@@ -13,6 +13,7 @@ pub mod drive;
 pub mod end;
 pub mod floor;
 pub mod latency;
+pub mod media;
 pub mod meter;
 pub mod namespace;
 pub mod path;

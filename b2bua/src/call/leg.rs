@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use tandem_shared::media::{Codec, Description, Direction};
 
 use super::Call;
-use super::negotiate::{sip, xmpp};
+use super::negotiate::{Encoding, sip, xmpp};
 use crate::body::sdp::Sdp;
 use crate::media::{SipLocal, XmppLocal};
 use crate::sip::session::{Fork, SessionKey};
@@ -93,7 +93,8 @@ impl Call {
     pub(super) fn xmpp_terms<'a>(&'a self, offered: &'a [Codec]) -> Option<xmpp::Terms<'a>> {
         Some(xmpp::Terms {
             local: self.xmpp.local.as_ref()?,
-            codecs: &self.policy.codecs,
+            // What the route wants is for the SIP leg: whatever else clients speak is transcoded.
+            codecs: &Encoding::ALL,
             direction: Direction::Both,
             other: match &self.sip.agreed {
                 Some(agreed) => std::slice::from_ref(&agreed.flow.send),

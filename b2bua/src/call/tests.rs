@@ -2,6 +2,7 @@
 //! their counterparts out.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tandem_shared::address::Address;
 use tandem_shared::bus::SessionId;
@@ -14,10 +15,12 @@ use tandem_shared::media::{Description, Direction, Dtls, IceCredentials, Media, 
 use crate::action::Action;
 use crate::body::sdp::Sdp;
 use crate::call::CallSettings;
+use crate::call::negotiate::Encoding;
 use crate::core::bench::Bench;
 use crate::media::{
     AnchorId, Command, Event, Failure, Fingerprint, Flow, Leg, Report, SipLocal, XmppLocal,
 };
+use crate::route::Routes;
 use crate::settings::tests::settings;
 use crate::sip::{Method, Request, Response, Status};
 
@@ -316,6 +319,32 @@ fn a_call_begun_with_a_description_is_answered_with_one() {
         })
         .collect();
     assert_eq!(roles, [Role::Answer]);
+}
+
+#[test]
+fn the_codecs_of_a_route_bind_its_sip_leg_alone() {
+    let mut settings = settings();
+    let routes = settings.routes.iter().map(|(_, route)| route.clone());
+    let routes = routes.map(|mut route| {
+        route.media.codecs = vec![Encoding::Pcmu];
+        route
+    });
+    settings.routes = Arc::new(Routes::new(routes.collect()));
+    let mut bench = Bench::with(settings);
+    let mut offered = description("x", Setup::Actpass);
+    let of_client = &mut offered.streams[0].codecs;
+    of_client.retain(|codec| codec.name == "opus");
+    let (_, invite) = bench.call_to_sip(Some(offered));
+    let sdp = String::from_utf8_lossy(&invite.body).into_owned();
+    assert!(sdp.contains("PCMU") && !sdp.contains("opus"), "{sdp}");
+    let answer = bench.facts().into_iter().find_map(|fact| {
+        let Fact::Describe(describe) = fact else {
+            return None;
+        };
+        Some(describe.description)
+    });
+    let answer = answer.expect("the client has an answer");
+    assert_eq!(answer.streams[0].codecs[0].name, "opus");
 }
 
 #[test]

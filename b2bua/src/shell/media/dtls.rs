@@ -39,6 +39,8 @@ impl Certificate {
         let config = ConfigBuilder::default()
             .with_crypto_provider(provider)
             .with_certificates(vec![own])
+            // Without one the library makes one up and warns of it.
+            .with_server_name("tandem".to_owned())
             .with_srtp_protection_profiles(vec![
                 Profile::Srtp_Aead_Aes_128_Gcm,
                 Profile::Srtp_Aes128_Cm_Hmac_Sha1_80,
