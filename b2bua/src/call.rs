@@ -36,7 +36,8 @@ use negotiate::Policy;
 /// All calls.
 #[derive(Debug, Default)]
 pub struct Calls {
-    calls: HashMap<CallId, Call>,
+    /// Each in a box: a table that grows keeps much room free.
+    calls: HashMap<CallId, Box<Call>>,
     by_session: HashMap<SessionKey, CallId>,
     by_anchor: HashMap<AnchorId, CallId>,
     sessions: Sessions,
@@ -365,7 +366,7 @@ impl Calls {
     }
 
     /// Takes a call out of the tables and gives its media back.
-    fn forget(&mut self, id: &CallId, cx: &mut Context<'_>) -> Option<Call> {
+    fn forget(&mut self, id: &CallId, cx: &mut Context<'_>) -> Option<Box<Call>> {
         let call = self.calls.remove(id)?;
         self.timers.cancel(id);
         if let Some(key) = call.sip.session {
@@ -387,7 +388,7 @@ impl Calls {
             self.by_session.insert(key, id.clone());
         }
         self.timers.set(id.clone(), cx.now + cx.settings.call.ring);
-        self.calls.insert(id, call);
+        self.calls.insert(id, Box::new(call));
         order(Command::Open { anchor, sip: peer }, cx);
     }
 
@@ -406,7 +407,7 @@ impl Calls {
 
     fn of_anchor(&mut self, anchor: AnchorId) -> Option<&mut Call> {
         let id = self.by_anchor.get(&anchor)?;
-        self.calls.get_mut(id)
+        self.calls.get_mut(id).map(Box::as_mut)
     }
 
     fn next_anchor(&mut self) -> AnchorId {

@@ -115,7 +115,7 @@ pub(super) fn number32(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// Bytes for a handful of packets: each is gone with the system call that sends it.
-const ROOM: usize = 2048;
+const ROOM: usize = 1024;
 /// Length of a head without sources and extension.
 pub(super) const FIXED: usize = 12;
 

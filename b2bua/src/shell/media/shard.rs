@@ -71,7 +71,8 @@ pub(super) struct Shard {
     /// Where XMPP legs are reached, as others see it.
     locals: Vec<SocketAddr>,
     mint: Mint,
-    calls: HashMap<AnchorId, Call>,
+    /// Each in a box: a table that grows keeps much room free.
+    calls: HashMap<AnchorId, Box<Call>>,
     names: HashMap<String, AnchorId>,
     sources: HashMap<(usize, SocketAddr), AnchorId>,
     transactions: HashMap<[u8; 12], AnchorId>,
@@ -155,7 +156,7 @@ impl Shard {
             xmpp: Box::new(self.xmpp_local(&call)),
             sip: Box::new(call.sip.clone()),
         });
-        self.calls.insert(id, call);
+        self.calls.insert(id, Box::new(call));
         self.settle(id, now);
     }
 

@@ -33,7 +33,7 @@ pub struct Sessions {
 
 #[derive(Debug)]
 struct Entry {
-    session: Session,
+    session: Box<Session>,
     names: (String, String),
     invite: Option<ServerToken>,
 }
@@ -119,7 +119,7 @@ impl Sessions {
 
     /// The session, to be looked at.
     pub fn get(&self, key: SessionKey) -> Option<&Session> {
-        self.all.get(&key).map(|entry| &entry.session)
+        self.all.get(&key).map(|entry| &*entry.session)
     }
 
     /// The session an INVITE wants to replace, if it wants to (RFC 3891).
@@ -183,7 +183,7 @@ impl Sessions {
         self.by_dialog.insert(names.clone(), key);
         self.by_invite.extend(invite.map(|token| (token, key)));
         let entry = Entry {
-            session,
+            session: Box::new(session),
             names,
             invite,
         };
