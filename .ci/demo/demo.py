@@ -6,12 +6,20 @@ import signal
 import sys
 import time
 
+import caller
+import ear
+import phone as phones
+from caller import Caller
 from phone import Phone
 from stage import DOMAIN, GATEWAY, NUMBER, Failure, Stage
 from user import User
 
 # An arrival takes milliseconds; only a failure takes this long.
 ARRIVAL_LIMIT = 15
+# So often is listened before the wrong sound is a failure, some seconds.
+HEARINGS = 40
+# What is told of calls by hand.
+CALLS = {"CALL_INCOMING": "a call comes", "CALL_ESTABLISHED": "the call is answered", "CALL_CLOSED": "the call is over"}
 NOWHERE = "+442079460000"
 USERS = ("juliet", "romeo")
 
@@ -42,6 +50,52 @@ async def converse(juliet, phone):
     sender, reason = await arrival("the refusal", juliet.refused)
     show(f"juliet@{DOMAIN} gets it back", reason)
     expect(sender, NOWHERE)
+
+
+async def call(juliet, phone):
+    """One call each way; what both ends hear is measured."""
+    print("\nA call each way:\n")
+    await juliet.add(f"{NUMBER}@{GATEWAY}")
+    show(f"juliet@{DOMAIN} calls {NUMBER}@{GATEWAY}", f"and sings at {caller.TONE} Hz")
+    sid = await juliet.call(f"{NUMBER}@{GATEWAY}")
+    await phone.wait("CALL_ESTABLISHED")
+    await juliet.wait("connected")
+    show("the phone answers", f"and sings at {phones.TONE} Hz")
+    await compare(juliet, sid, phone)
+    await juliet.end(sid)
+    await phone.wait("CALL_CLOSED")
+    show("juliet hangs up", "and the phone's call is over")
+
+    show(f"the phone calls juliet@{DOMAIN}", f"and sings at {phones.TONE} Hz")
+    await phone.dial("juliet")
+    sid = (await juliet.wait("incoming"))["sid"]
+    await juliet.accept(sid)
+    await phone.wait("CALL_ESTABLISHED")
+    await juliet.wait("connected")
+    show("juliet answers", f"and sings at {caller.TONE} Hz")
+    await compare(juliet, sid, phone)
+    await phone.hang_up()
+    reason = (await juliet.wait("ended"))["reason"]
+    show("the phone hangs up, and juliet is told why", reason)
+    expect(reason, "success")
+
+
+async def compare(juliet, sid, phone):
+    """Waits until each end hears what the other sings."""
+    for _ in range(HEARINGS):
+        heard = await juliet.hear(sid), phone.hear()
+        if ear.is_tone(heard[0], phones.TONE) and ear.is_tone(heard[1], caller.TONE):
+            break
+        await asyncio.sleep(0.25)
+    show("juliet hears", frequency(heard[0]))
+    show("the phone hears", frequency(heard[1]))
+    for who, what, right in (("juliet", heard[0], phones.TONE), ("the phone", heard[1], caller.TONE)):
+        if not ear.is_tone(what, right):
+            raise Failure(f"{who} should hear {right} Hz, but hears {frequency(what)}")
+
+
+def frequency(hertz):
+    return "nothing" if hertz is None else f"{hertz} Hz"
 
 
 async def arrival(what, queue):
@@ -78,6 +132,7 @@ Now you, with any XMPP client on this machine, for example Gajim:
       sudo cp {stage.certificate} /usr/local/share/ca-certificates/tandem-demo.crt && sudo update-ca-certificates
   write to     {NUMBER}@{GATEWAY}   and the phone shows it here
   answer       type a line here and press Enter: the phone sends it to whoever wrote last
+  call         {NUMBER}@{GATEWAY} too, with a client on this machine that has calls: the phone answers with a tone
 
   SIP          tandem-b2bua 127.0.0.1:{stage.gateway_port} (UDP, TCP), phone 127.0.0.1:{stage.sip_port} (UDP)
   more         juliet@{DOMAIN} with password {stage.passwords["juliet"]}; logs, configuration and state in {stage.directory}
@@ -101,6 +156,10 @@ async def attend(stage, phone):
             show(f"the phone shows a message of {sender}", text)
         while not phone.answers.empty():
             show("the phone is told", phone.answers.get_nowait())
+        while not phone.events.empty():
+            event = phone.events.get_nowait()
+            if event["type"] in CALLS:
+                show(f"the phone: {CALLS[event['type']]}", event.get("peeruri", ""))
         while not typed.empty():
             line = typed.get_nowait()
             if not line:
@@ -124,6 +183,10 @@ async def perform(stage, arguments):
     await juliet.log_in()
     await juliet.wait_gateway()
     await converse(juliet, phone)
+    singer = Caller(stage, "juliet")
+    await singer.log_in()
+    await call(singer, phone)
+    await singer.leave()
     stage.check_alive()
     await juliet.disconnect()
     if not arguments.check:

@@ -32,8 +32,8 @@ class Stage:
         self.passwords = {user: secrets.token_hex(4) for user in users}
         self.processes = {}
         # 5222 if it is free: there clients find the server without being told a port.
-        ports = free_ports(5, preferred=5222)
-        self.client_port, self.component_port, self.gateway_port, self.sip_port, self.control_port = ports
+        ports = free_ports(6, preferred=5222)
+        self.client_port, self.component_port, self.gateway_port, self.sip_port, self.control_port, media = ports
         self.words = {
             "DIR": str(self.directory),
             "AS_ROOT": str(os.geteuid() == 0).lower(),
@@ -45,6 +45,7 @@ class Stage:
             "GATEWAY_PORT": str(self.gateway_port),
             "SIP_PORT": str(self.sip_port),
             "CONTROL_PORT": str(self.control_port),
+            "MEDIA_PORT": str(media),
         }
 
     @property

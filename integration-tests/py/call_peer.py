@@ -27,6 +27,7 @@ import xml.etree.ElementTree as ET
 
 warnings.filterwarnings("ignore")
 
+import aioice.ice
 import av
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcrtpsender import RTCRtpSender
@@ -244,7 +245,10 @@ class Caller(Client):
         self.calls = {}
         self.tasks = set()
         self.turn = asyncio.Lock()
-        super().__init__(request["session"], request["jid"], request["password"])
+        super().__init__(request["session"], request["jid"], request["password"], request.get("certificate"))
+        if address := request.get("address"):
+            # The only one it has: aioice itself leaves out loopback.
+            aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [address]
         self.register_plugin("xep_0115")
         for feature in FEATURES + request["features"]:
             self["xep_0030"].add_feature(feature)

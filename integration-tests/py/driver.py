@@ -71,13 +71,17 @@ class Recorder:
 
 
 class Client(Recorder, slixmpp.ClientXMPP):
-    def __init__(self, session, jid, password):
+    def __init__(self, session, jid, password, certificate=None):
         super().__init__(jid, password)
-        self.enable_starttls = False
         self.enable_direct_tls = False
-        self.enable_plaintext = True
-        self["feature_mechanisms"].unencrypted_plain = True
-        self["feature_mechanisms"].unencrypted_scram = True
+        # With a certificate to trust, only encrypted; servers of the tests have none.
+        if certificate:
+            self.ca_certs = certificate
+        else:
+            self.enable_starttls = False
+            self.enable_plaintext = True
+            self["feature_mechanisms"].unencrypted_plain = True
+            self["feature_mechanisms"].unencrypted_scram = True
         self.begin(session)
 
 
