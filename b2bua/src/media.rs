@@ -318,4 +318,6 @@ pub struct Measured {
     pub jitter: Duration,
     /// Round-trip time by receiver reports, if one came.
     pub round_trip: Option<Duration>,
+    /// How packets were protected: `DTLS 1.3`, `SDES`, or `none`.
+    pub protection: &'static str,
 }

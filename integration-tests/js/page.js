@@ -223,6 +223,8 @@ window.peer = {
       local: candidate(pair.localCandidateId).candidateType ?? "",
       remote: candidate(pair.remoteCandidateId).candidateType ?? "",
       protection: transport.srtpCipher ?? "",
+      // As on the wire: FEFD is 1.2, FEFC 1.3.
+      dtls: transport.tlsVersion ?? "",
     };
   },
 };

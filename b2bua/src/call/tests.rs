@@ -288,7 +288,8 @@ fn a_proposed_call_is_connected_when_the_phone_answers() {
     assert_eq!(described.role, Role::Answer);
     let stream = &described.description.streams[0];
     assert_eq!(stream.codecs[0].name, "PCMU");
-    assert_eq!(stream.transport.dtls.as_ref().unwrap().setup, Setup::Active);
+    let dtls = stream.transport.dtls.as_ref().unwrap();
+    assert_eq!(dtls.setup, Setup::Passive);
     let commands = bench.commands();
     assert_eq!(sip_flow(&commands).unwrap().send.name, "PCMU");
     assert!(

@@ -47,6 +47,8 @@ pub struct Stats {
     pub remote: String,
     /// The SRTP profile.
     pub protection: String,
+    /// The version of DTLS as on the wire, where a client tells it: `FEFD` is 1.2, `FEFC` 1.3.
+    pub dtls: String,
 }
 
 impl Client {

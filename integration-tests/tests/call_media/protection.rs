@@ -5,7 +5,7 @@ use integration_tests::Bench;
 use integration_tests::baresip::{Answer, Baresip, Encryption, Setup as PhoneSetup, Transport};
 use integration_tests::tandem::with_tandem_within;
 
-use crate::scene::{LIMIT, Plan, Scene, expect_tones, hang_up};
+use crate::scene::{Kind, LIMIT, Plan, Scene, expect_tones, hang_up};
 
 /// The phone has keys where the other has, and so has the route.
 #[test]
@@ -158,4 +158,48 @@ fn a_phone_that_insists_on_keys_gets_them() -> Result<()> {
         drop(phone);
         scene.close()
     })
+}
+
+#[test]
+fn a_browser_has_the_newest_version_of_dtls() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        expect_version(bench, Kind::Browser, "FEFC", "DTLS 1.3")
+    })
+}
+
+#[test]
+fn who_knows_the_older_version_of_dtls_has_that() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        expect_version(bench, Kind::Script, "", "DTLS 1.2")
+    })
+}
+
+/// A call each way, in which the client says `version`, if it says any, and the log `protection`.
+fn expect_version(bench: &Bench, client: Kind, version: &str, protection: &str) -> Result<()> {
+    let plan = Plan {
+        client,
+        ..Plan::default()
+    };
+    let scene = Scene::open(bench, plan)?;
+    let setup = PhoneSetup {
+        answer: Answer::Auto,
+        ..PhoneSetup::default()
+    };
+    let mut phone = Baresip::start_with(bench, setup)?;
+    let alice = &scene.alice;
+    for called in [false, true] {
+        let sid = match called {
+            false => scene.call(alice, &mut phone, "carol")?,
+            true => scene.be_called(alice, &mut phone, "alice")?,
+        };
+        expect_tones(alice, &sid, &mut phone)?;
+        let stats = alice.stats(&sid)?;
+        ensure!(stats.dtls == version, "called {called}: {stats:?}");
+        hang_up(alice, &sid, &mut phone)?;
+        let report = scene.wait_report()?;
+        let told = report.contains(&format!("protection: \"{protection}\""));
+        ensure!(told, "called {called}: {report}");
+    }
+    drop(phone);
+    scene.close()
 }

@@ -54,7 +54,7 @@ pub(super) fn answer(
     if let Some(fingerprint) = dtls
         && (policy.srtp == Srtp::Dtls || sdes.is_none())
     {
-        let ours = role::answer(offered.setup, kept(before, fingerprint));
+        let ours = role::answer(offered.setup, kept(before, fingerprint), Setup::Active);
         line.fingerprints = vec![local.fingerprint.clone()];
         line.setup = Some(ours);
         return Ok(Protection::Dtls {

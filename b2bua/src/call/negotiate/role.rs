@@ -2,15 +2,17 @@
 
 use tandem_shared::media::Setup;
 
-/// Our role in an answer. A connection that goes on keeps its roles; `kept` is the other side's.
-pub(super) fn answer(offered: Option<Setup>, kept: Option<Setup>) -> Setup {
+/// Our role in an answer. A connection that goes on keeps its roles; `kept` is the other side's, `wish`
+/// ours where the offer leaves it open.
+pub(super) fn answer(offered: Option<Setup>, kept: Option<Setup>, wish: Setup) -> Setup {
     match offered {
         Some(Setup::Passive) => Setup::Active,
         // Who says nothing in an offer is active (RFC 4145).
         Some(Setup::Active) | None => Setup::Passive,
         Some(Setup::Actpass | Setup::Holdconn) => match kept {
             Some(Setup::Active) => Setup::Passive,
-            Some(Setup::Passive | Setup::Actpass | Setup::Holdconn) | None => Setup::Active,
+            Some(Setup::Passive) => Setup::Active,
+            Some(Setup::Actpass | Setup::Holdconn) | None => wish,
         },
     }
 }
@@ -49,11 +51,18 @@ mod tests {
 
     #[test]
     fn roles() {
-        let mut table = String::from("| other side says | it is now | we answer | it becomes |\n");
+        let mut table = String::from(
+            "| other side says | it is now | we answer, wishing to begin | wishing to wait | it becomes |\n",
+        );
         for said in ALL {
             for kept in [None, Some(Setup::Active), Some(Setup::Passive)] {
-                let (ours, theirs) = (answer(said, kept), accepted(said, kept));
-                let _ = writeln!(table, "| {said:?} | {kept:?} | {ours:?} | {theirs:?} |");
+                let [begin, wait] =
+                    [Setup::Active, Setup::Passive].map(|it| answer(said, kept, it));
+                let theirs = accepted(said, kept);
+                let _ = writeln!(
+                    table,
+                    "| {said:?} | {kept:?} | {begin:?} | {wait:?} | {theirs:?} |"
+                );
             }
         }
         insta::assert_snapshot!(table);

@@ -144,7 +144,9 @@ fn answer_stream(
     let now = terms.now.map(|now| &now.flow.send);
     let choice = encoding::answer(&offered.codecs, terms.codecs, terms.other, now)
         .ok_or(NoAgreement::Codec)?;
-    let setup = role::answer(Some(reached.dtls.setup), kept(terms, reached.dtls));
+    // Who waits hears first which version of DTLS the other side speaks.
+    let kept = kept(terms, reached.dtls);
+    let setup = role::answer(Some(reached.dtls.setup), kept, Setup::Passive);
     let peer = reached.peer(terms, role::reversed(setup), false);
     let mut stream = own_stream(terms, &offered.mid, setup);
     stream.codecs = listed(choice.ours.clone());

@@ -187,8 +187,8 @@ impl Anchor {
         out.events.push(Event::Released {
             anchor: self.id,
             report: Box::new(Report {
-                xmpp: self.xmpp.stream.measured(),
-                sip: self.sip.stream.measured(),
+                xmpp: self.xmpp.measured(),
+                sip: self.sip.measured(),
                 path: path.unwrap_or_default(),
             }),
         });

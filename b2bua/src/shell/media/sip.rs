@@ -11,7 +11,7 @@ use super::latch::Latch;
 use super::shard::{Context, Socket, Transmit};
 use super::srtp::{Guard, Master, Opened};
 use super::stream::Stream;
-use crate::media::{AnchorId, Failure, Fingerprint, Flow, Protection, SipPeer};
+use crate::media::{AnchorId, Failure, Fingerprint, Flow, Measured, Protection, SipPeer};
 
 /// The leg.
 pub(super) struct SipLeg {
@@ -179,6 +179,19 @@ impl SipLeg {
             to: self.rtcp.target()?,
             bytes,
         })
+    }
+
+    /// What was measured.
+    pub(super) fn measured(&self) -> Measured {
+        let protocol = self.handshake.as_ref().map(Handshake::protocol);
+        Measured {
+            protection: match &self.protection {
+                Some(Protection::Sdes { .. }) => "SDES",
+                Some(Protection::Dtls { .. }) => protocol.unwrap_or("DTLS"),
+                Some(Protection::Plain) | None => "none",
+            },
+            ..self.stream.measured()
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

@@ -332,6 +332,7 @@ impl Stream {
             dropped: self.dropped,
             jitter: self.receiving.jitter(),
             round_trip: self.round_trip,
+            protection: "",
         }
     }
 }

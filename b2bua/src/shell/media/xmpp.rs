@@ -10,7 +10,7 @@ use super::dtls::{self, Handshake};
 use super::ice::{self, Ice, Path};
 use super::shard::{Context, Socket, Transmit};
 use super::stream::Stream;
-use crate::media::{Failure, Fingerprint, Flow, XmppPeer};
+use crate::media::{Failure, Fingerprint, Flow, Measured, XmppPeer};
 
 /// The leg.
 pub(super) struct XmppLeg {
@@ -160,6 +160,15 @@ impl XmppLeg {
             if let dtls::Step::Packet(bytes) = step {
                 out.extend(self.transmit(bytes).map(Step::Send));
             }
+        }
+    }
+
+    /// What was measured.
+    pub(super) fn measured(&self) -> Measured {
+        let protocol = self.handshake.as_ref().map(Handshake::protocol);
+        Measured {
+            protection: protocol.unwrap_or("none"),
+            ..self.stream.measured()
         }
     }
 

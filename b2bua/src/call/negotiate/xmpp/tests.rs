@@ -53,8 +53,8 @@ fn every_stream_is_answered_and_the_group_names_what_was_taken() {
     let ours = &agreed.ours.streams[0];
     assert_eq!(ours.codecs.len(), 2);
     assert!(ours.rtcp_mux && ours.extensions.is_empty());
-    assert_eq!(ours.transport.dtls.as_ref().unwrap().setup, Setup::Active);
-    assert_eq!(agreed.peer.dtls.setup, Setup::Passive);
+    assert_eq!(ours.transport.dtls.as_ref().unwrap().setup, Setup::Passive);
+    assert_eq!(agreed.peer.dtls.setup, Setup::Active);
     assert!(!agreed.peer.controlling);
 }
 
@@ -124,7 +124,7 @@ fn an_offer_that_is_answered_makes_a_call() {
     assert!(agreed.peer.controlling);
     assert_eq!(
         (agreed.peer.dtls.setup, back.peer.dtls.setup),
-        (Setup::Active, Setup::Passive)
+        (Setup::Passive, Setup::Active)
     );
     assert_eq!((&agreed.peer.ice, &back.peer.ice), (&theirs.ice, &ours.ice));
     assert_eq!(agreed.flow.send.id, back.flow.receive[0].id);
@@ -142,7 +142,7 @@ fn an_answer_that_takes_no_sound_is_no_call() {
         change(&mut back);
         accept(&terms(&local, &[], None), offered, &back).map(|agreed| agreed.peer.dtls.setup)
     };
-    assert_eq!(accepted(|_| {}), Ok(Setup::Active));
+    assert_eq!(accepted(|_| {}), Ok(Setup::Passive));
     // COMPAT: a role that an answer leaves open.
     assert_eq!(
         accepted(|back| dtls(back).setup = Setup::Actpass),
@@ -194,9 +194,9 @@ fn roles_outlive_a_second_offer_but_not_a_new_certificate() {
             .unwrap()
             .setup
     };
-    assert_eq!(role(&again), Setup::Passive);
-    dtls(&mut again).fingerprint = "00:00".into();
     assert_eq!(role(&again), Setup::Active);
+    dtls(&mut again).fingerprint = "00:00".into();
+    assert_eq!(role(&again), Setup::Passive);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use bytes::BytesMut;
+
 use super::*;
 
 fn start() -> Instant {
@@ -90,22 +92,6 @@ fn another_certificate_than_announced_gives_no_keys() {
 }
 
 #[test]
-fn digests_are_compared_by_their_own_hash() {
-    let certificate = b"certificate";
-    let fingerprint = |hash: &str, value: String| Fingerprint {
-        hash: hash.into(),
-        value,
-    };
-    let longer = colons(&Sha384::digest(certificate));
-    assert!(matches(
-        &fingerprint("SHA-384", longer.to_lowercase()),
-        certificate
-    ));
-    assert!(!matches(&fingerprint("sha-256", longer), certificate));
-    assert!(!matches(&fingerprint("md5", String::new()), certificate));
-}
-
-#[test]
 fn a_flood_of_fragments_ends_somewhere() {
     let (_, mut b) = ends(false);
     // One message in pieces of a byte: put together, each piece calls for the next.
@@ -189,4 +175,101 @@ fn a_side_that_never_answers_fails_once() {
     let failed = |step: &&Step| matches!(step, Step::Failed(Failure::Dtls));
     assert_eq!(out.iter().filter(failed).count(), 1);
     assert_eq!(a.deadline(), None);
+}
+
+/// Carries packets between a client of 1.3, with a certificate on that curve or none of ours, and an
+/// end of ours; `lose` drops every n-th.
+fn run_thirteen(wrong: bool, lose: Option<usize>) -> (Vec<Step>, Option<Vec<u8>>, Handshake) {
+    let ours = Certificate::generate().unwrap();
+    let theirs = rcgen::generate_simple_self_signed(vec!["client".to_owned()]).unwrap();
+    let der = theirs.cert.der().to_vec();
+    let expected = match wrong {
+        true => ours.fingerprint.clone(),
+        false => Fingerprint {
+            hash: "sha-256".into(),
+            value: certificate::tests::digest(&der),
+        },
+    };
+    let mut server = Handshake::new(&ours, expected, false);
+    let now = start() + Duration::from_secs(20);
+    let own = dimpl::DtlsCertificate {
+        certificate: der,
+        private_key: theirs.signing_key.serialize_der(),
+    };
+    let provider = dimpl::crypto::rust_crypto::default_provider();
+    let config = dimpl::Config::builder().with_crypto_provider(provider);
+    let config = std::sync::Arc::new(config.build().unwrap());
+    let mut client = dimpl::Dtls::new_auto(config, own, now);
+    client.set_active(true);
+    let (mut done, mut material, mut carried) = (Vec::new(), None, 0usize);
+    let mut now = now;
+    for _ in 0..200 {
+        let mut to_client = Vec::new();
+        let _ = client.handle_timeout(now);
+        server.handle_timeout(now, &mut to_client);
+        for _ in 0..10 {
+            let mut room = vec![0; 4096];
+            let mut to_server = Vec::new();
+            loop {
+                match client.poll_output(&mut room) {
+                    dimpl::Output::Packet(packet) => to_server.push(packet.to_vec()),
+                    dimpl::Output::KeyingMaterial(keys, _) => material = Some(keys.to_vec()),
+                    dimpl::Output::Timeout(_) => break,
+                    dimpl::Output::BufferTooSmall { needed } => room.resize(needed, 0),
+                    dimpl::Output::Connected | dimpl::Output::PeerCert(_) | _ => {}
+                }
+            }
+            let mut arrives = || {
+                carried += 1;
+                lose.is_none_or(|n| !carried.is_multiple_of(n))
+            };
+            for packet in to_server {
+                if arrives() {
+                    server.handle_packet(&packet, now, &mut to_client);
+                }
+            }
+            for step in std::mem::take(&mut to_client) {
+                match step {
+                    Step::Packet(packet) if arrives() => {
+                        let _ = client.handle_packet(&packet);
+                    }
+                    Step::Packet(_) => {}
+                    Step::Keys(_) | Step::Failed(_) => done.push(step),
+                }
+            }
+        }
+        now += Duration::from_millis(100);
+    }
+    (done, material, server)
+}
+
+#[test]
+fn a_client_of_the_newer_version_is_answered_in_it() {
+    for lose in [None, Some(3), Some(5)] {
+        let (steps, material, server) = run_thirteen(false, lose);
+        assert_eq!(server.protocol(), "DTLS 1.3");
+        let (mut ours, material) = (keys(steps), material.unwrap());
+        // The client's own key and salt, of the suite we prefer.
+        let suite = Suite::AesGcm256;
+        let (key, salt) = suite.lengths();
+        let part = |from: usize, length: usize| &material[from..from + length];
+        let client = Master::new(suite, part(0, key), part(2 * key, salt));
+        let server = Master::new(suite, part(key, key), part(2 * key + salt, salt));
+        let mut theirs = Guard::protected(&client, server).unwrap();
+        let packet = BytesMut::from(&[0x80, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 42][..]);
+        let sealed = theirs.seal_rtp(packet.clone()).unwrap();
+        assert_eq!(ours.open_rtp(&sealed).unwrap(), packet);
+        let sealed = ours.seal_rtp(packet.clone()).unwrap();
+        assert_eq!(theirs.open_rtp(&sealed).unwrap(), packet);
+    }
+}
+
+#[test]
+fn the_newer_version_too_wants_the_announced_certificate() {
+    let (steps, _, server) = run_thirteen(true, None);
+    assert!(matches!(
+        steps.as_slice(),
+        [Step::Failed(Failure::Fingerprint)]
+    ));
+    assert!(!server.is_connected());
 }
