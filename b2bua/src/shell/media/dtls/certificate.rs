@@ -53,7 +53,7 @@ fn key_of(pem: &str) -> Option<Vec<u8>> {
     STANDARD.decode(body.trim()).ok()
 }
 
-/// Whether a certificate is the announced one (RFC 8122 §5).
+/// Whether a certificate is the announced one (RFC 8122).
 pub(super) fn matches(expected: &Fingerprint, certificate: &[u8]) -> bool {
     let digest = match expected.hash.to_ascii_lowercase().as_str() {
         "sha-256" => colons(&Sha256::digest(certificate)),

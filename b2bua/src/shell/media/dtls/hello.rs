@@ -1,4 +1,4 @@
-//! Which version of DTLS a ClientHello asks for (RFC 9147 §5.3, RFC 8446 §4.2.1).
+//! Which version of DTLS a ClientHello asks for (RFC 9147 §5.3).
 //!
 //! Only looked at, never believed: the handshake itself decides. What is unclear, such as a hello whose
 //! first fragment ends before the versions, is taken for 1.2, which every client of these days knows.
