@@ -95,6 +95,16 @@ bench-messages *ARGS:
     cargo build --release --locked -p tandem-b2bua -p tandem-component -p integration-tests
     target/release/bench-messages {{ ARGS }}
 
+# What a packet of a call costs, beside rtpengine and a floor program (docs/PERFORMANCE.md).
+bench-media *ARGS: (deps "bench")
+    cargo build --release --locked -p tandem-b2bua -p integration-tests
+    target/release/bench-media {{ ARGS }}
+
+# Calls set up and ended a second, what a set-up takes, and memory (docs/PERFORMANCE.md).
+bench-calls *ARGS:
+    cargo build --release --locked -p tandem-b2bua -p tandem-component -p integration-tests
+    target/release/bench-calls {{ ARGS }}
+
 # Show Tandem between a private XMPP server and a SIP phone, to be tried by hand until Ctrl-C.
 demo:
     .ci/demo/run

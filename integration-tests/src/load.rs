@@ -7,6 +7,7 @@
 //! Invariant: every message has a number of its own, and a run ends with each number delivered,
 //! refused, or counted as lost.
 
+pub mod calls;
 pub mod case;
 pub mod datagrams;
 pub mod drive;
