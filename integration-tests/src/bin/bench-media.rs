@@ -1,10 +1,11 @@
 //! `just bench-media`: what a packet of a call costs, beside `rtpengine-daemon` and a floor.
 //!
 //! ```text
-//! bench-media [--quick] [--seconds SECONDS] [--calls CALLS]... [--path plain|rtp|sdes|transcoded]...
+//! bench-media [--quick] [--seconds SECONDS] [--settle SECONDS] [--calls CALLS]... [--path plain|rtp|sdes|transcoded]...
 //!             [--subject floor|rtpengine|tandem]...
 //! ```
-//! A choice that is left out is all of its values. `tandem-b2bua` must lie beside this program, built
+//! `--settle` is the time before the measured one: with 34 SIP has forgotten how the calls began, and memory
+//! is that of calls alone. A choice that is left out is all of its values. `tandem-b2bua` must lie beside this program, built
 //! in the same profile.
 
 use std::io::{Write as _, stderr, stdout};
@@ -37,6 +38,7 @@ fn main() -> Result<ExitCode> {
 
 struct Choice {
     seconds: u64,
+    settle: u64,
     calls: Vec<usize>,
     paths: Vec<Path>,
     subjects: Vec<Subject>,
@@ -46,6 +48,7 @@ impl Choice {
     fn read(arguments: Vec<String>) -> Result<Self> {
         let mut choice = Self {
             seconds: 10,
+            settle: 1,
             calls: Vec::new(),
             paths: Vec::new(),
             subjects: Vec::new(),
@@ -64,6 +67,7 @@ impl Choice {
             let subject = Subject::ALL.into_iter().find(|it| it.name() == value);
             match (argument.as_str(), path, subject) {
                 ("--seconds", ..) => choice.seconds = value.parse()?,
+                ("--settle", ..) => choice.settle = value.parse()?,
                 ("--calls", ..) => choice.calls.push(value.parse()?),
                 ("--path", Some(path), _) => choice.paths.push(path),
                 ("--subject", _, Some(subject)) => choice.subjects.push(subject),
@@ -111,7 +115,7 @@ impl Choice {
             .place(&bench, path, calls)
             .with_context(|| format!("{calls} calls with {}", subject.name()))?;
         let mut pump = Pump::new(path, &placed.phones, &mut placed.lines)?;
-        pump.run(Duration::from_secs(1))?;
+        pump.run(Duration::from_secs(self.settle))?;
         let meter = Meter::new(&[("subject", placed.pid)]);
         let (before, start) = (meter.read()?, Instant::now());
         let outcome = pump.run(Duration::from_secs(self.seconds))?;

@@ -7,4 +7,5 @@ mod from_sip;
 mod jingle;
 mod lost;
 mod scene;
+mod six;
 mod to_sip;
