@@ -6,5 +6,6 @@ mod desk;
 mod ice;
 mod keys;
 mod lines;
+mod peers;
 mod protection;
 mod scene;

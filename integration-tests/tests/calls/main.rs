@@ -1,5 +1,6 @@
 //! Calls between XMPP clients and SIP, with what each hears.
 
+mod basics;
 mod browser;
 mod changes;
 mod early;

@@ -31,6 +31,8 @@ pub(crate) struct Wishes<'a> {
     pub(crate) proposals: bool,
     /// Which addresses Tandem and the SIP party have.
     pub(crate) family: Family,
+    /// The XMPP server, if not the chosen one.
+    pub(crate) server: Option<Server>,
 }
 
 /// A family of addresses, on either leg.
@@ -80,6 +82,7 @@ impl Default for Wishes<'_> {
             faults: Faults::default(),
             proposals: true,
             family: Family::FOUR,
+            server: None,
         }
     }
 }
@@ -105,7 +108,7 @@ impl Scene {
     }
 
     pub(crate) fn open_with(bench: &Bench, wishes: Wishes<'_>) -> Result<Self> {
-        let server = Server::chosen()?;
+        let server = wishes.server.map_or_else(Server::chosen, Ok)?;
         let accounts = ServerSetup {
             accounts: &["alice", "bob"],
             ..ServerSetup::default()

@@ -111,3 +111,30 @@ const REFUSALS: &[(u16, &str)] = &[
     (503, "connectivity-error"),
     (603, "decline"),
 ];
+
+/// N13: by calls no less than by messages, and before any route is asked.
+#[test]
+fn emergency_numbers_are_refused_in_words() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let gateway = scene.server.gateway();
+        for number in [
+            "112",
+            "911",
+            "+1911",
+            "9911",
+            "1-1-2",
+            "sos",
+            r"911\40sip.test",
+        ] {
+            let sid = scene.alice.call(&format!("{number}@{gateway}/sip"))?;
+            let end = scene.alice.wait_event("ended", &sid)?;
+            let clear = end.text.contains("mergency") && end.text.contains("telephone");
+            ensure!(clear, "{number}: {end:?}");
+        }
+        scene
+            .sip
+            .expect_none("a call", |message| message.method() == Some("INVITE"))?;
+        scene.close()
+    })
+}

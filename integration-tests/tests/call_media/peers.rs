@@ -1,0 +1,86 @@
+//! A browser with every other kind of SIP peer than baresip: linphone, and sipp, through the registrar.
+
+use anyhow::{Context as _, Result, ensure};
+use integration_tests::audio::Law;
+use integration_tests::kamailio;
+use integration_tests::linphone::Caller;
+use integration_tests::rtp::{Peer, Stream, media_address};
+use integration_tests::sipp::{Scenario, Setup as SippSetup, Sipp};
+use integration_tests::tandem::with_tandem_within;
+use integration_tests::wait;
+
+use crate::scene::{Kind, LIMIT, Plan, Scene};
+
+#[test]
+fn a_browser_and_linphone_call_each_other() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench, browser())?;
+        let alice = &scene.alice;
+        let mut erin = Caller::start(bench, "erin", 660)?;
+        let sid = alice.call(&scene.contact("erin", "sip.test"))?;
+        alice.wait_ringing(&sid)?;
+        erin.accept()?;
+        alice.wait_connected(&sid)?;
+        alice.wait_tone(&sid, 660)?;
+        erin.wait_tone(550)?;
+        erin.hang_up()?;
+        ensure!(alice.wait_ended(&sid)? == "success");
+
+        erin.dial(&scene.uri_of("alice"))?;
+        let proposal = alice.wait_proposal()?;
+        alice.take_proposal(&proposal)?;
+        erin.wait_status(200)?;
+        alice.wait_tone(&proposal.id, 660)?;
+        erin.wait_tone(550)?;
+        alice.end(&proposal.id, "success")?;
+        erin.wait_request("BYE")?;
+        scene.close()
+    })
+}
+
+#[test]
+fn sipp_calls_a_browser_through_the_registrar() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench, browser())?;
+        let alice = &scene.alice;
+        // sipp signals; it cannot hear, so the sound is somebody else's.
+        let sound = Peer::bind("127.0.0.1:0")?;
+        let offer = sound.describe(Law::A, "sendrecv")?;
+        let call = Scenario::calling(
+            "sip:tester@tester.test",
+            &scene.uri_of("alice"),
+            &[],
+            Some(&offer),
+        )
+        .expect_status(200)
+        .ack(None)
+        .expect("BYE")
+        .reply_to_last("200 OK", &[], None);
+        let setup = SippSetup {
+            target: Some(kamailio::ADDRESS),
+            ..SippSetup::default()
+        };
+        let mut scenario = Sipp::start(bench, "caller", &call.to_xml(), setup)?;
+        let proposal = alice.wait_proposal()?;
+        alice.take_proposal(&proposal)?;
+        alice.wait_connected(&proposal.id)?;
+        let answer = wait::until("the answer", wait::GENEROUS, || {
+            let mut trace = scenario.trace()?.into_iter().map(|(_, message)| message);
+            Ok(trace.find(|message| message.status() == Some(200)))
+        })?;
+        let to = media_address(&answer.text()).context("an answer without address")?;
+        sound.send(Stream::tone(to, Law::A, 1_000));
+        alice.wait_tone(&proposal.id, 1_000)?;
+        sound.wait_tone(550)?;
+        alice.end(&proposal.id, "success")?;
+        scenario.finish()?;
+        scene.close()
+    })
+}
+
+fn browser() -> Plan<'static> {
+    Plan {
+        client: Kind::Browser,
+        ..Plan::default()
+    }
+}
