@@ -1,7 +1,7 @@
 //! A network and a process tree of its own for every test.
 //!
 //! A test re-executes its binary for that one test below `unshare`: its own network (loopback, and a
-//! veth pair with 10.77.0.1 and fd77::1, because phones refuse to work on loopback alone), process and mount
+//! veth pair with 10.77.0.1, because phones refuse to work on loopback alone), process and mount
 //! namespaces. Default ports are free, tests run in parallel, and no traffic leaves the machine.
 //!
 //! Invariant: the test is the first process of its namespace, so the kernel ends everything it
@@ -27,8 +27,6 @@ use crate::{program, wait};
 
 /// The address of the test's own interface that is not loopback.
 pub const ADDRESS: &str = "10.77.0.1";
-/// The same of the other family.
-pub const ADDRESS_SIX: &str = "fd77::1";
 
 /// How long a test may take before it is killed and counts as failed.
 pub const LIMIT: Duration = Duration::from_secs(120);
@@ -84,8 +82,6 @@ pub(crate) fn raise_network() -> Result<()> {
         "link set v0 up".to_owned(),
         "link set v1 up".to_owned(),
         format!("address add {ADDRESS}/24 dev v0"),
-        // Nobody else is there to have it, and to wait for.
-        format!("address add {ADDRESS_SIX}/64 dev v0 nodad"),
     ];
     let ip = program::find("ip", "iproute2")?;
     for command in commands {

@@ -84,7 +84,6 @@ fn a_client_holds_and_resumes() -> Result<()> {
             offer.contains("a=sendonly") || offer.contains("a=inactive"),
             "{offer}"
         );
-        wait_half_a_minute(alice, &sid)?;
         alice.resume(&sid)?;
         let offer = desk.accept_offer(&mut dialog, &usual)?;
         ensure!(is_both_ways(&offer), "{offer}");
@@ -106,14 +105,6 @@ fn a_client_holds_and_resumes() -> Result<()> {
         desk.expect_tones(alice, &sid)?;
         desk.hang_up(dialog, alice, &sid)?;
         scene.close()
-    })
-}
-
-/// A held call is none that has gone silent: half a minute of the client's packets goes by.
-fn wait_half_a_minute(client: &Client, sid: &str) -> Result<()> {
-    let before = client.stats(sid)?.sent;
-    wait::until("half a minute of sound", wait::GENEROUS * 3, || {
-        Ok((client.stats(sid)?.sent > before + 30 * 50).then_some(()))
     })
 }
 
@@ -148,7 +139,6 @@ fn the_button_of_a_phone_holds_and_resumes() -> Result<()> {
         expect_tones(alice, &sid, &mut phone)?;
         phone.hold()?;
         alice.wait_event("hold", &sid)?;
-        wait_half_a_minute(alice, &sid)?;
         phone.resume()?;
         alice.wait_event("resumed", &sid)?;
         expect_tones(alice, &sid, &mut phone)?;

@@ -8,5 +8,4 @@ mod from_sip;
 mod jingle;
 mod lost;
 mod scene;
-mod six;
 mod to_sip;

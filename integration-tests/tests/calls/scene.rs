@@ -29,47 +29,8 @@ pub(crate) struct Wishes<'a> {
     pub(crate) faults: Faults,
     /// Whether it knows proposals (XEP-0353).
     pub(crate) proposals: bool,
-    /// Which addresses Tandem and the SIP party have.
-    pub(crate) family: Family,
     /// The XMPP server, if not the chosen one.
     pub(crate) server: Option<Server>,
-}
-
-/// A family of addresses, on either leg.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Family {
-    /// Where the SIP party listens.
-    party: &'static str,
-    /// Where Tandem listens for SIP.
-    gateway: &'static str,
-    /// Where requests come from.
-    source: &'static str,
-    /// Where the SIP party's sound is.
-    sound: &'static str,
-    /// Where Tandem's media is, for XMPP clients and for SIP.
-    media: [&'static str; 2],
-}
-
-impl Family {
-    pub(crate) const FOUR: Self = Self {
-        party: "127.0.0.1:5080",
-        gateway: GATEWAY,
-        source: "127.0.0.1",
-        sound: "10.77.0.1:0",
-        media: [net::ADDRESS, net::ADDRESS],
-    };
-    pub(crate) const SIX: Self = Self {
-        party: "[::1]:5080",
-        gateway: "[::1]:5070",
-        source: "::1",
-        sound: "[fd77::1]:0",
-        media: [net::ADDRESS_SIX, net::ADDRESS_SIX],
-    };
-    /// Clients on one, SIP on the other.
-    pub(crate) const MIXED: Self = Self {
-        media: [net::ADDRESS, net::ADDRESS_SIX],
-        ..Self::SIX
-    };
 }
 
 impl Default for Wishes<'_> {
@@ -81,7 +42,6 @@ impl Default for Wishes<'_> {
             component: "",
             faults: Faults::default(),
             proposals: true,
-            family: Family::FOUR,
             server: None,
         }
     }
@@ -98,7 +58,6 @@ pub(crate) struct Scene {
     /// Where its sound is.
     pub(crate) sound: Peer,
     pub(crate) server: Server,
-    family: Family,
     _running: Running,
 }
 
@@ -114,24 +73,25 @@ impl Scene {
             ..ServerSetup::default()
         };
         let running = server.start(bench, accounts)?;
-        let family = wishes.family;
-        let sip = Agent::bind(family.party)?;
+        let sip = Agent::bind(PARTY)?;
         let route = Route {
             name: "script",
             matches: "*@sip.test",
-            next_hop: family.party,
+            next_hop: PARTY,
             transport: "udp",
-            inbound: vec![family.source],
+            inbound: vec!["127.0.0.1"],
             ..Route::default()
         };
         let extra = format!(
-            "[media]\naddresses = [\"{}\"]\nsip_addresses = [\"{}\"]\n{}\n[call]\n{}\n[sip]\n{}\n",
-            family.media[0], family.media[1], wishes.media, wishes.call, wishes.sip
+            "[media]\naddresses = [\"{}\"]\n{}\n[call]\n{}\n[sip]\n{}\n",
+            net::ADDRESS,
+            wishes.media,
+            wishes.call,
+            wishes.sip
         );
         let mut setup = TandemSetup::with_route(server, route);
         setup.b2bua_extra = &extra;
         setup.component_extra = wishes.component;
-        setup.listeners = vec![("udp", family.gateway)];
         let mut tandem = Tandem::start(bench, &setup)?;
         tandem.wait_paired()?;
         let clients = Aiortc::start(bench)?;
@@ -145,8 +105,7 @@ impl Scene {
             alice: clients.log_in_with(server, alice, wishes.faults)?,
             clients,
             sip,
-            sound: Peer::bind(family.sound)?,
-            family,
+            sound: Peer::bind(&format!("{}:0", net::ADDRESS))?,
             server,
             _running: running,
         })
@@ -171,12 +130,8 @@ impl Scene {
     ) -> Result<Calling<'_>> {
         let gateway = self.server.gateway();
         let to = format!("sip:{user}%40{}@{gateway}", self.server.domain());
-        self.sip.call(
-            self.family.gateway,
-            ("sip:carol@sip.test", &to),
-            headers,
-            offer,
-        )
+        self.sip
+            .call(GATEWAY, ("sip:carol@sip.test", &to), headers, offer)
     }
 
     /// The SIP party's description.
@@ -248,6 +203,8 @@ pub(crate) fn reason_of(said: &integration_tests::xmpp::Stanza, word: &str) -> O
     Some(condition.name.clone())
 }
 
+/// Where the SIP party listens.
+const PARTY: &str = "127.0.0.1:5080";
 /// What the SIP party sends, in Hz.
 pub(crate) const SIP_TONE: u32 = 440;
 /// What another SIP party sends.
