@@ -2,7 +2,8 @@
 //!
 //! The SIP leg is a [`Session`](crate::sip::session::Session); of the XMPP leg the component tells
 //! what happened and carries the descriptions that are negotiated here. `outgoing` and
-//! `incoming` begin calls to and from SIP, `within` changes them, [`ending`] says why they end.
+//! `incoming` begin calls to and from SIP, `within` changes them, `replacing` puts another SIP party into
+//! them, [`ending`] says why they end.
 //! A call that is over is forgotten at once: what its SIP leg still has to say it says by itself.
 
 use std::collections::{HashMap, VecDeque};
@@ -28,6 +29,7 @@ pub mod negotiate;
 mod incoming;
 mod leg;
 mod outgoing;
+mod replacing;
 mod within;
 
 use leg::{SipLeg, XmppLeg};

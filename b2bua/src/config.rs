@@ -138,7 +138,10 @@ impl Config {
     pub fn settings(&self, listening: &[(Transport, SocketAddr)]) -> Result<Settings, ConfigError> {
         let routes = self.routes()?;
         let admission = self.admission(&routes);
-        let mut endpoint = EndpointConfig::new(self.sent_by(listening), admission);
+        let sent_by = self.sent_by(listening);
+        let other = sent_by_other(&sent_by, listening);
+        let mut endpoint = EndpointConfig::new(sent_by, admission);
+        endpoint.sent_by_other = Some(other);
         endpoint.timers = Timers {
             t1: std::time::Duration::from_millis(self.sip.t1_ms),
             ..Timers::default()
@@ -253,6 +256,25 @@ impl Config {
             tcp: of(Transport::Tcp),
             tls: of(Transport::Tls),
         }
+    }
+}
+
+/// Where peers reach us whose address is of the other family than `usual`: the listeners there.
+fn sent_by_other(usual: &SentBy, listening: &[(Transport, SocketAddr)]) -> SentBy {
+    let of = |wanted: Transport| {
+        let usual = usual.of(wanted);
+        let is_other = |address: &SocketAddr| {
+            let other = |ip: std::net::IpAddr| ip.is_ipv4() != address.is_ipv4();
+            usual.host.ip().is_some_and(other) && !address.ip().is_unspecified()
+        };
+        let mut found = listening.iter().filter(|(name, _)| *name == wanted);
+        let found = found.find(|(_, address)| is_other(address));
+        found.map_or_else(|| usual.clone(), |(_, address)| HostPort::from(*address))
+    };
+    SentBy {
+        udp: of(Transport::Udp),
+        tcp: of(Transport::Tcp),
+        tls: of(Transport::Tls),
     }
 }
 

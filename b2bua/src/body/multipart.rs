@@ -1,4 +1,5 @@
-//! Bodies of several parts (RFC 2046 §5.1): the part that says it best is the text.
+//! Bodies of several parts (RFC 2046 §5.1): the part that says it best is the text, and one among them
+//! may be a description.
 
 use tandem_shared::refusal::Refusal;
 
@@ -14,12 +15,8 @@ const MAX_PARTS: usize = 16;
 
 /// The first plain text among the parts, or else the first text of any kind.
 pub(super) fn best(kind: &MediaType, body: &[u8], depth: usize) -> Result<Part, Refusal> {
-    let boundary = kind
-        .params
-        .get("boundary")
-        .filter(|boundary| (1..=70).contains(&boundary.len()))
-        .ok_or_else(|| unsupported("The body's parts have no boundary."))?;
-    let delimiter = format!("--{boundary}");
+    let delimiter =
+        delimiter(kind).ok_or_else(|| unsupported("The body's parts have no boundary."))?;
     let mut best: Option<Part> = None;
     for part in parts(body, delimiter.as_bytes()).take(MAX_PARTS) {
         let Ok(part) = read(part, depth) else {
@@ -41,7 +38,49 @@ pub(super) fn best(kind: &MediaType, body: &[u8], depth: usize) -> Result<Part, 
     best.ok_or_else(|| unsupported("No part of the body is text."))
 }
 
-fn read(part: &[u8], depth: usize) -> Result<Part, Refusal> {
+/// The first part of the type `wanted` in a body of the type `kind`, which may be it itself.
+pub(super) fn part<'a>(kind: &str, body: &'a [u8], wanted: &str) -> Option<&'a [u8]> {
+    part_within(&MediaType::parse(kind)?, body, wanted, 0)
+}
+
+fn part_within<'a>(
+    kind: &MediaType,
+    body: &'a [u8],
+    wanted: &str,
+    depth: usize,
+) -> Option<&'a [u8]> {
+    if kind.name == wanted {
+        return Some(body);
+    }
+    if !kind.name.starts_with("multipart/") || depth == MAX_DEPTH {
+        return None;
+    }
+    let delimiter = delimiter(kind)?;
+    let mut parts = parts(body, delimiter.as_bytes()).take(MAX_PARTS);
+    parts.find_map(|part| {
+        let (headers, body) = open(part);
+        let kind = MediaType::parse(headers.get(Name::ContentType)?)?;
+        let inside = part_within(&kind, body, wanted, depth + 1)?;
+        is_plain(&headers).then_some(inside)
+    })
+}
+
+/// What stands before every part.
+fn delimiter(kind: &MediaType) -> Option<String> {
+    let boundary = kind.params.get("boundary")?;
+    let fits = (1..=70).contains(&boundary.len());
+    fits.then(|| format!("--{boundary}"))
+}
+
+/// Whether the bytes of a part are what it says.
+fn is_plain(headers: &Headers) -> bool {
+    let coding = headers.get("Content-Transfer-Encoding").unwrap_or("binary");
+    let mut known = ["7bit", "8bit", "binary"].iter();
+    known.any(|known| coding.eq_ignore_ascii_case(known))
+}
+
+/// The head of a part and what follows it.
+fn open(part: &[u8]) -> (Headers, &[u8]) {
     let (head, body) = split_head(part);
     let mut headers = Headers::new();
     for line in String::from_utf8_lossy(head).lines() {
@@ -49,11 +88,12 @@ fn read(part: &[u8], depth: usize) -> Result<Part, Refusal> {
             headers.push(name.trim(), value);
         }
     }
-    let coding = headers.get("Content-Transfer-Encoding").unwrap_or("binary");
-    if !["7bit", "8bit", "binary"]
-        .iter()
-        .any(|known| coding.eq_ignore_ascii_case(known))
-    {
+    (headers, body)
+}
+
+fn read(part: &[u8], depth: usize) -> Result<Part, Refusal> {
+    let (headers, body) = open(part);
+    if !is_plain(&headers) {
         return Err(unsupported("Encoded parts are not read here."));
     }
     let kind = headers.get(Name::ContentType).unwrap_or("text/plain");
@@ -79,7 +119,7 @@ fn split_head(part: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// What stands between delimiter lines; preamble and epilogue left out.
-fn parts<'a>(body: &'a [u8], delimiter: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+fn parts<'a>(body: &'a [u8], delimiter: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     let mut rest = next_delimiter(body, delimiter).map(|(_, after)| after);
     std::iter::from_fn(move || {
         let part = rest?;

@@ -149,7 +149,19 @@ impl Sdp {
     pub fn parse(body: &[u8]) -> Result<Self, InvalidSdp> {
         read::sdp(body)
     }
+
+    /// Reads the description in a body of `kind`, which may have other parts beside it (RFC 2046 §5.1).
+    ///
+    /// # Errors
+    /// As [`Sdp::parse`]; a body without a description begins as none.
+    pub fn read(kind: &str, body: &[u8]) -> Result<Self, InvalidSdp> {
+        let part = super::multipart::part(kind, body, KIND);
+        Self::parse(part.unwrap_or_default())
+    }
 }
+
+/// The content type.
+const KIND: &str = "application/sdp";
 
 impl MediaLine {
     /// Whether this is sound over RTP.

@@ -158,3 +158,27 @@ fn broken_parts_are_refused_without_panic() {
         "bare"
     );
 }
+
+#[test]
+fn a_description_is_found_among_other_parts() {
+    let kind = "multipart/mixed;boundary=\"b c\"";
+    let body = b"--b c\r\nContent-Type: application/isup\r\n\r\n\x01\x10v=0\r\n--b c\r\n\
+        Content-Type: multipart/related;boundary=i\r\n\r\n--i\r\ncontent-type: application/SDP; x=y\r\n\r\n\
+        v=0\r\nm=audio 4000 RTP/AVP 0\r\n--i--\r\n--b c--\r\n";
+    let found = sdp::Sdp::read(kind, body).unwrap();
+    assert_eq!(found.media[0].port, 4000);
+    let plain = b"v=0\r\nm=audio 4002 RTP/AVP 0\r\n";
+    let found = sdp::Sdp::read("Application/sdp ; charset=x", plain).unwrap();
+    assert_eq!(found.media[0].port, 4002);
+    let coded =
+        String::from_utf8_lossy(body).replace("x=y", "x=y\r\nContent-Transfer-Encoding: base64");
+    for (kind, body) in [
+        (kind, coded.as_bytes()),
+        ("multipart/mixed;boundary=other", body),
+        ("multipart/mixed", body),
+        ("text/plain", plain),
+        ("", plain),
+    ] {
+        sdp::Sdp::read(kind, body).unwrap_err();
+    }
+}

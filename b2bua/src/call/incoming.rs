@@ -13,7 +13,7 @@ use crate::body::sdp::Sdp;
 use crate::party;
 use crate::refusal;
 use crate::sip::endpoint::{ServerToken, Source};
-use crate::sip::session::{Body, SessionKey};
+use crate::sip::session::Body;
 use crate::sip::{Request, Response, Status};
 
 impl Calls {
@@ -54,11 +54,9 @@ impl Calls {
         let replaced = self.sessions.replaced_by(request);
         let replaced = replaced.map_err(|status| Box::new(Response::to(request, status)))?;
         if let Some(key) = replaced {
-            // One that is not answered yet has nobody to hand over.
-            let id = self.by_session.get(&key);
-            let id = id.filter(|id| self.calls.get(*id).is_some_and(|c| c.stage == Stage::Up));
             let gone = || Box::new(Response::to(request, Status::NO_SUCH_TRANSACTION));
-            return id.cloned().map(Admitted::Replaces).ok_or_else(gone);
+            let id = self.by_session.get(&key).cloned();
+            return id.map(Admitted::Replaces).ok_or_else(gone);
         }
         if !self.has_room(cx) {
             return Err(refuse(&refusal::not_now("Too many calls at once")));
@@ -96,7 +94,8 @@ impl Calls {
             return;
         };
         let policy = route.media.clone();
-        let local = local(route, cx.settings);
+        let transport = source.flow.transport();
+        let local = local(route, transport, Some(address), cx.settings);
         let taken = self
             .sessions
             .take(token, request, source, local, &mut sip(cx));
@@ -134,7 +133,7 @@ impl Calls {
         let Some(body) = offer else {
             return;
         };
-        let end = match Sdp::parse(&body.bytes) {
+        let end = match Sdp::read(&body.kind, &body.bytes) {
             Ok(offer) if sdp::codecs(&offer, &call.policy).is_empty() => {
                 ending::of_disagreement(NoAgreement::Codec)
             }
@@ -225,7 +224,7 @@ impl Calls {
     }
 
     /// Accepts the INVITE: with the answer to its offer, or with an offer of ours.
-    fn answer_sip(&mut self, id: &CallId, cx: &mut Context<'_>) {
+    pub(super) fn answer_sip(&mut self, id: &CallId, cx: &mut Context<'_>) {
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
@@ -254,48 +253,6 @@ impl Calls {
         tracing::info!(call = %id, "answered");
         self.sessions.with(key, &mut sip(cx), |session, cx| {
             session.answer(Some(body), cx);
-        });
-    }
-
-    /// Another SIP party takes the place of the one in a call (RFC 3891 §3): the XMPP leg stays.
-    fn replace(
-        &mut self,
-        id: &CallId,
-        token: ServerToken,
-        request: Box<Request>,
-        source: Source,
-        cx: &mut Context<'_>,
-    ) {
-        let address = source.flow.source();
-        let Some(route) = cx.settings.routes.of_source(address) else {
-            return;
-        };
-        let (policy, local) = (route.media.clone(), local(route, cx.settings));
-        let taken = self
-            .sessions
-            .take(token, request, source, local, &mut sip(cx));
-        let (Some(key), Some(call)) = (taken, self.calls.get_mut(id)) else {
-            return;
-        };
-        tracing::info!(call = %id, "another SIP party takes the call over");
-        let before = call.sip.session.replace(key);
-        let mut leg = SipLeg::new(name(cx), address);
-        (leg.session, leg.is_called) = (Some(key), true);
-        leg.local = call.sip.local.take();
-        leg.told_hold = call.sip.told_hold;
-        (call.sip, call.policy, call.stage) = (leg, policy, Stage::Asking);
-        self.by_session.insert(key, id.clone());
-        self.settle(cx);
-        self.answer_sip(id, cx);
-        if let Some(before) = before {
-            self.by_session.remove(&before);
-            self.leave(before, cx);
-        }
-    }
-
-    fn leave(&mut self, key: SessionKey, cx: &mut Context<'_>) {
-        self.sessions.with(key, &mut sip(cx), |session, cx| {
-            session.hang_up(Vec::new(), cx)
         });
     }
 }

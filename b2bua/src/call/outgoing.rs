@@ -18,7 +18,7 @@ use crate::sip::header::Headers;
 use crate::sip::hop::Target as Way;
 use crate::sip::session::{Body, Fork, Local, Outgoing, Wish};
 use crate::sip::uri::{Host, SipUri, Uri};
-use crate::sip::{NameAddr, Status};
+use crate::sip::{NameAddr, Status, Transport};
 use crate::target::{self, Target};
 
 impl Calls {
@@ -114,7 +114,7 @@ impl Calls {
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
-        let Ok(answer) = Sdp::parse(&body.bytes) else {
+        let Ok(answer) = Sdp::read(&body.kind, &body.bytes) else {
             return;
         };
         if call.sip.early.len() < FORKS {
@@ -143,7 +143,7 @@ impl Calls {
         tracing::info!(call = %id, "answered");
         let early = std::mem::take(&mut call.sip.early);
         let answer = match answer {
-            Some(body) => Sdp::parse(&body.bytes).ok(),
+            Some(body) => Sdp::read(&body.kind, &body.bytes).ok(),
             None => early.get(&fork).cloned(),
         };
         let Some(answer) = answer else {
@@ -174,7 +174,7 @@ impl Calls {
     }
 
     /// Tells the component that descriptions are wanted, or answers the one we have.
-    fn make_ready(&mut self, id: &CallId, answered: bool, cx: &mut Context<'_>) {
+    pub(super) fn make_ready(&mut self, id: &CallId, answered: bool, cx: &mut Context<'_>) {
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
@@ -278,16 +278,23 @@ fn prepare(
         headers: Headers::new(),
         offer: None,
     };
-    Ok((invite, local(route, settings)))
+    let peer = invite.target.address();
+    let local = local(route, route.transport, peer, settings);
+    Ok((invite, local))
 }
 
-/// Who we are on `route`.
-pub(super) fn local(route: &Route, settings: &Settings) -> Local {
-    let sent_by = settings.endpoint.sent_by.of(route.transport);
+/// Who we are on `route` to a peer that speaks `transport`, from this address if it is known.
+pub(super) fn local(
+    route: &Route,
+    transport: Transport,
+    peer: Option<IpAddr>,
+    settings: &Settings,
+) -> Local {
+    let sent_by = settings.endpoint.sent_by(transport, peer);
     let mut uri = SipUri::new(sent_by.host.clone()).with_user(CONTACT);
     uri.port = sent_by.port;
-    if route.transport != crate::sip::Transport::Udp {
-        let transport = route.transport.as_str().to_ascii_lowercase();
+    if transport != Transport::Udp {
+        let transport = transport.as_str().to_ascii_lowercase();
         uri.params.set("transport", Some(&transport));
     }
     Local {

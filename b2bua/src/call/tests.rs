@@ -228,6 +228,21 @@ fn invite(branch: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// An INVITE that wants to replace the call `invite` of ours began, whose other end has the tag `theirs`.
+fn replacing(branch: &str, ours: &Request, body: &str, more: &str) -> Vec<u8> {
+    let from = ours.headers.get("From").unwrap();
+    let tag = from.split_once(";tag=").unwrap().1;
+    let replaces = format!(
+        "Replaces: {};to-tag={tag};from-tag=theirs{more}\r\nContact",
+        ours.call_id()
+    );
+    let bytes = invite(branch, body);
+    let text = String::from_utf8(bytes).unwrap();
+    text.replace("tag=theirs", "tag=another")
+        .replacen("Contact", &replaces, 1)
+        .into_bytes()
+}
+
 fn answered(role: Role, description: Description) -> Fact {
     Fact::Describe(Box::new(Describe { role, description }))
 }
@@ -659,4 +674,113 @@ fn no_ports_no_call() {
     bench.media(Event::NotOpened { anchor: *anchor });
     assert_eq!(end_of(&bench.facts()), Some(EndReason::ResourceConstraint));
     assert!(bench.commands().is_empty() && bench.requests().is_empty());
+}
+
+#[test]
+fn somebody_else_picks_up_a_call_that_rings() {
+    for direct in [true, false] {
+        let mut bench = Bench::new();
+        bench.fact(offer(direct.then(|| description("x", Setup::Actpass))));
+        bench.open_media();
+        let (ours, _) = bench.request();
+        bench.respond(&ours, 180, "");
+        bench.facts();
+        bench.packet(PEER, &replacing("r", &ours, PCMU, ";early-only"));
+        let responses = bench.responses();
+        let ok = responses.last().unwrap();
+        assert_eq!(ok.status, Status::OK, "{responses:?}");
+        let said = Sdp::parse(&ok.body).unwrap();
+        assert_eq!(said.media[0].codecs[0].name, "PCMU");
+        assert!(sip_flow(&bench.commands()).is_some());
+        let facts = bench.facts();
+        assert!(
+            matches!(
+                facts.first(),
+                Some(Fact::Ready(Ready { answered: true, .. }))
+            ),
+            "{facts:?}"
+        );
+        assert_eq!(facts.len() == 2, direct, "{facts:?}");
+        // Who rang until now is told to stop, and its end is nobody's.
+        let (cancel, _) = bench.request();
+        assert_eq!(cancel.method, Method::Cancel);
+        bench.respond(&cancel, 200, "");
+        bench.respond(&ours, 487, "");
+        assert!(bench.facts().is_empty());
+        assert_eq!(bench.core.calls().0, 1);
+    }
+}
+
+#[test]
+fn who_cannot_take_a_call_over_leaves_it_as_it_is() {
+    let mut bench = Bench::new();
+    bench.fact(offer(None));
+    bench.open_media();
+    let (ours, _) = bench.request();
+    bench.respond(&ours, 180, "");
+    let odd = PCMU.replace("RTP/AVP 0 101", "RTP/AVP 18 101");
+    for (branch, body, status) in [("a", odd.as_str(), 488), ("b", "rubbish", 400)] {
+        bench.packet(PEER, &replacing(branch, &ours, body, ""));
+        assert_eq!(bench.codes(), [status]);
+    }
+    bench.respond(&ours, 200, PCMU);
+    bench.requests();
+    bench.facts();
+    bench.commands();
+    for (branch, body, more, status) in [
+        ("c", odd.as_str(), "", 488),
+        ("d", "rubbish", "", 400),
+        ("e", PCMU, ";early-only", 486),
+        ("f", PCMU, "x", 481),
+    ] {
+        bench.packet(PEER, &replacing(branch, &ours, body, more));
+        assert_eq!(bench.codes(), [status]);
+    }
+    assert!(bench.facts().is_empty() && bench.commands().is_empty());
+    assert_eq!(bench.core.calls().0, 1);
+}
+
+#[test]
+fn an_offer_may_stand_among_other_parts() {
+    let mut bench = Bench::new();
+    let body = format!(
+        "--b\r\nContent-Type: application/pidf+xml\r\n\r\n<x/>\r\n--b\r\n\
+         Content-Type: application/sdp\r\n\r\n{PCMU}\r\n--b--\r\n"
+    );
+    let text = String::from_utf8(invite("m", &body)).unwrap();
+    let text = text.replace(
+        "Content-Type: application/sdp\r\nContent-Length",
+        "Content-Type: multipart/mixed;boundary=b\r\nContent-Length",
+    );
+    bench.packet(PEER, text.as_bytes());
+    bench.open_media();
+    assert!(matches!(bench.facts().as_slice(), [Fact::Offer(_)]));
+}
+
+#[test]
+fn a_peer_of_the_other_family_is_told_an_address_it_can_reach() {
+    let mut settings = settings();
+    let there = crate::sip::uri::HostPort::parse("[2001:db8::1]:5060").unwrap();
+    settings.endpoint.sent_by_other = Some(crate::sip::endpoint::SentBy {
+        udp: there.clone(),
+        tcp: there.clone(),
+        tls: there,
+    });
+    for (hop, wanted) in [
+        ("[2001:db8::2]:5070", "[2001:db8::1]:5060"),
+        (PEER, "198.51.100.1:5060"),
+    ] {
+        let mut settings = settings.clone();
+        let mut pbx = crate::route::tests::route("pbx", &["*@pbx.example.net"], Some(hop));
+        pbx.inbound = vec!["2001:db8::/32".parse().unwrap()];
+        settings.routes = std::sync::Arc::new(crate::route::Routes::new(vec![pbx]));
+        let mut bench = Bench::with(settings);
+        bench.fact(offer(None));
+        bench.open_media();
+        let (invite, _) = bench.request();
+        for name in ["Via", "Contact"] {
+            let value = invite.headers.get(name).unwrap();
+            assert!(value.contains(wanted), "{name}: {value}");
+        }
+    }
 }

@@ -95,7 +95,7 @@ impl Calls {
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
-        let answered = Sdp::parse(&body.bytes)
+        let answered = Sdp::read(&body.kind, &body.bytes)
             .map_err(|error| {
                 tracing::info!(call = %id, %error, "an offer cannot be read");
                 Status::BAD_REQUEST
@@ -163,7 +163,7 @@ impl Calls {
 
     /// The SIP side answered our offer.
     pub(super) fn handle_answer(&mut self, id: &CallId, body: &Body, cx: &mut Context<'_>) {
-        let Ok(answer) = Sdp::parse(&body.bytes) else {
+        let Ok(answer) = Sdp::read(&body.kind, &body.bytes) else {
             return tracing::info!(call = %id, "an answer cannot be read");
         };
         let first = self

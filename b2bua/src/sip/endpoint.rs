@@ -139,8 +139,6 @@ pub struct Endpoint {
     keys: Keys,
     /// What every branch of ours begins with.
     prefix: String,
-    /// Our Via up to its branch, over UDP, TCP and TLS.
-    via_heads: [String; 3],
     clients: Clients,
     servers: Servers,
     invite_clients: InviteClients,
@@ -170,10 +168,6 @@ impl Endpoint {
         let (timers, product) = (config.timers, config.product.clone());
         Self {
             prefix: format!("{MAGIC_COOKIE}{instance}"),
-            via_heads: [Transport::Udp, Transport::Tcp, Transport::Tls].map(|transport| {
-                let (name, sent_by) = (transport.as_str(), config.sent_by.of(transport));
-                format!("SIP/2.0/{name} {sent_by};branch=")
-            }),
             clients: Clients::new(timers, config.max_finished),
             invite_clients: InviteClients::new(timers),
             invite_servers: InviteServers::new(timers, product.clone(), keys.clone()),
@@ -340,19 +334,13 @@ impl Endpoint {
         let uri = request.uri.to_string();
         let mark = self.keys.uri_mark(uri.as_bytes());
         let branch = [&self.prefix, ".", &mark, ".", &self.mint.token()].concat();
-        let via = [self.via_head(target.transport()), &branch, ";rport"].concat();
+        let transport = target.transport();
+        let sent_by = self.config.sent_by(transport, target.address());
+        let name = transport.as_str();
+        let via = format!("SIP/2.0/{name} {sent_by};branch={branch};rport");
         let mut bytes = Vec::with_capacity(1024 + request.body.len());
         request.print_with_via(&uri, &via, &mut bytes);
         (branch, via, bytes.into())
-    }
-
-    fn via_head(&self, transport: Transport) -> &str {
-        let [udp, tcp, tls] = &self.via_heads;
-        match transport {
-            Transport::Udp => udp,
-            Transport::Tcp => tcp,
-            Transport::Tls => tls,
-        }
     }
 
     /// Answers a request; a second final answer is ignored, but a 2xx to an INVITE may be given again

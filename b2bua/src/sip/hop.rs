@@ -128,6 +128,14 @@ impl Target {
         }
     }
 
+    /// The address at the other end, where it is known without asking for a name.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Hop(hop) => hop.host.ip(),
+            Self::Flow { flow, .. } => Some(flow.source()),
+        }
+    }
+
     /// The stream that is used, if it is known already.
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {

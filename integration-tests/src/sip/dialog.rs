@@ -208,6 +208,12 @@ impl<'a> Calling<'a> {
 
     /// Cancels, with more header fields, and waits until that was heard and the INVITE is over.
     pub fn cancel(&self, headers: &[(&str, &str)]) -> Result<Message> {
+        self.try_cancel(headers)?;
+        self.wait_refused()
+    }
+
+    /// Cancels, and waits until that was heard, whatever becomes of the INVITE.
+    pub fn try_cancel(&self, headers: &[(&str, &str)]) -> Result<()> {
         let mut cancel = self.same_transaction("CANCEL");
         for (name, value) in headers {
             cancel = cancel.with(name, value);
@@ -216,7 +222,7 @@ impl<'a> Calling<'a> {
         self.agent.expect("200 to CANCEL", |message| {
             message.status() == Some(200) && self.is_for(message, "CANCEL")
         })?;
-        self.wait_refused()
+        Ok(())
     }
 
     fn same_transaction(&self, method: &str) -> Draft {

@@ -167,6 +167,68 @@ fn an_answer_nobody_acknowledges_is_taken_back() -> Result<()> {
     })
 }
 
+/// A colleague picks up what rings elsewhere, and nobody else may (RFC 3891).
+#[test]
+fn another_phone_takes_a_call_that_rings() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        for proposed in [true, false] {
+            let sid = match proposed {
+                true => scene.alice.propose(&scene.contact())?,
+                false => scene.alice.call(&scene.carol())?,
+            };
+            let called = scene.sip.wait_called()?;
+            called.reply(180, &[], "")?;
+            if proposed {
+                scene.alice.wait_said("ringing", &sid)?;
+            } else {
+                scene.alice.wait_ringing(&sid)?;
+            }
+            let replaces = called.dialog().replaces()?;
+            let wrong = replaces.replace("from-tag=", "from-tag=x");
+            let speex = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                         m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 speex/8000\r\n";
+            for (value, offer, status) in [
+                (wrong.as_str(), scene.describe()?.as_str(), 481),
+                (replaces.as_str(), speex, 488),
+            ] {
+                let calling = scene.invite("alice", &[("Replaces", value)], offer)?;
+                let refusal = calling.wait_refused()?;
+                ensure!(refusal.status() == Some(status), "{refusal}");
+            }
+            let early = format!("{replaces};early-only");
+            let calling = scene.invite("alice", &[("Replaces", &early)], &scene.describe()?)?;
+            let mut dialog = calling.wait_accepted("")?;
+            called.wait_cancelled()?;
+            if proposed {
+                let proceed = scene.alice.wait_said("proceed", &sid)?;
+                scene.alice.begin(proceed.from(), &sid)?;
+            }
+            scene.sound.forget();
+            scene.play_to(&dialog.description)?;
+            scene.both_hear(&scene.alice, &sid)?;
+            // It is answered now: too late for those who only want what rings.
+            let again = format!("{};early-only", dialog.replaces()?);
+            let calling = scene.invite("alice", &[("Replaces", &again)], &scene.describe()?)?;
+            ensure!(calling.wait_refused()?.status() == Some(486));
+            scene.hang_up(&mut dialog, &scene.alice, &sid)?;
+        }
+        // A call to an XMPP user that still rings is not there to be taken.
+        let calling = scene.invite("alice", &[], &scene.describe()?)?;
+        let proposal = scene.alice.wait_proposal()?;
+        scene
+            .alice
+            .say(&proposal.from, "ringing", &proposal.id, "")?;
+        let ringing = calling.expect(180)?;
+        let replaces = calling.dialog(&ringing).replaces()?;
+        let other = scene.invite("alice", &[("Replaces", &replaces)], &scene.describe()?)?;
+        ensure!(other.wait_refused()?.status() == Some(481));
+        calling.cancel(&[])?;
+        scene.alice.wait_said("retract", &proposal.id)?;
+        scene.close()
+    })
+}
+
 #[test]
 fn another_phone_takes_the_place_of_the_one_in_a_call() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {

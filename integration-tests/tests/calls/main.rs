@@ -5,6 +5,7 @@ mod browser;
 mod changes;
 mod early;
 mod from_sip;
+mod giving_up;
 mod jingle;
 mod lost;
 mod scene;

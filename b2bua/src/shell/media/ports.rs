@@ -36,13 +36,15 @@ impl Ports {
         }
     }
 
-    /// The interface for `address`: the one it names, or the first of its family.
+    /// The interface for `address`: the one it names, the first of its family, or the first of all where
+    /// the address is not known (a next hop by name).
     pub(super) fn interface(&self, address: IpAddr) -> Option<Interface> {
         let all = || self.interfaces.iter().map(|(interface, _)| *interface);
         let named = |it: &Interface| it.bind == address || it.public == address;
         all()
             .find(named)
             .or_else(|| all().find(|it| it.public.is_ipv4() == address.is_ipv4()))
+            .or_else(|| all().next().filter(|_| address.is_unspecified()))
     }
 
     /// Takes the pair that has been free for longest.
@@ -103,5 +105,8 @@ mod tests {
         assert_eq!(chosen("203.0.113.1"), Some(hidden));
         assert_eq!(chosen("192.0.2.1"), Some(all[0]));
         assert_eq!(chosen("2001:db8::1"), Some(all[2]));
+        let only = Ports::new(&all[2..], &(2..=9), &mut Mint::new([1; 16]));
+        assert_eq!(only.interface("192.0.2.1".parse().unwrap()), None);
+        assert_eq!(only.interface("0.0.0.0".parse().unwrap()), Some(all[2]));
     }
 }

@@ -1,5 +1,7 @@
 //! What an endpoint is told once, at its start.
 
+use std::net::IpAddr;
+
 use super::Admission;
 use crate::sip::hop::Transport;
 use crate::sip::method::Method;
@@ -11,6 +13,8 @@ use crate::sip::uri::HostPort;
 pub struct EndpointConfig {
     /// What stands in our Via.
     pub sent_by: SentBy,
+    /// The same toward peers whose address is of the other family, where `sent_by` has addresses.
+    pub sent_by_other: Option<SentBy>,
     /// The methods handed to the core; other known ones get 405 with this list.
     pub allow: Vec<Method>,
     /// The option tags of `Require` we fulfil; any other gets 420.
@@ -58,6 +62,7 @@ impl EndpointConfig {
     pub fn new(sent_by: SentBy, admission: Admission) -> Self {
         Self {
             sent_by,
+            sent_by_other: None,
             allow: vec![Method::Message, Method::Options],
             supported: Vec::new(),
             product: concat!("Tandem/", env!("CARGO_PKG_VERSION")).into(),
@@ -75,6 +80,20 @@ impl EndpointConfig {
         self.allow.extend(CALL_METHODS);
         self.supported.extend(CALL_EXTENSIONS.map(Into::into));
         self
+    }
+
+    /// How a peer at this address, if it is known, reaches us over this transport.
+    pub fn sent_by(&self, transport: Transport, peer: Option<IpAddr>) -> &HostPort {
+        let usual = self.sent_by.of(transport);
+        let fits = |ours: &HostPort| match (ours.host.ip(), peer) {
+            (Some(ours), Some(peer)) => ours.is_ipv4() == peer.is_ipv4(),
+            (_, _) => true,
+        };
+        let other = self.sent_by_other.as_ref().map(|other| other.of(transport));
+        match other.filter(|other| !fits(usual) && fits(other)) {
+            Some(other) => other,
+            None => usual,
+        }
     }
 
     /// Whether requests within dialogs are handed up.
