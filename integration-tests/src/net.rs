@@ -28,6 +28,9 @@ use crate::{program, wait};
 /// The address of the test's own interface that is not loopback.
 pub const ADDRESS: &str = "10.77.0.1";
 
+/// Its address of the other family, once a test has asked for it with [`add_ipv6`].
+pub const ADDRESS_6: &str = "fd77::1";
+
 /// How long a test may take before it is killed and counts as failed.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
@@ -75,6 +78,20 @@ pub(crate) fn tie_to_leash() {
     });
 }
 
+/// Gives the test's own interface an IPv6 address beside the other.
+pub fn add_ipv6() -> Result<()> {
+    // Nobody else can have it, so nobody is asked.
+    let command = format!("address add {ADDRESS_6}/64 dev v0 nodad");
+    let ip = program::find("ip", "iproute2")?;
+    run_ip(&ip, &command)
+}
+
+/// Whether it has one.
+pub fn has_ipv6() -> bool {
+    let addresses = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    addresses.contains("fd77")
+}
+
 pub(crate) fn raise_network() -> Result<()> {
     let commands = [
         "link set lo up".to_owned(),
@@ -84,14 +101,16 @@ pub(crate) fn raise_network() -> Result<()> {
         format!("address add {ADDRESS}/24 dev v0"),
     ];
     let ip = program::find("ip", "iproute2")?;
-    for command in commands {
-        let output = Command::new(&ip).args(command.split(' ')).output()?;
-        ensure!(
-            output.status.success(),
-            "ip {command}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
+    commands.iter().try_for_each(|command| run_ip(&ip, command))
+}
+
+fn run_ip(ip: &Path, command: &str) -> Result<()> {
+    let output = Command::new(ip).args(command.split(' ')).output()?;
+    ensure!(
+        output.status.success(),
+        "ip {command}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(())
 }
 

@@ -77,8 +77,9 @@ impl Peer {
     pub fn describe(&self, law: Law, direction: &str) -> Result<String> {
         let (address, name) = (self.address()?, law.name());
         let (ip, port, number) = (address.ip(), address.port(), law.payload_type());
+        let kind = if ip.is_ipv4() { "IP4" } else { "IP6" };
         Ok(format!(
-            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {number} 101\r\n\
+            "v=0\r\no=- 1 1 IN {kind} {ip}\r\ns=-\r\nc=IN {kind} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {number} 101\r\n\
              a=rtpmap:{number} {name}/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
              a=ptime:20\r\na={direction}\r\n"
         ))

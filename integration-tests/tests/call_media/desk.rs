@@ -9,11 +9,22 @@ use integration_tests::kamailio::GATEWAY;
 use integration_tests::rtp::{self, Peer, Stream};
 use integration_tests::sip::{Agent, Draft, Message, Path, Received};
 
-use crate::scene::{DESK, Scene};
+use crate::scene::{DESK, DESK_6, GATEWAY_6, Scene};
+
+/// Where a phone is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Site {
+    /// [`DESK`].
+    V4,
+    /// [`DESK_6`].
+    V6,
+}
 
 /// The phone.
 pub(crate) struct Desk {
     agent: Agent,
+    from: String,
+    contact: String,
     path: Path,
     /// What it hears and says.
     pub(crate) sound: Peer,
@@ -23,20 +34,32 @@ pub(crate) struct Desk {
 pub(crate) struct Dialog {
     local: String,
     remote: String,
-    target: String,
+    /// Where Tandem says that it is.
+    pub(crate) target: String,
     call_id: String,
     sequence: u32,
+    contact: String,
     /// Tandem's last description.
     pub(crate) theirs: String,
 }
 
 impl Desk {
     pub(crate) fn start() -> Result<Self> {
-        let agent = Agent::bind(DESK)?;
+        Self::at(Site::V4)
+    }
+
+    pub(crate) fn at(site: Site) -> Result<Self> {
+        let (own, gateway, domain) = match site {
+            Site::V4 => (DESK, GATEWAY, "desk.test"),
+            Site::V6 => (DESK_6, GATEWAY_6, "v6.test"),
+        };
+        let agent = Agent::bind(own)?;
         Ok(Self {
-            path: agent.udp_to(GATEWAY)?,
+            path: agent.udp_to(gateway)?,
+            sound: Peer::bind(&SocketAddr::new(agent.address().ip(), 0).to_string())?,
             agent,
-            sound: Peer::bind("127.0.0.2:0")?,
+            from: format!("<sip:desk@{domain}>;tag=desk"),
+            contact: format!("<sip:desk@{own}>"),
         })
     }
 
@@ -54,8 +77,8 @@ impl Desk {
         description: &str,
     ) -> Result<(Dialog, String)> {
         let invite = Draft::new("INVITE", &scene.uri_of(user))
-            .with("From", "<sip:desk@desk.test>;tag=desk")
-            .with("Contact", CONTACT)
+            .with("From", &self.from)
+            .with("Contact", &self.contact)
             .with_body(SDP, description.as_bytes());
         self.path.send(&invite.to_bytes(&self.path))?;
         let proposal = client.wait_proposal()?;
@@ -68,10 +91,30 @@ impl Desk {
             target: inside(&answer.header("Contact"))?,
             call_id: invite.call_id().to_owned(),
             sequence: 1,
+            contact: self.contact.clone(),
             theirs: answer.text(),
         };
         self.acknowledge(&dialog)?;
         Ok((dialog, proposal.id))
+    }
+
+    /// Waits for a call and answers it; returns the dialog and the INVITE.
+    pub(crate) fn answer(&self, description: &str) -> Result<(Dialog, Message)> {
+        let invite = self.agent.expect_request("INVITE")?;
+        let contact = [("Contact", self.contact.as_str())];
+        invite.reply_as("desk", (200, "OK"), &contact, description)?;
+        let message = invite.message;
+        let dialog = Dialog {
+            local: format!("{};tag=desk", message.header("To")),
+            remote: message.header("From"),
+            target: inside(&message.header("Contact"))?,
+            call_id: message.header("Call-ID"),
+            sequence: 0,
+            contact: self.contact.clone(),
+            theirs: message.text(),
+        };
+        self.expect(&dialog, "ACK")?;
+        Ok((dialog, message))
     }
 
     /// Begins to send its tone where Tandem wants it.
@@ -136,7 +179,7 @@ impl Desk {
     /// Waits for an offer of Tandem's, answers it with `description`, and returns what was offered.
     pub(crate) fn accept_offer(&self, dialog: &mut Dialog, description: &str) -> Result<String> {
         let offer = self.expect(dialog, "INVITE")?;
-        let contact = [("Contact", CONTACT)];
+        let contact = [("Contact", self.contact.as_str())];
         offer.reply_as("agent", (200, "OK"), &contact, description)?;
         self.expect(dialog, "ACK")?;
         dialog.theirs = offer.message.text();
@@ -195,7 +238,7 @@ impl Dialog {
             .with("To", &self.remote)
             .with("Call-ID", &self.call_id)
             .with("CSeq", &format!("{} {method}", self.sequence))
-            .with("Contact", CONTACT)
+            .with("Contact", &self.contact)
     }
 }
 
@@ -205,5 +248,4 @@ fn inside(field: &str) -> Result<String> {
     Ok(uri.to_owned())
 }
 
-const CONTACT: &str = "<sip:desk@127.0.0.2:5090>";
 const SDP: &str = "application/sdp";

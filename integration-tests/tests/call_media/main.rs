@@ -3,6 +3,7 @@
 mod changes;
 mod codecs;
 mod desk;
+mod families;
 mod ice;
 mod keys;
 mod lines;

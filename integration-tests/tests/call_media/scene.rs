@@ -25,6 +25,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) route: &'a str,
     /// How requests go to the registrar.
     pub(crate) transport: &'a str,
+    /// Where clients reach its media.
+    pub(crate) addresses: &'a [&'a str],
     /// Lines of TOML in `[media]`.
     pub(crate) media: &'a str,
     /// Lines of TOML after it.
@@ -47,6 +49,7 @@ impl Default for Plan<'_> {
             alice: JingleSetup::default(),
             route: "",
             transport: "udp",
+            addresses: &[net::ADDRESS],
             media: "",
             more: "",
         }
@@ -100,8 +103,9 @@ impl Scene {
         let registrar = Kamailio::start(bench, users)?;
         // The port is none that phones use.
         let mut own = format!(
-            "[media]\naddresses = [\"{}\"]\nport = {MEDIA}\n{}\n{}",
-            net::ADDRESS,
+            "[media]\naddresses = {:?}\nport = {MEDIA}\n{}\n{}\n{}",
+            plan.addresses,
+            sip_addresses(),
             plan.media,
             plan.more
         );
@@ -122,6 +126,18 @@ impl Scene {
             extra: plan.route,
             ..Route::default()
         });
+        if net::has_ipv6() {
+            setup.listeners.push(("udp", GATEWAY_6));
+            setup.routes.push(Route {
+                name: "desk6",
+                matches: "*@v6.test",
+                next_hop: DESK_6,
+                transport: "udp",
+                inbound: vec![net::ADDRESS_6],
+                extra: plan.route,
+                ..Route::default()
+            });
+        }
         setup.b2bua_extra = &own;
         let mut tandem = Tandem::start(bench, &setup)?;
         tandem.wait_paired()?;
@@ -204,6 +220,14 @@ impl Scene {
     }
 }
 
+/// Where phones reach its media, if that is another address than clients do.
+fn sip_addresses() -> String {
+    if !net::has_ipv6() {
+        return String::new();
+    }
+    format!("sip_addresses = {:?}", [net::ADDRESS, net::ADDRESS_6])
+}
+
 /// Trust in the registrar's certificate, and a listener that shows it.
 fn trust(certificate: &Certificate) -> String {
     let (file, key) = (certificate.certificate.display(), certificate.key.display());
@@ -231,3 +255,6 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 pub(crate) const MEDIA: u16 = 30_000;
 /// Where scripted phones listen that no registrar knows.
 pub(crate) const DESK: &str = "127.0.0.2:5090";
+/// The same where tests have asked for IPv6, and where Tandem listens for them.
+pub(crate) const DESK_6: &str = "[fd77::1]:5090";
+pub(crate) const GATEWAY_6: &str = "[fd77::1]:5070";

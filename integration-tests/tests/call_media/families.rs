@@ -1,0 +1,58 @@
+//! Calls over IPv6: signalling and sound of the SIP leg, with the XMPP leg on IPv4 and on IPv6.
+
+use anyhow::{Result, ensure};
+use integration_tests::net;
+use integration_tests::tandem::with_tandem_within;
+
+use crate::desk::{Desk, Site};
+use crate::scene::{LIMIT, Plan, Scene};
+
+#[test]
+fn a_phone_on_ipv6_and_a_client_on_ipv4_call_each_other() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        net::add_ipv6()?;
+        let scene = Scene::open(bench, Plan::default())?;
+        call_both_ways(&scene)?;
+        scene.close()
+    })
+}
+
+#[test]
+fn a_phone_and_a_client_on_ipv6_call_each_other() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        net::add_ipv6()?;
+        let plan = Plan {
+            addresses: &[net::ADDRESS_6],
+            ..Plan::default()
+        };
+        let scene = Scene::open(bench, plan)?;
+        call_both_ways(&scene)?;
+        scene.close()
+    })
+}
+
+fn call_both_ways(scene: &Scene) -> Result<()> {
+    let (desk, alice) = (Desk::at(Site::V6)?, &scene.alice);
+    let v6 =
+        |text: &str| text.contains(&format!("IN IP6 {}", net::ADDRESS_6)) && !text.contains("IP4");
+    let (dialog, sid) = desk.call(scene, alice, "alice", &desk.describe()?)?;
+    ensure!(v6(&dialog.theirs), "{}", dialog.theirs);
+    ensure!(dialog.target.contains(net::ADDRESS_6), "{}", dialog.target);
+    desk.talk(&dialog)?;
+    desk.expect_tones(alice, &sid)?;
+    desk.hang_up(dialog, alice, &sid)?;
+    scene.expect_path("relayed PCMU")?;
+
+    let sid = alice.call(&scene.contact("desk", "v6.test"))?;
+    let (dialog, invite) = desk.answer(&desk.describe()?)?;
+    for name in ["Via", "Contact"] {
+        let value = invite.header(name);
+        ensure!(value.contains(&format!("[{}]:", net::ADDRESS_6)), "{value}");
+    }
+    ensure!(v6(&dialog.theirs), "{}", dialog.theirs);
+    desk.talk(&dialog)?;
+    desk.expect_tones(alice, &sid)?;
+    alice.end(&sid, "success")?;
+    desk.wait_end(&dialog)?;
+    scene.expect_path("relayed PCMU")
+}
