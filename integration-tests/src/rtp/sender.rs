@@ -26,6 +26,10 @@ pub struct Stream {
     pub payload_type: u8,
     /// The payload type of keys.
     pub key_type: u8,
+    /// How far the clock goes in a packet.
+    pub ticks: u16,
+    /// What is sent in the place of the tone, for a codec that this end cannot speak.
+    pub fixed: Option<Vec<u8>>,
     /// Number of the next packet.
     pub sequence: u16,
     /// Timestamp of the next packet.
@@ -46,6 +50,8 @@ impl Stream {
             hertz,
             payload_type: law.payload_type(),
             key_type: 101,
+            ticks: SAMPLES,
+            fixed: None,
             sequence: 1_000,
             timestamp: 50_000,
             source: 0x7e57_0000 + hertz,
@@ -55,30 +61,43 @@ impl Stream {
         }
     }
 
+    /// Silence in opus, for keys by its clock.
+    pub fn opus_silence(to: SocketAddr, payload_type: u8) -> Self {
+        Self {
+            payload_type,
+            ticks: 6 * SAMPLES,
+            // 20 ms of CELT, in which nothing is coded (RFC 6716 §3.1).
+            fixed: Some(vec![0xf8, 0xff, 0xfe]),
+            ..Self::tone(to, Law::Mu, 0)
+        }
+    }
+
     /// Puts keys into the queue: each 100 ms long, its end told three times (RFC 4733), then a pause.
     pub fn press(&mut self, keys: &str) -> Result<()> {
         for key in keys.chars() {
             for step in 1..=7_u16 {
-                let duration = (step * SAMPLES).min(5 * SAMPLES);
+                let duration = step.min(5) * self.ticks;
                 let payload = Press::payload(key, step >= 5, duration).context("no such key")?;
                 self.keys.push_back(Packet {
                     marker: step == 1,
                     payload_type: self.key_type,
                     sequence: 0,
                     // Counted from the beginning of this key.
-                    timestamp: u32::from((step - 1) * SAMPLES),
+                    timestamp: u32::from(step - 1) * u32::from(self.ticks),
                     source: self.source,
                     payload,
                 });
             }
             // A packet without payload stands for silence between keys.
+            let silence = vec![self.law.encode(0); usize::from(SAMPLES)];
+            let silence = self.fixed.clone().unwrap_or(silence);
             self.keys.extend((0..3).map(|_| Packet {
                 marker: false,
                 payload_type: self.payload_type,
                 sequence: 0,
                 timestamp: 0,
                 source: self.source,
-                payload: vec![self.law.encode(0); usize::from(SAMPLES)],
+                payload: silence.clone(),
             }));
         }
         Ok(())
@@ -102,11 +121,14 @@ impl Stream {
             },
         };
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(u32::from(SAMPLES));
+        self.timestamp = self.timestamp.wrapping_add(u32::from(self.ticks));
         packet
     }
 
     fn sound(&mut self) -> Vec<u8> {
+        if let Some(fixed) = &self.fixed {
+            return fixed.clone();
+        }
         let step = TAU * f64::from(self.hertz) / 8_000.0;
         let mut payload = Vec::with_capacity(usize::from(SAMPLES));
         for _ in 0..SAMPLES {

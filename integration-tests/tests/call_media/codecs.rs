@@ -1,10 +1,12 @@
 //! Codecs: the legs meet on one where they can, and what flows is then relayed; else it is transcoded (C14).
 
 use anyhow::{Context, Result, ensure};
+use integration_tests::audio::Heard;
 use integration_tests::baresip::{Answer, Baresip, Codec, Setup as PhoneSetup};
 use integration_tests::jingle::{Client, Setup as JingleSetup};
 use integration_tests::linphone::Caller;
 use integration_tests::tandem::with_tandem_within;
+use integration_tests::wait;
 
 use crate::scene::{Kind, LIMIT, Plan, Scene, expect_tones, hang_up};
 
@@ -54,6 +56,18 @@ fn a_browser_and_phones_meet_on_any_codec_or_are_transcoded() -> Result<()> {
     })
 }
 
+/// Waits until a tone is as loud as it was sent: a player may fade in.
+fn wait_level(decibel: f64, mut hear: impl FnMut() -> Result<Heard>) -> Result<()> {
+    let what = format!("a tone of {decibel} dB");
+    wait::until(&what, wait::GENEROUS, || {
+        Ok(hear()?.expect_level(decibel).ok())
+    })
+}
+
+/// How loud what phones and browsers send is, in dB.
+const OF_PHONES: f64 = -6.0;
+const OF_CLIENTS: f64 = -6.0;
+
 /// A call each way, both with sound that goes from leg to leg by `path`.
 fn call_both_ways(
     scene: &Scene,
@@ -73,6 +87,66 @@ fn call_both_ways(
     phone.wait_closed()?;
     ensure!(client.wait_ended(&sid)? == "success");
     scene.expect_path(path)
+}
+
+/// Clients and phones that know one codec each, and not the same.
+#[test]
+fn every_pair_of_codecs_is_transcoded() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let knowing = |user, codecs| JingleSetup {
+            user,
+            codecs: Some(codecs),
+            ..JingleSetup::default()
+        };
+        let plan = Plan {
+            client: Kind::Browser,
+            alice: knowing("alice", &["G722"]),
+            ..Plan::default()
+        };
+        let scene = Scene::open(bench, plan)?;
+        let bob = scene.log_in(knowing("bob", &["PCMA"]))?;
+        let mallory = scene.log_in(knowing("mallory", &["PCMU"]))?;
+        let phones = [
+            ("carol", Codec::Opus, "opus"),
+            ("dave", Codec::G722, "G722"),
+            ("erin", Codec::Pcma, "PCMA"),
+            ("frank", Codec::Pcmu, "PCMU"),
+        ];
+        for ((user, codec, name), index) in phones.into_iter().zip(0..) {
+            let setup = PhoneSetup {
+                index,
+                user,
+                codecs: &[codec],
+                answer: Answer::Auto,
+                ..PhoneSetup::default()
+            };
+            let mut phone = Baresip::start_with(bench, setup)?;
+            for (client, own, called) in [
+                (&scene.alice, "G722", "alice"),
+                (&bob, "PCMA", "bob"),
+                (&mallory, "PCMU", "mallory"),
+            ] {
+                let sid = scene.call(client, &mut phone, user)?;
+                let mut heard = || -> Result<()> {
+                    wait_level(OF_PHONES, || client.wait_tone(&sid, 440))?;
+                    wait_level(OF_CLIENTS, || phone.wait_tone(550))
+                };
+                let path = match own == name {
+                    true => format!("relayed {own}"),
+                    false => format!("transcoded {own} to {name}"),
+                };
+                heard().with_context(|| path.clone())?;
+                hang_up(client, &sid, &mut phone)?;
+                scene.expect_path(&path)?;
+                let sid = scene.be_called(client, &mut phone, called)?;
+                expect_tones(client, &sid, &mut phone)?;
+                hang_up(client, &sid, &mut phone)?;
+                scene.expect_path(&path)?;
+            }
+        }
+        drop((bob, mallory));
+        scene.close()
+    })
 }
 
 #[test]

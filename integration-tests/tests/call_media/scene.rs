@@ -92,7 +92,7 @@ impl Scene {
     pub(crate) fn open(bench: &Bench, plan: Plan<'_>) -> Result<Self> {
         let server = Server::chosen()?;
         let accounts = ServerSetup {
-            accounts: &["alice", "bob"],
+            accounts: &["alice", "bob", "mallory"],
             ..ServerSetup::default()
         };
         let running = server.start(bench, accounts)?;
