@@ -22,12 +22,14 @@ pub fn of_response(response: &Response) -> End {
         403 | 607 | 608 => EndReason::Declined,
         404 | 410 | 416 | 484 | 485 | 604 => EndReason::NotFound,
         408 | 480 | 504 => EndReason::NoAnswer,
-        486 | 600 => EndReason::Busy,
+        486 => EndReason::Busy,
         487 => EndReason::Cancelled,
         415 | 488 | 606 => EndReason::UnsupportedMedia,
         482 | 483 => EndReason::Looped,
         502 | 503 => EndReason::Connectivity,
         603 => EndReason::Declined,
+        // RFC 3261 §8.1.3.2: what is not known counts as the x00 of its class.
+        600..=699 => EndReason::Busy,
         _ => EndReason::Failed,
     };
     let vague = matches!(by_status, EndReason::NoAnswer | EndReason::Failed);

@@ -62,10 +62,15 @@ fn a_client_without_proposals_is_called_outright() -> Result<()> {
                 stanza.mentions(PROPOSALS)
             })?;
 
-        let calling = scene.invite("alice", &[], &scene.describe()?)?;
-        let sid = scene.alice.wait_incoming()?.sid;
-        scene.alice.end(&sid, "decline")?;
-        ensure!(calling.wait_refused()?.status() == Some(603));
+        for (reason, status) in ENDINGS {
+            let calling = scene.invite("alice", &[], &scene.describe()?)?;
+            let sid = scene.alice.wait_incoming()?.sid;
+            scene.alice.end(&sid, reason)?;
+            let refusal = calling.wait_refused()?;
+            ensure!(refusal.status() == Some(*status), "{reason}: {refusal}");
+            let warns = !refusal.header("Warning").is_empty();
+            ensure!(warns == (*status == 488), "{refusal}");
+        }
         scene.close()
     })
 }
@@ -141,6 +146,27 @@ const REFUSALS: &[(&str, u16)] = &[
     ("<reason xmlns='urn:xmpp:jingle:1'><decline/></reason>", 603),
     ("<reason xmlns='urn:xmpp:jingle:1'><expired/></reason>", 480),
     ("", 486),
+];
+
+/// Why a client ends a session that it has not accepted, and what the caller hears (specs 6.5).
+const ENDINGS: &[(&str, u16)] = &[
+    ("success", 480),
+    ("busy", 486),
+    ("decline", 603),
+    ("cancel", 480),
+    ("timeout", 480),
+    ("expired", 480),
+    ("gone", 480),
+    ("alternative-session", 480),
+    ("connectivity-error", 480),
+    ("failed-transport", 480),
+    ("failed-application", 488),
+    ("incompatible-parameters", 488),
+    ("unsupported-applications", 488),
+    ("unsupported-transports", 488),
+    ("media-error", 488),
+    ("security-error", 488),
+    ("general-error", 500),
 ];
 
 /// Header fields of a CANCEL, and the reason the user is told.

@@ -102,14 +102,118 @@ fn a_refusal_is_told_by_the_reason_clients_know() -> Result<()> {
     })
 }
 
+/// What is said at the end of a call that was answered is told in the client's words (RFC 3326).
+#[test]
+fn the_reason_of_a_phone_that_hangs_up_is_told() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        for (header, reason) in FAREWELLS {
+            let sid = scene.alice.call(&scene.carol())?;
+            let called = scene.sip.wait_called()?;
+            let mut dialog = called.accept(&[], &scene.describe()?)?;
+            scene.alice.wait_accepted(&sid)?;
+            let headers: Vec<_> = header.iter().map(|value| ("Reason", *value)).collect();
+            dialog.hang_up(&headers)?;
+            let told = scene.alice.wait_ended(&sid)?;
+            ensure!(told == *reason, "{header:?}: {told}");
+        }
+        scene.close()
+    })
+}
+
+/// And what the client says, to the phone.
+#[test]
+fn the_reason_of_a_client_that_hangs_up_is_told() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        for (reason, cause) in GOODBYES {
+            let sid = scene.alice.call(&scene.carol())?;
+            let called = scene.sip.wait_called()?;
+            let dialog = called.accept(&[], &scene.describe()?)?;
+            scene.alice.wait_accepted(&sid)?;
+            scene.alice.end(&sid, reason)?;
+            let bye = dialog.wait_hung_up()?;
+            let told = bye.header("Reason");
+            ensure!(told.starts_with(cause), "{reason}: {told}");
+        }
+        scene.close()
+    })
+}
+
+/// Statuses by specs 6.5. A client shows "declined" for `decline`, and "no such number" for `gone`.
 const REFUSALS: &[(u16, &str)] = &[
+    (302, "gone"),
+    (400, "general-error"),
+    (401, "security-error"),
+    (403, "decline"),
     (404, "gone"),
+    (405, "general-error"),
+    (407, "security-error"),
+    (408, "timeout"),
+    (410, "gone"),
+    (413, "general-error"),
+    (414, "general-error"),
+    (415, "incompatible-parameters"),
+    (416, "gone"),
+    (420, "general-error"),
+    (421, "general-error"),
+    (423, "general-error"),
+    (428, "security-error"),
+    (433, "security-error"),
+    (437, "security-error"),
     (480, "timeout"),
+    (481, "general-error"),
+    (482, "general-error"),
+    (483, "general-error"),
+    (484, "gone"),
+    (485, "gone"),
     (486, "busy"),
     (488, "incompatible-parameters"),
     (500, "general-error"),
+    (501, "general-error"),
+    (502, "connectivity-error"),
     (503, "connectivity-error"),
+    (504, "timeout"),
+    (505, "general-error"),
+    (513, "general-error"),
+    (580, "general-error"),
+    (600, "busy"),
     (603, "decline"),
+    (604, "gone"),
+    (606, "incompatible-parameters"),
+    (607, "decline"),
+    (608, "decline"),
+    // Unknown ones count as the x00 of their class (RFC 3261 §8.1.3.2).
+    (499, "general-error"),
+    (699, "busy"),
+];
+
+/// Reasons of a BYE: of the telephone network, of SIP, none, and nonsense.
+const FAREWELLS: &[(&[&str], &str)] = &[
+    (&[], "success"),
+    (&["Q.850;cause=16"], "success"),
+    (&["SIP;cause=200;text=\"x\"", "Q.850 ; cause=17"], "busy"),
+    (&["Q.850;cause=19"], "timeout"),
+    (&["Q.850;cause=21"], "decline"),
+    (&["Q.850;cause=1"], "gone"),
+    (
+        &["Q.850;cause=41;text=\"Temporary failure\""],
+        "connectivity-error",
+    ),
+    (&["Q.850;cause=88"], "incompatible-parameters"),
+    (&["Q.850;cause=127"], "general-error"),
+    (&["Q.850;cause=abc", ";;;"], "success"),
+];
+
+/// Reasons of a client that was in a call, and how the Reason of its BYE begins.
+const GOODBYES: &[(&str, &str)] = &[
+    ("success", "Q.850;cause=16"),
+    ("busy", "Q.850;cause=16"),
+    ("timeout", "Q.850;cause=41"),
+    ("connectivity-error", "Q.850;cause=41"),
+    ("media-error", "Q.850;cause=88"),
+    ("security-error", "Q.850;cause=65"),
+    ("general-error", "Q.850;cause=127"),
 ];
 
 /// N13: by calls no less than by messages, and before any route is asked.
