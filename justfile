@@ -76,6 +76,7 @@ fuzz-replay:
 test-long: (deps "test") build
     just integration
     TANDEM_TEST_SERVER=ejabberd just integration
+    TANDEM_HOLD_SECONDS=30 TANDEM_SOAK_CALLS=600 TANDEM_TEST_BINARIES="$PWD/target/debug" cargo test --locked -p integration-tests --test calls --test call_media -- --test-threads=2 hold soak
     TANDEM_PROMISE_RUNS=20 TANDEM_TEST_BINARIES="$PWD/target/debug" cargo test --workspace --locked --test promise -- --test-threads=1 --nocapture
     TANDEM_SIM_RUNS=20000 cargo test --workspace --locked --test simulation -- --nocapture
     just fuzz-grow 60

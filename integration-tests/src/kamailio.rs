@@ -37,6 +37,8 @@ pub struct Setup<'a> {
     pub gateway: &'a str,
     /// Whether requests from the gateway need credentials whatever their From.
     pub challenge_gateway: bool,
+    /// Whether all phones of a user ring, not only the one that registered last.
+    pub forks: bool,
 }
 
 impl Default for Setup<'_> {
@@ -46,6 +48,7 @@ impl Default for Setup<'_> {
             algorithm: Algorithm::Md5,
             gateway: GATEWAY,
             challenge_gateway: false,
+            forks: false,
         }
     }
 }
@@ -130,6 +133,8 @@ impl Kamailio {
                 ("GATEWAY", setup.gateway),
                 ("GATEWAY_DOMAINS", DOMAINS),
                 ("CHALLENGE_GATEWAY", &challenge),
+                // 4: a registration takes the place of others of its user.
+                ("SAVE", if setup.forks { "0" } else { "4" }),
                 (
                     "ALGORITHM",
                     match setup.algorithm {

@@ -7,6 +7,7 @@ use integration_tests::jingle::Client;
 use integration_tests::rtp::{Peer, Stream};
 use integration_tests::tandem::with_tandem_within;
 use integration_tests::wait;
+use std::time::Duration;
 
 use crate::desk::{Desk, Dialog};
 use crate::scene::{LIMIT, Plan, Scene, expect_tones};
@@ -14,7 +15,7 @@ use crate::scene::{LIMIT, Plan, Scene, expect_tones};
 /// Whoever holds says so as it likes (C20): nothing is sent to it, and afterwards all is as before.
 #[test]
 fn a_phone_holds_in_every_dialect() -> Result<()> {
-    with_tandem_within(LIMIT, |bench| {
+    with_tandem_within(HOLD_LIMIT, |bench| {
         let scene = Scene::open(bench, Plan::default())?;
         let (desk, alice) = (Desk::start()?, &scene.alice);
         let usual = desk.describe()?;
@@ -41,12 +42,20 @@ fn a_phone_holds_in_every_dialect() -> Result<()> {
     })
 }
 
+/// How many packets a hold lasts: a few, or, as the long run wants it, those of half a minute.
+fn packets_of_a_hold() -> Result<u64> {
+    match std::env::var("TANDEM_HOLD_SECONDS") {
+        Ok(seconds) => Ok(50 * seconds.parse::<u64>()?),
+        Err(_) => Ok(15),
+    }
+}
+
 /// While it is held the phone gets no packet, though the client goes on to send.
 fn expect_nothing_sent(desk: &Desk, alice: &Client, sid: &str, silent: bool) -> Result<()> {
     desk.sound.forget();
-    let before = alice.stats(sid)?.sent;
-    wait::until("more of the client's sound", wait::GENEROUS, || {
-        Ok((alice.stats(sid)?.sent > before + 15).then_some(()))
+    let (before, more) = (alice.stats(sid)?.sent, packets_of_a_hold()?);
+    wait::until("more of the client's sound", HOLD_LIMIT, || {
+        Ok((alice.stats(sid)?.sent > before + more).then_some(()))
     })?;
     let came = desk.sound.received();
     let came: Vec<_> = came.iter().filter_map(|got| got.packet.as_ref()).collect();
@@ -69,7 +78,7 @@ fn expect_nothing_sent(desk: &Desk, alice: &Client, sid: &str, silent: bool) -> 
 /// The XMPP user holds: by a word, and by who may send (XEP-0167, XEP-0166).
 #[test]
 fn a_client_holds_and_resumes() -> Result<()> {
-    with_tandem_within(LIMIT, |bench| {
+    with_tandem_within(HOLD_LIMIT, |bench| {
         let scene = Scene::open(bench, Plan::default())?;
         let (desk, alice) = (Desk::start()?, &scene.alice);
         let usual = desk.describe()?;
@@ -84,6 +93,10 @@ fn a_client_holds_and_resumes() -> Result<()> {
             offer.contains("a=sendonly") || offer.contains("a=inactive"),
             "{offer}"
         );
+        let (before, more) = (alice.stats(&sid)?.sent, packets_of_a_hold()?);
+        wait::until("the end of the hold", HOLD_LIMIT, || {
+            Ok((alice.stats(&sid)?.sent > before + more).then_some(()))
+        })?;
         alice.resume(&sid)?;
         let offer = desk.accept_offer(&mut dialog, &usual)?;
         ensure!(is_both_ways(&offer), "{offer}");
@@ -220,3 +233,6 @@ fn storm(desk: &Desk, dialog: &mut Dialog) -> Result<()> {
     );
     desk.offer(dialog, &usual).map(drop)
 }
+
+/// Three holds of half a minute, at most.
+const HOLD_LIMIT: Duration = Duration::from_secs(240);

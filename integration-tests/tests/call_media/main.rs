@@ -4,6 +4,7 @@ mod changes;
 mod codecs;
 mod desk;
 mod families;
+mod forks;
 mod ice;
 mod keys;
 mod lines;

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use integration_tests::Bench;
 use integration_tests::baresip::{Answer, Baresip, Encryption, Setup as PhoneSetup, Transport};
+use integration_tests::sip_trace::Direction;
 use integration_tests::tandem::with_tandem_within;
 
 use crate::scene::{Kind, LIMIT, Plan, Scene, expect_tones, hang_up};
@@ -202,4 +203,36 @@ fn expect_version(bench: &Bench, client: Kind, version: &str, protection: &str) 
     }
     drop(phone);
     scene.close()
+}
+
+/// A registrar that wants to know who calls (RFC 3261 §22.3); what follows in the call passes it too.
+#[test]
+fn a_registrar_that_asks_who_calls_is_answered() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let mut plan = Plan::default();
+        plan.registrar.challenge_gateway = true;
+        let scene = Scene::open(bench, plan)?;
+        let setup = PhoneSetup {
+            answer: Answer::Auto,
+            ..PhoneSetup::default()
+        };
+        let mut phone = Baresip::start_with(bench, setup)?;
+        let alice = &scene.alice;
+        let sid = scene.call(alice, &mut phone, "carol")?;
+        expect_tones(alice, &sid, &mut phone)?;
+        alice.hold(&sid)?;
+        phone.wait_traced("the hold", Direction::Received, |message| {
+            message.method() == Some("INVITE") && message.text().contains("a=sendonly")
+        })?;
+        alice.resume(&sid)?;
+        expect_tones(alice, &sid, &mut phone)?;
+        hang_up(alice, &sid, &mut phone)?;
+        let numbers = phone.trace()?.into_iter().filter_map(|(_, message)| {
+            (message.method() == Some("INVITE")).then(|| message.header("CSeq"))
+        });
+        // The first was challenged, and never came so far.
+        ensure!(numbers.min().as_deref() == Some("2 INVITE"));
+        drop(phone);
+        scene.close()
+    })
 }

@@ -25,6 +25,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) route: &'a str,
     /// How requests go to the registrar.
     pub(crate) transport: &'a str,
+    /// What it is, but for its users.
+    pub(crate) registrar: KamailioSetup<'a>,
     /// Where clients reach its media.
     pub(crate) addresses: &'a [&'a str],
     /// Lines of TOML in `[media]`.
@@ -49,6 +51,10 @@ impl Default for Plan<'_> {
             alice: JingleSetup::default(),
             route: "",
             transport: "udp",
+            registrar: KamailioSetup {
+                users: &["carol", "dave", "erin", "frank", "tandem"],
+                ..KamailioSetup::default()
+            },
             addresses: &[net::ADDRESS],
             media: "",
             more: "",
@@ -96,11 +102,7 @@ impl Scene {
             ..ServerSetup::default()
         };
         let running = server.start(bench, accounts)?;
-        let users = KamailioSetup {
-            users: &["carol", "dave", "erin", "frank"],
-            ..KamailioSetup::default()
-        };
-        let registrar = Kamailio::start(bench, users)?;
+        let registrar = Kamailio::start(bench, plan.registrar)?;
         // The port is none that phones use.
         let mut own = format!(
             "[media]\naddresses = {:?}\nport = {MEDIA}\n{}\n{}\n{}",
@@ -112,6 +114,9 @@ impl Scene {
         let mut setup = TandemSetup::with_kamailio(server);
         for route in &mut setup.routes {
             (route.extra, route.transport) = (plan.route, plan.transport);
+            if plan.registrar.challenge_gateway {
+                route.credentials = Some(("tandem", "pw-tandem"));
+            }
             if plan.transport == "tls" {
                 route.next_hop = "localhost:5061";
                 own += &trust(&registrar.certificate);

@@ -7,7 +7,7 @@ use integration_tests::net;
 use integration_tests::rtp::Peer;
 use integration_tests::tandem::with_tandem_within;
 
-use crate::scene::{CLIENT_TONE, LIMIT, OTHER_TONE, Scene, play};
+use crate::scene::{CLIENT_TONE, LIMIT, OTHER_TONE, SIP_TONE, Scene, play};
 
 #[test]
 fn session_timers_are_agreed_on() -> Result<()> {
@@ -42,6 +42,68 @@ fn session_timers_are_agreed_on() -> Result<()> {
         let refusal = calling.wait_refused()?;
         ensure!(refusal.status() == Some(422), "{refusal}");
         ensure!(refusal.header("Min-SE") == "90", "{refusal}");
+        scene.close()
+    })
+}
+
+/// UPDATE (RFC 3311) before the answer and after it, from both a called and a calling phone.
+#[test]
+fn updates_change_a_call_at_any_time() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let sid = scene.alice.call(&scene.carol())?;
+        let called = scene.sip.wait_called()?;
+        let reliable = [("Require", "100rel"), ("RSeq", "1")];
+        called.reply(183, &reliable, &scene.describe()?)?;
+        let mut dialog = called.dialog();
+        dialog.expect("PRACK")?.reply(200, "OK")?;
+        scene.play_to(&called.offer())?;
+        scene.alice.wait_tone(&sid, SIP_TONE)?;
+        // The announcement comes from another machine now.
+        let other = Peer::bind(&format!("{}:0", net::ADDRESS))?;
+        let offer = other.describe(Law::A, "sendrecv")?;
+        let response = dialog.ask("UPDATE", &[], ("application/sdp", &offer))?;
+        ensure!(response.status() == Some(200), "{response}");
+        ensure!(response.text().contains("m=audio"), "{response}");
+        scene.sound.pause();
+        play(&other, &response.text(), OTHER_TONE)?;
+        scene.alice.wait_tone(&sid, OTHER_TONE)?;
+        other.wait_tone(CLIENT_TONE)?;
+        called.reply(200, &[], "")?;
+        dialog.expect("ACK")?;
+        for (direction, answer, event) in [
+            ("sendonly", "recvonly", "hold"),
+            ("sendrecv", "", "resumed"),
+        ] {
+            let offer = other.describe(Law::A, direction)?;
+            let response = dialog.ask("UPDATE", &[], ("application/sdp", &offer))?;
+            ensure!(response.status() == Some(200), "{response}");
+            ensure!(response.text().contains(answer), "{response}");
+            scene.alice.wait_event(event, &sid)?;
+        }
+        other.forget();
+        other.wait_tone(CLIENT_TONE)?;
+        scene.hang_up(&mut dialog, &scene.alice, &sid)?;
+
+        // A caller's offer waits for its answer: a second one is put off, a mere refresh is not.
+        let calling = scene.invite("alice", &[], &scene.describe()?)?;
+        let proposal = scene.alice.wait_proposal()?;
+        scene
+            .alice
+            .say(&proposal.from, "ringing", &proposal.id, "")?;
+        let mut dialog = calling.dialog(&calling.expect(180)?);
+        let offer = scene.describe()?;
+        let response = dialog.ask("UPDATE", &[], ("application/sdp", &offer))?;
+        ensure!(response.status() == Some(500), "{response}");
+        ensure!(!response.header("Retry-After").is_empty(), "{response}");
+        let response = dialog.ask("UPDATE", &[], ("", ""))?;
+        ensure!(response.status() == Some(200), "{response}");
+        scene.alice.take_proposal(&proposal)?;
+        let answer = calling.wait_accepted("")?.description;
+        scene.sound.forget();
+        scene.play_to(&answer)?;
+        scene.both_hear(&scene.alice, &proposal.id)?;
+        scene.hang_up(&mut dialog, &scene.alice, &proposal.id)?;
         scene.close()
     })
 }

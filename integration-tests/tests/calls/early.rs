@@ -123,6 +123,11 @@ fn of_the_branches_of_a_fork_one_is_kept() -> Result<()> {
         left.wait_hung_up()?;
         scene.play_to(&first.offer())?;
         scene.both_hear(&scene.alice, &sid)?;
+        // And one more when the call had long begun.
+        let late = first.as_branch("third").accept(&[], &scene.describe()?)?;
+        late.wait_hung_up()?;
+        scene.sound.forget();
+        scene.both_hear(&scene.alice, &sid)?;
         scene.hang_up(&mut kept, &scene.alice, &sid)?;
         scene.close()
     })
