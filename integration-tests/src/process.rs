@@ -17,6 +17,15 @@ use nix::unistd::Pid;
 use crate::bench::{Bench, tail};
 use crate::wait::{self, GENEROUS};
 
+/// What a process holds of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holdings {
+    /// Open files, sockets among them.
+    pub files: usize,
+    /// Resident memory, in bytes.
+    pub memory: u64,
+}
+
 /// A running (or ended) program and its log.
 #[derive(Debug)]
 pub struct Process {
@@ -96,6 +105,18 @@ impl Process {
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it holds of the system.
+    pub fn holdings(&self) -> Result<Holdings> {
+        let own = PathBuf::from(format!("/proc/{}", self.id()));
+        let status = fs::read_to_string(own.join("status"))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = resident.and_then(|text| text.split_whitespace().next());
+        Ok(Holdings {
+            files: fs::read_dir(own.join("fd"))?.count(),
+            memory: 1_024 * kilobytes.context("no VmRSS")?.parse::<u64>()?,
+        })
     }
 
     /// Whether it has ended.

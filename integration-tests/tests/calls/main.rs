@@ -9,4 +9,5 @@ mod giving_up;
 mod jingle;
 mod lost;
 mod scene;
+mod soak;
 mod to_sip;
