@@ -773,7 +773,7 @@ fn a_peer_of_the_other_family_is_told_an_address_it_can_reach() {
         let mut settings = settings.clone();
         let mut pbx = crate::route::tests::route("pbx", &["*@pbx.example.net"], Some(hop));
         pbx.inbound = vec!["2001:db8::/32".parse().unwrap()];
-        settings.routes = std::sync::Arc::new(crate::route::Routes::new(vec![pbx]));
+        settings.routes = Arc::new(Routes::new(vec![pbx]));
         let mut bench = Bench::with(settings);
         bench.fact(offer(None));
         bench.open_media();
