@@ -5,7 +5,8 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
+use nix::sys::socket::sockopt::RcvBufForce;
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg, setsockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Datagrams of one system call.
@@ -19,8 +20,10 @@ pub(super) fn open(address: SocketAddr, room: usize) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
-    // The system may grant less; it says nothing then, and neither can we do anything.
-    let _ = socket.set_recv_buffer_size(room);
+    // Beyond net.core.rmem_max where this process may. The system may grant less; it says nothing then.
+    if setsockopt(&socket, RcvBufForce, &room).is_err() {
+        let _ = socket.set_recv_buffer_size(room);
+    }
     socket.bind(&address.into())?;
     Ok(socket)
 }

@@ -42,10 +42,7 @@ impl Datagrams {
         let socket = UdpSocket::bind(local).with_context(|| format!("binding {local}"))?;
         socket.connect(peer)?;
         socket.set_nonblocking(true)?;
-        // Beyond the system's limit where that is allowed: the load must not lose what it measures.
-        if setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER).is_err() {
-            setsockopt(&socket, RcvBuf, &RECEIVE_BUFFER)?;
-        }
+        make_room(&socket)?;
         Ok(Self {
             socket,
             buffers: vec![vec![0; LARGEST]; BATCH],
@@ -111,6 +108,15 @@ impl AsFd for Datagrams {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// Room for a burst, beyond the system's limit where that is allowed: the load must not lose what it
+/// measures.
+pub fn make_room(socket: &UdpSocket) -> Result<()> {
+    if setsockopt(socket, RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        setsockopt(socket, RcvBuf, &RECEIVE_BUFFER)?;
+    }
+    Ok(())
 }
 
 const BATCH: usize = 64;

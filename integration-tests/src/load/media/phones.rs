@@ -17,6 +17,7 @@ use rtc_srtp::protection_profile::ProtectionProfile;
 use super::line::Phone;
 use super::path::Path;
 use super::protection::Protection;
+use crate::load::datagrams::make_room;
 use crate::sip::Message;
 use crate::wait::GENEROUS;
 
@@ -38,6 +39,7 @@ impl Phones {
     pub fn bind(path: Path) -> Result<Self> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_nonblocking(true)?;
+        make_room(&socket)?;
         let (_, called) = channel();
         Ok(Self {
             socket,
