@@ -7,8 +7,11 @@
 pub mod address;
 pub mod b2bua;
 pub mod bus;
+pub mod calls;
 pub mod component;
 pub mod config;
+pub mod jingle;
+pub mod media;
 pub mod script;
 pub mod sdp;
 pub mod sip;
@@ -32,6 +35,9 @@ pub const TARGETS: &[Target] = &[
     ("sdp", sdp::description),
     ("from_sip", b2bua::from_sip),
     ("b2bua_core", b2bua::core),
+    ("b2bua_calls", calls::script),
+    ("media_call", media::call),
+    ("jingle", jingle::element),
     ("bus_frame", bus::frame),
     ("localpart", address::localpart),
     ("user_part", address::user_part),

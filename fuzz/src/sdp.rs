@@ -11,6 +11,8 @@ use tandem_shared::media::Direction;
 /// A description that was read is written in clean lines and reads back as the same; it is answered
 /// line by line, or refused, and as an answer to ours it is taken or refused.
 pub fn description(data: &[u8]) {
+    // As one part of several it is found or not.
+    let _ = Sdp::read("multipart/mixed;boundary=b", data);
     let Ok(sdp) = Sdp::parse(data) else {
         return;
     };
@@ -53,7 +55,8 @@ fn print(sdp: &Sdp) -> String {
     written
 }
 
-fn local() -> SipLocal {
+/// Our end of the SIP leg.
+pub fn local() -> SipLocal {
     SipLocal {
         rtp: (HERE, 5000).into(),
         rtcp: (HERE, 5001).into(),

@@ -26,6 +26,9 @@ use crate::media::{Command, Event};
 pub use self::packet::{Kind, classify};
 pub use self::settings::{Interface, Settings, Timing};
 
+#[doc(hidden)]
+pub mod trial;
+
 mod anchor;
 mod codec;
 mod dtls;

@@ -129,6 +129,9 @@ impl Mapping {
             if !spelled.ends_with(&format!("@{host}")) {
                 node = spell(Some(&host_to_ascii(host)?))?;
             }
+        } else if escape::unescape(node.as_str()).contains('@') {
+            // What nodeprep drops had kept an escape from being one.
+            return Err(nobody());
         }
         let domain = DomainPart::new(&self.domain).map_err(|_| nobody())?;
         with_device(

@@ -103,12 +103,14 @@ fn no_sip_name_reads_as_somebody_else() {
             assert_eq!(back.host, host, "{user}");
         }
     }
-    let own = Address {
-        user: "ceo@example.com".into(),
-        host: "sip.example.com".into(),
-        device: None,
-    };
-    assert!(mapping().contact_to_jid(&own).is_err());
+    for user in ["ceo@example.com", "ceo\\\u{feff}40example.com"] {
+        let own = Address {
+            user: user.into(),
+            host: "sip.example.com".into(),
+            device: None,
+        };
+        assert!(mapping().contact_to_jid(&own).is_err(), "{user}");
+    }
 }
 
 #[test]
