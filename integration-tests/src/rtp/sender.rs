@@ -66,7 +66,7 @@ impl Stream {
         Self {
             payload_type,
             ticks: 6 * SAMPLES,
-            // 20 ms of CELT, in which nothing is coded (RFC 6716 §3.1).
+            // 20 ms of CELT, in which nothing is coded (RFC 6716).
             fixed: Some(vec![0xf8, 0xff, 0xfe]),
             ..Self::tone(to, Law::Mu, 0)
         }
