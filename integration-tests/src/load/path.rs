@@ -122,7 +122,7 @@ impl Road {
                 processes.push(("floor", Process::start(&bench, "floor", command)?));
             }
             Subject::Tandem => {
-                let tandem = start_tandem(&bench, server)?;
+                let tandem = start_tandem(&bench, server, ["", ""])?;
                 processes.push(("component", tandem.component));
                 processes.push(("b2bua", tandem.b2bua));
             }
@@ -155,7 +155,10 @@ impl Road {
     }
 }
 
-fn start_tandem(bench: &Bench, server: Server) -> Result<Tandem> {
+/// Starts both processes beside the load's two ends; `more` stands at the end of the files of the b2bua and
+/// the component.
+pub fn start_tandem(bench: &Bench, server: Server, more: [&str; 2]) -> Result<Tandem> {
+    let [b2bua_extra, component_extra] = more;
     let binaries = namespace::binaries()?;
     let route = Route {
         name: "load",
@@ -171,6 +174,8 @@ fn start_tandem(bench: &Bench, server: Server) -> Result<Tandem> {
         binaries: Some(&binaries),
         // One line for every refusal of an overload would be measured, too.
         log_level: "warn",
+        b2bua_extra,
+        component_extra,
         ..tandem::Setup::with_route(server, route)
     };
     Tandem::start_unlinked(bench, &setup)

@@ -4,7 +4,6 @@ use anyhow::{Context, Result, ensure};
 use integration_tests::audio::Heard;
 use integration_tests::baresip::{Answer, Baresip, Codec, Setup as PhoneSetup};
 use integration_tests::jingle::{Client, Setup as JingleSetup};
-use integration_tests::linphone::Caller;
 use integration_tests::tandem::with_tandem_within;
 use integration_tests::wait;
 
@@ -173,34 +172,6 @@ fn a_script_and_phones_meet_on_g711() -> Result<()> {
         let alice = &scene.alice;
         call_both_ways(&scene, alice, "alice", &mut phone, "carol", "relayed PCMU")?;
         call_both_ways(&scene, &bob, "bob", &mut phone, "carol", "relayed PCMA")?;
-        scene.close()
-    })
-}
-
-#[test]
-fn another_kind_of_phone_calls_and_is_called() -> Result<()> {
-    with_tandem_within(LIMIT, |bench| {
-        let scene = Scene::open(bench, Plan::default())?;
-        let mut erin = Caller::start(bench, "erin", 660)?;
-        let sid = scene.alice.call(&scene.contact("erin", "sip.test"))?;
-        scene.alice.wait_ringing(&sid)?;
-        erin.accept()?;
-        scene.alice.wait_connected(&sid)?;
-        scene.alice.wait_tone(&sid, 660)?;
-        erin.wait_tone(550)?;
-        erin.hang_up()?;
-        ensure!(scene.alice.wait_ended(&sid)? == "success");
-        scene.expect_path("relayed opus")?;
-
-        erin.dial(&scene.uri_of("alice"))?;
-        let proposal = scene.alice.wait_proposal()?;
-        scene.alice.take_proposal(&proposal)?;
-        erin.wait_status(200)?;
-        scene.alice.wait_tone(&proposal.id, 660)?;
-        erin.wait_tone(550)?;
-        scene.alice.end(&proposal.id, "success")?;
-        erin.wait_request("BYE")?;
-        scene.expect_path("relayed opus")?;
         scene.close()
     })
 }

@@ -1,6 +1,7 @@
-//! A browser with every other kind of SIP peer than baresip: linphone, and sipp, through the registrar.
+//! Other SIP peers than baresip, through the registrar: linphone, and sipp.
 
 use anyhow::{Context as _, Result, ensure};
+use integration_tests::Bench;
 use integration_tests::audio::Law;
 use integration_tests::kamailio;
 use integration_tests::linphone::Caller;
@@ -13,29 +14,39 @@ use crate::scene::{Kind, LIMIT, Plan, Scene};
 
 #[test]
 fn a_browser_and_linphone_call_each_other() -> Result<()> {
-    with_tandem_within(LIMIT, |bench| {
-        let scene = Scene::open(bench, browser())?;
-        let alice = &scene.alice;
-        let mut erin = Caller::start(bench, "erin", 660)?;
-        let sid = alice.call(&scene.contact("erin", "sip.test"))?;
-        alice.wait_ringing(&sid)?;
-        erin.accept()?;
-        alice.wait_connected(&sid)?;
-        alice.wait_tone(&sid, 660)?;
-        erin.wait_tone(550)?;
-        erin.hang_up()?;
-        ensure!(alice.wait_ended(&sid)? == "success");
+    with_tandem_within(LIMIT, |bench| call_linphone(bench, browser()))
+}
 
-        erin.dial(&scene.uri_of("alice"))?;
-        let proposal = alice.wait_proposal()?;
-        alice.take_proposal(&proposal)?;
-        erin.wait_status(200)?;
-        alice.wait_tone(&proposal.id, 660)?;
-        erin.wait_tone(550)?;
-        alice.end(&proposal.id, "success")?;
-        erin.wait_request("BYE")?;
-        scene.close()
-    })
+#[test]
+fn a_script_and_linphone_call_each_other() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| call_linphone(bench, Plan::default()))
+}
+
+/// A call each way, in which both speak opus.
+fn call_linphone(bench: &Bench, plan: Plan<'_>) -> Result<()> {
+    let scene = Scene::open(bench, plan)?;
+    let alice = &scene.alice;
+    let mut erin = Caller::start(bench, "erin", 660)?;
+    let sid = alice.call(&scene.contact("erin", "sip.test"))?;
+    alice.wait_ringing(&sid)?;
+    erin.accept()?;
+    alice.wait_connected(&sid)?;
+    alice.wait_tone(&sid, 660)?;
+    erin.wait_tone(550)?;
+    erin.hang_up()?;
+    ensure!(alice.wait_ended(&sid)? == "success");
+    scene.expect_path("relayed opus")?;
+
+    erin.dial(&scene.uri_of("alice"))?;
+    let proposal = alice.wait_proposal()?;
+    alice.take_proposal(&proposal)?;
+    erin.wait_status(200)?;
+    alice.wait_tone(&proposal.id, 660)?;
+    erin.wait_tone(550)?;
+    alice.end(&proposal.id, "success")?;
+    erin.wait_request("BYE")?;
+    scene.expect_path("relayed opus")?;
+    scene.close()
 }
 
 #[test]

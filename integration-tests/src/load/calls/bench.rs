@@ -16,12 +16,10 @@ use crate::bench::Bench;
 use crate::load::case::Direction;
 use crate::load::media::subject::memory;
 use crate::load::meter::{Meter, difference};
-use crate::load::sip::LOAD;
+use crate::load::path::start_tandem;
 use crate::load::stream::Stream;
-use crate::load::text::USERS;
-use crate::load::{floor, namespace};
 use crate::server::{COMPONENTS, Server};
-use crate::tandem::{self, Route, Tandem};
+use crate::tandem::Tandem;
 use crate::wait::{self, GENEROUS};
 
 /// Tandem between the load's two ends.
@@ -49,27 +47,10 @@ impl Setting {
     pub fn open(bench: &Bench) -> Result<Self> {
         let server = Server::Prosody;
         let listener = TcpListener::bind(COMPONENTS)?;
-        let binaries = namespace::binaries()?;
-        let route = Route {
-            name: "load",
-            matches: "*@sip.test",
-            next_hop: LOAD,
-            transport: "udp",
-            inbound: vec!["127.0.0.1"],
-            ..Route::default()
-        };
-        let setup = tandem::Setup {
-            listeners: vec![("udp", floor::ADDRESS)],
-            user_domains: vec![USERS],
-            binaries: Some(&binaries),
-            log_level: "warn",
-            // Nobody connects: it would end calls that are only to be held.
-            b2bua_extra: "[call]\nmax = 20000\n[media]\naddresses = [\"127.0.0.1\"]\nthreads = 1\nconnect = 600\n\
-                          sip_ports = \"11000-60000\"\n",
-            component_extra: "[call]\nmax = 20000\n",
-            ..tandem::Setup::with_route(server, route)
-        };
-        let tandem = Tandem::start_unlinked(bench, &setup)?;
+        // Nobody connects: it would end calls that are only to be held.
+        let b2bua = "[call]\nmax = 20000\n[media]\naddresses = [\"127.0.0.1\"]\nthreads = 1\nconnect = 600\n\
+                     sip_ports = \"11000-60000\"\n";
+        let tandem = start_tandem(bench, server, [b2bua, "[call]\nmax = 20000\n"])?;
         for id in [tandem.component.id(), tandem.b2bua.id()] {
             // All threads that are there, and those to come.
             let pinned = Command::new("taskset")
