@@ -8,6 +8,7 @@ mod from_sip;
 mod giving_up;
 mod jingle;
 mod lost;
+mod odd;
 mod scene;
 mod soak;
 mod to_sip;
