@@ -17,7 +17,6 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::bench::Bench;
-use crate::net::ADDRESS;
 use crate::process::Process;
 use crate::program;
 use crate::sip::Message;
@@ -76,7 +75,7 @@ impl Baresip {
         let port = setup.sip_port() + u16::from(setup.transport == Transport::Tls);
         Ok(Self {
             process,
-            address: format!("{ADDRESS}:{port}"),
+            address: format!("{}:{port}", setup.host()),
             control: Control::connect(setup.control_port())?,
             contacts: setup.contacts.len(),
             recordings: bench.path(&name).join(setup::RECORDINGS),

@@ -14,7 +14,7 @@ use crate::bench::Bench;
 use crate::certificates::{self, Certificate};
 use crate::process::Process;
 use crate::server::password_of;
-use crate::{program, template};
+use crate::{net, program, template};
 
 /// The digest algorithm it challenges with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,11 +125,16 @@ impl Kamailio {
             true => format!("(($si==\"{address}\" && $sp=={port}) || $fd=~\"{DOMAINS}\")"),
             false => "1==0".to_owned(),
         };
+        let listen = match net::has_ipv6() {
+            true => format!("listen=udp:{ADDRESS_6}"),
+            false => String::new(),
+        };
         let config = template::fill(
             include_str!("../peers/kamailio.cfg"),
             &[
                 ("DIR", &directory),
                 ("PASSWORDS", &passwords),
+                ("LISTEN", &listen),
                 ("GATEWAY", setup.gateway),
                 ("GATEWAY_DOMAINS", DOMAINS),
                 ("CHALLENGE_GATEWAY", &challenge),
@@ -248,6 +253,8 @@ fn decode_hex(text: &str) -> String {
 
 /// UDP and TCP.
 pub const ADDRESS: &str = "127.0.0.1:5060";
+/// And on IPv6, where the test has it: [`net::add_ipv6`].
+pub const ADDRESS_6: &str = "[fd77::1]:5060";
 /// TLS.
 pub const TLS_ADDRESS: &str = "127.0.0.1:5061";
 /// Where it expects the gateway unless told otherwise.

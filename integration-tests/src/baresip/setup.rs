@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::bench::Bench;
 use crate::server::password_of;
-use crate::{kamailio, template};
+use crate::{kamailio, net, template};
 
 /// How a phone reaches its registrar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub struct Setup<'a> {
     pub tone: Option<u32>,
     /// What it does with a call that comes.
     pub answer: Answer,
+    /// Whether it is on IPv6, and its registrar with it, instead of IPv4.
+    pub ipv6: bool,
     /// More parameters of its account, such as `;rtcp_mux=yes`.
     pub more: &'a str,
 }
@@ -97,6 +99,7 @@ impl Default for Setup<'_> {
             ice: false,
             tone: Some(440),
             answer: Answer::Manual,
+            ipv6: false,
             more: "",
         }
     }
@@ -111,6 +114,14 @@ impl Setup<'_> {
     /// Where it listens for SIP.
     pub(super) fn sip_port(&self) -> u16 {
         15_060 + 10 * self.index
+    }
+
+    /// Its own address, as URIs have it.
+    pub(super) fn host(&self) -> String {
+        match self.ipv6 {
+            true => format!("[{}]", net::ADDRESS_6),
+            false => net::ADDRESS.to_owned(),
+        }
     }
 
     /// Where it takes commands.
@@ -131,6 +142,7 @@ impl Setup<'_> {
         let config = template::fill(
             include_str!("../../peers/baresip.config"),
             &[
+                ("HOST", &self.host()),
                 ("SIP_PORT", &self.sip_port().to_string()),
                 ("CONTROL_PORT", &self.control_port().to_string()),
                 ("RTP_PORTS", &format!("{media}-{}", media + 98)),
@@ -153,6 +165,7 @@ impl Setup<'_> {
     fn account(&self) -> String {
         let user = self.user;
         let (transport, registrar) = match self.transport {
+            Transport::Udp if self.ipv6 => ("udp", kamailio::ADDRESS_6),
             Transport::Udp => ("udp", kamailio::ADDRESS),
             Transport::Tcp => ("tcp", kamailio::ADDRESS),
             Transport::Tls => ("tls", kamailio::TLS_ADDRESS),

@@ -1,11 +1,13 @@
 //! Calls over IPv6: signalling and sound of the SIP leg, with the XMPP leg on IPv4 and on IPv6.
 
 use anyhow::{Result, ensure};
-use integration_tests::net;
+use integration_tests::baresip::{Answer, Baresip, Setup as PhoneSetup};
+use integration_tests::sip_trace::Direction;
 use integration_tests::tandem::with_tandem_within;
+use integration_tests::{kamailio, net};
 
 use crate::desk::{Desk, Site};
-use crate::scene::{LIMIT, Plan, Scene};
+use crate::scene::{GATEWAY_6, LIMIT, Plan, Scene, expect_tones, hang_up};
 
 #[test]
 fn a_phone_on_ipv6_and_a_client_on_ipv4_call_each_other() -> Result<()> {
@@ -27,6 +29,53 @@ fn a_phone_and_a_client_on_ipv6_call_each_other() -> Result<()> {
         };
         let scene = Scene::open(bench, plan)?;
         call_both_ways(&scene)?;
+        scene.close()
+    })
+}
+
+/// A real phone, through its registrar.
+#[test]
+fn a_registrar_and_its_phone_are_on_ipv6() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        net::add_ipv6()?;
+        let mut plan = Plan {
+            next_hop: kamailio::ADDRESS_6,
+            ..Plan::default()
+        };
+        plan.registrar.gateway = GATEWAY_6;
+        let scene = Scene::open(bench, plan)?;
+        let setup = PhoneSetup {
+            ipv6: true,
+            answer: Answer::Auto,
+            ..PhoneSetup::default()
+        };
+        let mut phone = Baresip::start_with(bench, setup)?;
+        let alice = &scene.alice;
+        let sid = scene.call(alice, &mut phone, "carol")?;
+        expect_tones(alice, &sid, &mut phone)?;
+        alice.hold(&sid)?;
+        phone.wait_traced("the hold", Direction::Received, |message| {
+            message.method() == Some("INVITE") && message.text().contains("a=sendonly")
+        })?;
+        alice.resume(&sid)?;
+        expect_tones(alice, &sid, &mut phone)?;
+        hang_up(alice, &sid, &mut phone)?;
+
+        let sid = scene.be_called(alice, &mut phone, "alice")?;
+        expect_tones(alice, &sid, &mut phone)?;
+        phone.hang_up()?;
+        phone.wait_closed()?;
+        ensure!(alice.wait_ended(&sid)? == "success");
+        let described = phone
+            .trace()?
+            .into_iter()
+            .map(|(_, message)| message.text());
+        let described: Vec<String> = described.filter(|text| text.contains("m=audio")).collect();
+        ensure!(
+            described.len() >= 4 && described.iter().all(|text| text.contains("c=IN IP6")),
+            "{described:?}"
+        );
+        drop(phone);
         scene.close()
     })
 }

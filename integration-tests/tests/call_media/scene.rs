@@ -25,7 +25,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) route: &'a str,
     /// How requests go to the registrar.
     pub(crate) transport: &'a str,
-    /// What it is, but for its users.
+    /// Where it is, if nowhere usual.
+    pub(crate) next_hop: &'a str,
+    /// What it is.
     pub(crate) registrar: KamailioSetup<'a>,
     /// Where clients reach its media.
     pub(crate) addresses: &'a [&'a str],
@@ -51,6 +53,7 @@ impl Default for Plan<'_> {
             alice: JingleSetup::default(),
             route: "",
             transport: "udp",
+            next_hop: "",
             registrar: KamailioSetup {
                 users: &["carol", "dave", "erin", "frank", "tandem"],
                 ..KamailioSetup::default()
@@ -116,6 +119,10 @@ impl Scene {
             (route.extra, route.transport) = (plan.route, plan.transport);
             if plan.registrar.challenge_gateway {
                 route.credentials = Some(("tandem", "pw-tandem"));
+            }
+            if !plan.next_hop.is_empty() {
+                route.next_hop = plan.next_hop;
+                route.inbound = vec![net::ADDRESS_6];
             }
             if plan.transport == "tls" {
                 route.next_hop = "localhost:5061";
