@@ -35,7 +35,7 @@ impl Linphone {
     pub fn start(bench: &Bench, user: &str) -> Result<Self> {
         let name = format!("linphone-{user}");
         let home = bench.make_dir(&name)?;
-        let config = write_config(bench, &name, user)?;
+        let config = write_config(bench, &name, user, Encryption::None)?;
         let trace = bench.log(&format!("{name}-trace"));
         let mut command = Command::new(program::find("linphone-daemon", "linphone-cli")?);
         command
@@ -119,7 +119,29 @@ impl Linphone {
 }
 
 /// Writes the configuration of the phone `name`.
-fn write_config(bench: &Bench, name: &str, user: &str) -> Result<PathBuf> {
+/// How a phone protects its media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// Plain RTP.
+    None,
+    /// Keys in SDP (RFC 4568).
+    Keys,
+    /// Keys by DTLS (RFC 5764).
+    Dtls,
+}
+
+impl Encryption {
+    /// As linphone names it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Keys => "srtp",
+            Self::Dtls => "dtls",
+        }
+    }
+}
+
+fn write_config(bench: &Bench, name: &str, user: &str, encryption: Encryption) -> Result<PathBuf> {
     let config = template::fill(
         include_str!("../peers/linphonerc"),
         &[
@@ -127,6 +149,7 @@ fn write_config(bench: &Bench, name: &str, user: &str) -> Result<PathBuf> {
             ("PASSWORD", &password_of(user)),
             ("ADDRESS", ADDRESS),
             ("REGISTRAR", kamailio::ADDRESS),
+            ("ENCRYPTION", encryption.name()),
             ("STORE", &bench.text_path(&format!("{name}/store.db"))),
         ],
     )?;

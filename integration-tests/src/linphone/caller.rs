@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{wait_traced, write_config};
+use super::{Encryption, wait_traced, write_config};
 use crate::audio::{self, Heard, Sound};
 use crate::bench::Bench;
 use crate::process::Process;
@@ -32,9 +32,19 @@ impl Caller {
     /// Starts the phone of `user`, which sends a tone of `hertz` into every call, and waits until it is
     /// registered with Kamailio.
     pub fn start(bench: &Bench, user: &str, hertz: u32) -> Result<Self> {
+        Self::start_protected(bench, user, hertz, Encryption::None)
+    }
+
+    /// As [`Self::start`], with its media protected.
+    pub fn start_protected(
+        bench: &Bench,
+        user: &str,
+        hertz: u32,
+        encryption: Encryption,
+    ) -> Result<Self> {
         let name = format!("linphone-{user}");
         let home = bench.make_dir(&name)?;
-        let config = write_config(bench, &name, user)?;
+        let config = write_config(bench, &name, user, encryption)?;
         let trace = bench.log(&format!("{name}-trace"));
         let (tone, recording) = (home.join("tone.wav"), home.join("heard.wav"));
         // It begins again at the end of the file.

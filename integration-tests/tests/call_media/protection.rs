@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use integration_tests::Bench;
 use integration_tests::baresip::{Answer, Baresip, Encryption, Setup as PhoneSetup, Transport};
+use integration_tests::linphone::{Caller, Encryption as Linphone};
 use integration_tests::sip_trace::Direction;
 use integration_tests::tandem::with_tandem_within;
 
@@ -202,6 +203,52 @@ fn expect_version(bench: &Bench, client: Kind, version: &str, protection: &str) 
         ensure!(told, "called {called}: {report}");
     }
     drop(phone);
+    scene.close()
+}
+
+#[test]
+fn another_kind_of_phone_has_keys_in_its_description() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        protect_another(bench, "srtp = \"sdes\"", Linphone::Keys, "a=crypto:")
+    })
+}
+
+#[test]
+fn another_kind_of_phone_has_keys_by_dtls() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        protect_another(bench, "srtp = \"dtls\"", Linphone::Dtls, "a=fingerprint:")
+    })
+}
+
+/// A call each way with linphone; the answer it hears says `sign`.
+fn protect_another(bench: &Bench, route: &str, encryption: Linphone, sign: &str) -> Result<()> {
+    let plan = Plan {
+        route,
+        ..Plan::default()
+    };
+    let scene = Scene::open(bench, plan)?;
+    let mut erin = Caller::start_protected(bench, "erin", 660, encryption)?;
+    let alice = &scene.alice;
+    let sid = alice.call(&scene.contact("erin", "sip.test"))?;
+    alice.wait_ringing(&sid)?;
+    erin.accept()?;
+    alice.wait_tone(&sid, 660)?;
+    erin.wait_tone(550)?;
+    erin.hang_up()?;
+    ensure!(alice.wait_ended(&sid)? == "success");
+    scene.wait_report()?;
+
+    erin.dial(&scene.uri_of("alice"))?;
+    let proposal = alice.wait_proposal()?;
+    alice.take_proposal(&proposal)?;
+    let answer = erin.wait_status(200)?.text();
+    ensure!(answer.contains(sign), "{answer}");
+    alice.wait_tone(&proposal.id, 660)?;
+    erin.wait_tone(550)?;
+    alice.end(&proposal.id, "success")?;
+    erin.wait_request("BYE")?;
+    scene.wait_report()?;
+    drop(erin);
     scene.close()
 }
 
