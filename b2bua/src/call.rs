@@ -19,7 +19,9 @@ use crate::action::Action;
 use crate::media::{self, AnchorId, Command, Report};
 use crate::settings::Settings;
 use crate::sip::Endpoint;
+use crate::sip::Status;
 use crate::sip::endpoint;
+use crate::sip::header::Headers;
 use crate::sip::session::{self, SessionEvent, SessionKey, Sessions};
 use crate::spelling::Spellings;
 
@@ -262,6 +264,7 @@ impl Calls {
         while let Some(id) = self.timers.pop(cx.now) {
             tracing::info!(call = %id, "nobody answered in time");
             let end = End::new(EndReason::NoAnswer).with_text("Nobody answered.");
+            self.expire(&id, cx);
             self.end_both(&id, end, cx);
         }
         self.settle(cx);
@@ -342,6 +345,17 @@ impl Calls {
         }
     }
 
+    /// Whoever said how long it waits for the answer hears 487 when that is over (RFC 3261 §13).
+    fn expire(&mut self, id: &CallId, cx: &mut Context<'_>) {
+        let leg = self.calls.get(id).map(|call| &call.sip);
+        let expired = leg.filter(|leg| leg.patience.is_some_and(|it| it <= cx.settings.call.ring));
+        if let Some(key) = expired.and_then(|leg| leg.session) {
+            self.sessions.with(key, &mut sip(cx), |session, cx| {
+                session.reject(Status::REQUEST_TERMINATED, &Headers::new(), cx);
+            });
+        }
+    }
+
     fn end_all(&mut self, text: &str, cx: &mut Context<'_>) {
         let mut ids: Vec<CallId> = self.calls.keys().cloned().collect();
         ids.sort_unstable();
@@ -389,7 +403,12 @@ impl Calls {
         if let Some(key) = call.sip.session {
             self.by_session.insert(key, id.clone());
         }
-        self.timers.set(id.clone(), cx.now + cx.settings.call.ring);
+        let ring = cx.settings.call.ring;
+        let ring = call
+            .sip
+            .patience
+            .map_or(ring, |patience| patience.min(ring));
+        self.timers.set(id.clone(), cx.now + ring);
         self.calls.insert(id, Box::new(call));
         order(Command::Open { anchor, sip: peer }, cx);
     }
@@ -448,7 +467,7 @@ fn order(command: Command, cx: &mut Context<'_>) {
 /// What a session asks whose call is over.
 fn refuse_late(event: SessionEvent, cx: &mut Context<'_>) {
     if let SessionEvent::Request { token, request } = event {
-        let status = crate::sip::Status::NO_SUCH_TRANSACTION;
+        let status = Status::NO_SUCH_TRANSACTION;
         let response = crate::sip::Response::to(&request, status);
         cx.endpoint.respond(token, response, cx.now);
     }

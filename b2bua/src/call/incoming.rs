@@ -1,5 +1,7 @@
 //! Calls from SIP to XMPP users: whom the INVITE is for, and how its answer comes about.
 
+use std::time::Duration;
+
 use tandem_shared::call::{CallId, Describe, End, EndReason, Fact, Offer, Ready, Role};
 use tandem_shared::media::Media;
 use tandem_shared::pii::Pii;
@@ -13,6 +15,8 @@ use crate::body::sdp::Sdp;
 use crate::party;
 use crate::refusal;
 use crate::sip::endpoint::{ServerToken, Source};
+use crate::sip::grammar;
+use crate::sip::header::Name;
 use crate::sip::session::Body;
 use crate::sip::{Request, Response, Status};
 
@@ -96,6 +100,7 @@ impl Calls {
         let policy = route.media.clone();
         let transport = source.flow.transport();
         let local = local(route, transport, Some(address), cx.settings);
+        let patience = patience(&request);
         let taken = self
             .sessions
             .take(token, request, source, local, &mut sip(cx));
@@ -105,7 +110,7 @@ impl Calls {
         let id = CallId::mint(cx.mint);
         tracing::info!(call = %id, from = %Pii(&offer.from), to = %Pii(&offer.to), "call from SIP");
         let mut leg = SipLeg::new(name(cx), address);
-        (leg.session, leg.is_called) = (Some(key), true);
+        (leg.session, leg.is_called, leg.patience) = (Some(key), true, patience);
         let call = Call {
             anchor: self.next_anchor(),
             stage: Stage::Opening,
@@ -255,6 +260,12 @@ impl Calls {
             session.answer(Some(body), cx);
         });
     }
+}
+
+/// How long the sender of this INVITE waits for the answer (RFC 3261 §13).
+fn patience(request: &Request) -> Option<Duration> {
+    let seconds = request.headers.get(Name::Expires)?;
+    grammar::parse_number(seconds).map(Duration::from_secs)
 }
 
 /// What an INVITE amounts to.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use tandem_shared::media::{Codec, Description, Direction};
 
@@ -34,6 +35,8 @@ pub(super) struct SipLeg {
     pub(super) early: BTreeMap<Fork, Sdp>,
     /// Whether the component was told that they hold the call.
     pub(super) told_hold: bool,
+    /// How long their INVITE may wait for its answer, if they said so.
+    pub(super) patience: Option<Duration>,
 }
 
 /// The XMPP leg.
@@ -66,6 +69,7 @@ impl SipLeg {
             offered: None,
             early: BTreeMap::new(),
             told_hold: false,
+            patience: None,
         }
     }
 }

@@ -741,6 +741,31 @@ fn who_cannot_take_a_call_over_leaves_it_as_it_is() {
 }
 
 #[test]
+fn a_caller_that_waits_no_longer_is_told_so() {
+    for (expires, after, code) in [
+        ("30", 30, 487),
+        ("9999999999", 120, 480),
+        ("soon", 120, 480),
+    ] {
+        let mut bench = Bench::new();
+        let invite = String::from_utf8(invite("x", PCMU)).unwrap();
+        let invite = invite.replacen("Contact", &format!("Expires: {expires}\r\nContact"), 1);
+        bench.packet(PEER, invite.as_bytes());
+        bench.open_media();
+        bench.facts();
+        let call = bench.called.clone();
+        bench.fact_of(&call, Fact::Ringing);
+        bench.pass(after - 1);
+        assert!(bench.facts().is_empty(), "{expires}");
+        bench.responses();
+        bench.pass(1);
+        assert_eq!(bench.codes().last(), Some(&code), "{expires}");
+        assert_eq!(end_of(&bench.facts()), Some(EndReason::NoAnswer));
+        assert!(bench.is_empty(), "{expires}");
+    }
+}
+
+#[test]
 fn an_offer_may_stand_among_other_parts() {
     let mut bench = Bench::new();
     let body = format!(

@@ -150,6 +150,23 @@ fn a_phone_gives_up_at_every_moment() -> Result<()> {
 }
 
 #[test]
+fn a_phone_says_how_long_it_waits() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let calling = scene.invite("alice", &[("Expires", "2")], &scene.describe()?)?;
+        let proposal = scene.alice.wait_proposal()?;
+        scene
+            .alice
+            .say(&proposal.from, "ringing", &proposal.id, "")?;
+        calling.expect(180)?;
+        let refusal = calling.wait_refused()?;
+        ensure!(refusal.status() == Some(487), "{refusal}");
+        scene.alice.wait_said("retract", &proposal.id)?;
+        scene.close()
+    })
+}
+
+#[test]
 fn no_call_begins_with_an_emergency_number() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
         let scene = Scene::open(bench)?;
