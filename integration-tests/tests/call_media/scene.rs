@@ -122,7 +122,7 @@ impl Scene {
             }
             if !plan.next_hop.is_empty() {
                 route.next_hop = plan.next_hop;
-                route.inbound = vec![net::ADDRESS_6];
+                route.inbound.push(net::ADDRESS_6);
             }
             if plan.transport == "tls" {
                 route.next_hop = "localhost:5061";

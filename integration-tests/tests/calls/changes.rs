@@ -46,6 +46,32 @@ fn session_timers_are_agreed_on() -> Result<()> {
     })
 }
 
+/// A caller on hold from the first word: music for the user, who is not heard until both want it.
+#[test]
+fn a_call_may_begin_on_hold() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench)?;
+        let offer = scene.sound.describe(Law::A, "sendonly")?;
+        let calling = scene.invite("alice", &[], &offer)?;
+        let proposal = scene.alice.wait_proposal()?;
+        scene.alice.take_proposal(&proposal)?;
+        let mut dialog = calling.wait_accepted("")?;
+        let answer = &dialog.description;
+        ensure!(answer.contains("a=recvonly"), "{answer}");
+        scene.play_to(answer)?;
+        scene.alice.wait_tone(&proposal.id, SIP_TONE)?;
+        ensure!(
+            scene.sound.sources().is_empty(),
+            "a held phone was sent sound"
+        );
+        let response = dialog.ask("INVITE", &[], ("application/sdp", &scene.describe()?))?;
+        ensure!(response.status() == Some(200), "{response}");
+        scene.both_hear(&scene.alice, &proposal.id)?;
+        scene.hang_up(&mut dialog, &scene.alice, &proposal.id)?;
+        scene.close()
+    })
+}
+
 /// UPDATE (RFC 3311) before the answer and after it, from both a called and a calling phone.
 #[test]
 fn updates_change_a_call_at_any_time() -> Result<()> {
