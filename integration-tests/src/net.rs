@@ -31,6 +31,8 @@ pub const ADDRESS: &str = "10.77.0.1";
 /// Its address of the other family, once a test has asked for it with [`add_ipv6`].
 pub const ADDRESS_6: &str = "fd77::1";
 
+const HOSTS: &str = "/etc/hosts";
+
 /// How long a test may take before it is killed and counts as failed.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
@@ -84,6 +86,24 @@ pub fn add_ipv6() -> Result<()> {
     let command = format!("address add {ADDRESS_6}/64 dev v0 nodad");
     let ip = program::find("ip", "iproute2")?;
     run_ip(&ip, &command)
+}
+
+/// Lets names stand for these addresses, in the lines of `/etc/hosts`.
+pub fn set_hosts(bench: &Bench, lines: &str) -> Result<()> {
+    let usual = fs::read_to_string(HOSTS)?;
+    let file = bench.write("hosts", &format!("{usual}{lines}"))?;
+    let mount = program::find("mount", "mount")?;
+    let output = Command::new(mount)
+        .arg("--bind")
+        .arg(file)
+        .arg(HOSTS)
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "mount: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
 }
 
 /// Whether it has one.

@@ -61,6 +61,8 @@ pub(super) struct Shared {
     pub(super) drops: Drops,
     admission: Admission,
     gate: Arc<Gate>,
+    /// Where datagrams leave from.
+    datagrams: Vec<SocketAddr>,
     connector: TlsConnector,
     reports: mpsc::Sender<Report>,
     next_id: AtomicU64,
@@ -80,6 +82,7 @@ impl Shared {
                 config.limits.connections,
                 config.limits.connections_per_source,
             ),
+            datagrams: config.udp.clone(),
             connector,
             reports,
             next_id: AtomicU64::new(1),

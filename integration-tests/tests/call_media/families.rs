@@ -80,6 +80,29 @@ fn a_registrar_and_its_phone_are_on_ipv6() -> Result<()> {
     })
 }
 
+/// A next hop by a name that stands for addresses of both families; Tandem has one of them.
+#[test]
+fn a_registrar_is_reached_by_its_name() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        net::set_hosts(bench, "::1 registrar.test\n127.0.0.1 registrar.test\n")?;
+        let plan = Plan {
+            next_hop: "registrar.test:5060",
+            ..Plan::default()
+        };
+        let scene = Scene::open(bench, plan)?;
+        let setup = PhoneSetup {
+            answer: Answer::Auto,
+            ..PhoneSetup::default()
+        };
+        let mut phone = Baresip::start_with(bench, setup)?;
+        let sid = scene.call(&scene.alice, &mut phone, "carol")?;
+        expect_tones(&scene.alice, &sid, &mut phone)?;
+        hang_up(&scene.alice, &sid, &mut phone)?;
+        drop(phone);
+        scene.close()
+    })
+}
+
 fn call_both_ways(scene: &Scene) -> Result<()> {
     let (desk, alice) = (Desk::at(Site::V6)?, &scene.alice);
     let v6 =

@@ -40,11 +40,20 @@ pub(in crate::shell) fn resolve_name(host: Box<str>, shared: &Arc<Shared>) {
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
         let found = timeout(shared.limits.connect, resolve(&Host::Name(host.clone()), 0)).await;
-        let address = found
-            .ok()
-            .and_then(|addresses| addresses.first().map(SocketAddr::ip));
+        let address = reachable(&found.unwrap_or_default(), &shared.datagrams);
         shared.report(Report::Resolved { host, address }).await;
     });
+}
+
+/// The best address to which one of our sockets can send, or else the best of all.
+fn reachable(addresses: &[SocketAddr], sockets: &[SocketAddr]) -> Option<IpAddr> {
+    let mut candidates = addresses.iter();
+    let fits = |address: &&SocketAddr| {
+        let mut sockets = sockets.iter();
+        sockets.any(|socket| socket.is_ipv4() == address.is_ipv4())
+    };
+    let fitting = candidates.find(fits);
+    fitting.or(addresses.first()).map(SocketAddr::ip)
 }
 
 /// The addresses of a host, best first; none when there are none. The one place where names are
@@ -128,4 +137,26 @@ async fn connect(hop: &Hop, shared: &Shared) -> Result<(TcpStream, SocketAddr), 
 
 fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_the_family_we_send_from_is_taken() {
+        let all: Vec<SocketAddr> = ["[2001:db8::1]:0", "192.0.2.1:0", "192.0.2.2:0"]
+            .map(|text| text.parse().unwrap())
+            .to_vec();
+        let chosen = |sockets: &[&str]| {
+            let sockets: Vec<SocketAddr> = sockets.iter().map(|it| it.parse().unwrap()).collect();
+            reachable(&all, &sockets).map(|ip| ip.to_string())
+        };
+        assert_eq!(chosen(&["0.0.0.0:5060"]).as_deref(), Some("192.0.2.1"));
+        assert_eq!(chosen(&["[::]:5060"]).as_deref(), Some("2001:db8::1"));
+        let both = chosen(&["0.0.0.0:5060", "[::]:5060"]);
+        assert_eq!(both.as_deref(), Some("2001:db8::1"));
+        assert_eq!(chosen(&[]).as_deref(), Some("2001:db8::1"));
+        assert_eq!(reachable(&[], &all), None);
+    }
 }
