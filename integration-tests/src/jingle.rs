@@ -134,9 +134,12 @@ impl Client {
             stanza.kind() == "subscribe" && stanza.from() == contact
         })?;
         self.send(&format!("<presence to='{to}' type='subscribed'/>"))?;
+        // Where the server shows presence to the gateway itself (XEP-0356), that has asked already.
+        let gateway = contact.rsplit('@').next().unwrap_or(contact);
         self.expect("the question what the device can do", |stanza| {
+            let from = stanza.from().split('/').next().unwrap_or_default();
             stanza.kind() == "get"
-                && stanza.from().starts_with(contact)
+                && (from == contact || from == gateway)
                 && stanza.child_in("query", DISCO_INFO).is_some()
         })
         .map(drop)
