@@ -163,6 +163,40 @@ fn the_button_of_a_phone_holds_and_resumes() -> Result<()> {
     })
 }
 
+/// Both sides press their buttons at once, again and again: offers cross, and at the end both hear each other.
+#[test]
+fn both_sides_hold_and_resume_at_once() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let scene = Scene::open(bench, Plan::default())?;
+        let setup = PhoneSetup {
+            answer: Answer::Auto,
+            ..PhoneSetup::default()
+        };
+        let mut phone = Baresip::start_with(bench, setup)?;
+        let alice = &scene.alice;
+        let sid = scene.call(alice, &mut phone, "carol")?;
+        expect_tones(alice, &sid, &mut phone)?;
+        for _ in 0..10 {
+            alice.hold(&sid)?;
+            phone.hold()?;
+            alice.resume(&sid)?;
+            phone.resume()?;
+        }
+        // A phone whose last offer was put off does not repeat it by itself.
+        wait::until("both to hear each other", wait::GENEROUS, || {
+            phone.resume()?;
+            let hears = alice.listen(&sid)?.last(Duration::from_millis(200));
+            Ok(hears.measure().is_tone(440).then_some(()))
+        })?;
+        expect_tones(alice, &sid, &mut phone)?;
+        phone.hang_up()?;
+        phone.wait_closed()?;
+        ensure!(alice.wait_ended(&sid)? == "success");
+        drop(phone);
+        scene.close()
+    })
+}
+
 /// Another port, another codec, another number for it, and fifty offers in a row.
 #[test]
 fn a_phone_moves_renames_and_repeats_itself() -> Result<()> {
