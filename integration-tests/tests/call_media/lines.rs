@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use integration_tests::aiortc::Faults;
 use integration_tests::audio::Law;
 use integration_tests::baresip::{Answer, Baresip, Setup as PhoneSetup};
+use integration_tests::kamailio;
 use integration_tests::loss::Loss;
 use integration_tests::nat::Nat;
 use integration_tests::relay::{Line, Relay};
@@ -74,6 +75,46 @@ fn a_call_survives_a_line_that_shuffles() -> Result<()> {
         desk.expect_tones(alice, &sid)?;
         ensure!(relay.lost() > 0 && relay.passed() > 0);
         desk.hang_up(dialog, alice, &sid)?;
+        scene.close()
+    })
+}
+
+/// Between gateway and registrar requests and responses are lost, late, doubled and out of order.
+#[test]
+fn calls_are_begun_and_given_up_over_a_line_that_shuffles() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let line = Line {
+            lost: 150,
+            late: 150,
+            twice: 150,
+            delay: Duration::from_millis(30),
+            jitter: Duration::from_millis(30),
+            seed: 11,
+        };
+        let relay = Relay::start("127.0.0.1:5999", kamailio::ADDRESS.parse()?, line)?;
+        let plan = Plan {
+            next_hop: "127.0.0.1:5999",
+            ..Plan::default()
+        };
+        let scene = Scene::open(bench, plan)?;
+        let mut phone = Baresip::start_with(bench, PhoneSetup::default())?;
+        let alice = &scene.alice;
+        for _ in 0..4 {
+            let sid = alice.call(&scene.contact("carol", "sip.test"))?;
+            phone.wait_incoming()?;
+            phone.accept()?;
+            alice.wait_connected(&sid)?;
+            phone.wait_established()?;
+            expect_tones(alice, &sid, &mut phone)?;
+            hang_up(alice, &sid, &mut phone)?;
+
+            let sid = alice.call(&scene.contact("carol", "sip.test"))?;
+            phone.wait_incoming()?;
+            alice.end(&sid, "cancel")?;
+            phone.wait_closed()?;
+        }
+        ensure!(relay.lost() > 0 && relay.passed() > 0);
+        drop(phone);
         scene.close()
     })
 }
