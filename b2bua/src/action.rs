@@ -2,6 +2,7 @@
 
 use tandem_shared::bus::Envelope;
 
+use crate::dns::Query;
 use crate::fingerprint::Fingerprint;
 use crate::media::Command;
 use crate::sip::Status;
@@ -15,6 +16,8 @@ pub enum Action {
     Transmit(Transmit),
     /// Put an envelope on the bus.
     Publish(Box<Envelope>),
+    /// Ask the name servers; answered by `Core::handle_dns`.
+    Resolve(Query),
     /// Ask something of media.
     Media(Box<Command>),
     /// End the link of the bus and connect again.

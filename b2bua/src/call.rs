@@ -16,6 +16,7 @@ use tandem_shared::mint::Mint;
 use tandem_shared::timers::Timers;
 
 use crate::action::Action;
+use crate::dns::Dns;
 use crate::media::{self, AnchorId, Command, Report};
 use crate::settings::Settings;
 use crate::sip::Endpoint;
@@ -24,6 +25,7 @@ use crate::sip::endpoint;
 use crate::sip::header::Headers;
 use crate::sip::session::{self, SessionEvent, SessionKey, Sessions};
 use crate::spelling::Spellings;
+use crate::trunk::States;
 
 pub mod ending;
 pub mod negotiate;
@@ -32,10 +34,12 @@ mod incoming;
 mod leg;
 mod outgoing;
 mod replacing;
+mod search;
 mod within;
 
 use leg::{SipLeg, XmppLeg};
 use negotiate::Policy;
+use search::Search;
 
 /// All calls.
 #[derive(Debug, Default)]
@@ -46,6 +50,10 @@ pub struct Calls {
     by_anchor: HashMap<AnchorId, CallId>,
     sessions: Sessions,
     timers: Timers<CallId>,
+    /// When an INVITE nobody has answered goes elsewhere.
+    patience: Timers<CallId>,
+    /// Calls that wait for a name.
+    locating: Vec<CallId>,
     anchors: u64,
     closed: bool,
 }
@@ -61,6 +69,10 @@ pub struct Context<'a> {
     pub spellings: &'a mut Spellings,
     /// For what must not be guessed.
     pub mint: &'a mut Mint,
+    /// Where names lead.
+    pub dns: &'a mut Dns,
+    /// How trunks are.
+    pub states: &'a States,
     /// What media is asked for, and what is to be stored.
     pub actions: &'a mut VecDeque<Action>,
     /// What is to be published.
@@ -101,12 +113,14 @@ struct Call {
     id: CallId,
     anchor: AnchorId,
     stage: Stage,
-    /// What the route allows on the SIP leg.
+    /// What the trunk allows on the SIP leg.
     policy: Policy,
     sip: SipLeg,
     xmpp: XmppLeg,
     /// How a call begins once media has its ports; gone afterwards.
     beginning: Option<Beginning>,
+    /// Where else an INVITE of ours may go, until somebody answers it.
+    search: Option<Box<Search>>,
     /// Whether the component was told that it rings.
     told_ringing: bool,
     /// Whether the component was told that descriptions are wanted.
@@ -116,6 +130,8 @@ struct Call {
 /// How far a call has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// A name is being asked for.
+    Locating,
     /// Media is asked for ports.
     Opening,
     /// The called party is asked.
@@ -261,6 +277,9 @@ impl Calls {
     /// Lets every timer due fire.
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         self.sessions.handle_timeout(&mut sip(cx));
+        while let Some(id) = self.patience.pop(cx.now) {
+            self.lose_patience(&id, cx);
+        }
         while let Some(id) = self.timers.pop(cx.now) {
             tracing::info!(call = %id, "nobody answered in time");
             let end = End::new(EndReason::NoAnswer).with_text("Nobody answered.");
@@ -273,8 +292,12 @@ impl Calls {
     /// When [`Calls::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let both = [self.timers.next(), self.sessions.poll_timeout()];
-        both.into_iter().flatten().min()
+        let all = [
+            self.timers.next(),
+            self.patience.next(),
+            self.sessions.poll_timeout(),
+        ];
+        all.into_iter().flatten().min()
     }
 
     /// How many calls there are, and how many sessions of the SIP side, ending ones included.
@@ -318,9 +341,15 @@ impl Calls {
                 tracing::debug!(call = %id, ?status, "INFO answered");
             }
             SessionEvent::Redirected { response } | SessionEvent::Refused { response } => {
-                self.over(id, ending::of_response(&response), cx);
+                if !self.search_on(id, &search::Cause::Response(&response), cx) {
+                    self.over(id, ending::of_response(&response), cx);
+                }
             }
-            SessionEvent::Failed { failure } => self.over(id, ending::of_no_response(failure), cx),
+            SessionEvent::Failed { failure } => {
+                if !self.search_on(id, &search::Cause::Failure(failure), cx) {
+                    self.over(id, ending::of_no_response(failure), cx);
+                }
+            }
             SessionEvent::Ended { end, reasons } => {
                 self.over(id, ending::of_session(end, &reasons), cx);
             }
@@ -385,6 +414,7 @@ impl Calls {
     fn forget(&mut self, id: &CallId, cx: &mut Context<'_>) -> Option<Box<Call>> {
         let call = self.calls.remove(id)?;
         self.timers.cancel(id);
+        self.patience.cancel(id);
         if let Some(key) = call.sip.session {
             self.by_session.remove(&key);
         }
@@ -396,10 +426,9 @@ impl Calls {
         Some(call)
     }
 
-    /// Puts a call into the tables and asks media for its ports.
-    fn hold_place(&mut self, call: Call, peer: std::net::IpAddr, cx: &mut Context<'_>) {
-        let (id, anchor) = (call.id.clone(), call.anchor);
-        self.by_anchor.insert(anchor, id.clone());
+    /// Puts a call into the tables.
+    fn enter(&mut self, call: Call, cx: &mut Context<'_>) {
+        let id = call.id.clone();
         if let Some(key) = call.sip.session {
             self.by_session.insert(key, id.clone());
         }
@@ -410,6 +439,27 @@ impl Calls {
             .map_or(ring, |patience| patience.min(ring));
         self.timers.set(id.clone(), cx.now + ring);
         self.calls.insert(id, Box::new(call));
+    }
+
+    /// Asks media for the ports of a call.
+    fn open_place(&mut self, id: &CallId, cx: &mut Context<'_>) {
+        if let Some(call) = self.calls.get(id) {
+            let (anchor, sip) = (call.anchor, call.sip.signalling);
+            self.by_anchor.insert(anchor, id.clone());
+            order(Command::Open { anchor, sip }, cx);
+        }
+    }
+
+    /// Asks media for other ports: the SIP leg is of another address family than it was.
+    fn move_place(&mut self, id: &CallId, peer: std::net::IpAddr, cx: &mut Context<'_>) {
+        let anchor = self.next_anchor();
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let old = std::mem::replace(&mut call.anchor, anchor);
+        (call.sip.local, call.xmpp.local) = (None, None);
+        order(Command::Release { anchor: old }, cx);
+        self.by_anchor.insert(anchor, id.clone());
         order(Command::Open { anchor, sip: peer }, cx);
     }
 

@@ -13,25 +13,25 @@ use tandem_shared::config::{BusSection, ConfigError, LogSection, Schema, Secret}
 
 use crate::emergency::Emergency;
 use crate::number::Numbers;
-use crate::route::Routes;
 use crate::settings::Settings;
 use crate::shell::transport::{CertificateFiles, Limits, TransportConfig};
 use crate::sip::Transport;
 use crate::sip::endpoint::{Admission, EndpointConfig, SentBy};
 use crate::sip::transaction::Timers;
 use crate::sip::uri::{Host, HostPort};
+use crate::trunk::Trunks;
 
 pub mod call;
 pub mod listen;
 pub mod message;
 pub mod process;
-pub mod route;
+pub mod trunk;
 
 pub use call::{CallSection, MediaSection};
 pub use listen::{ListenRow, SipSection, TransportName};
 pub use message::{EmergencySection, MessageSection};
 pub use process::{Durability, LimitsSection, StoreSection};
-pub use route::{Patterns, RouteRow};
+pub use trunk::{Patterns, TrunkRow};
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,9 +69,9 @@ pub struct Config {
     /// `[[listen]]`
     #[serde(default = "listen::loopback")]
     pub listen: Vec<ListenRow>,
-    /// `[[route]]`
+    /// `[[trunk]]`
     #[serde(default)]
-    pub route: Vec<RouteRow>,
+    pub trunk: Vec<TrunkRow>,
     /// `[[number]]`
     #[serde(default)]
     pub number: Vec<NumberRow>,
@@ -99,7 +99,7 @@ impl Schema for Config {
         "media",
         "message",
         "number",
-        "route",
+        "trunk",
         "sip",
         "store",
     ];
@@ -113,10 +113,10 @@ impl Schema for Config {
         })?;
         listen::check(&self.listen, &self.sip)?;
         let mut names = HashSet::new();
-        for row in &mut self.route {
+        for row in &mut self.trunk {
             if !names.insert(row.name.clone()) {
                 return Err(ConfigError(format!(
-                    "route.name: {:?} is there twice",
+                    "trunk.name: {:?} is there twice",
                     row.name
                 )));
             }
@@ -136,8 +136,8 @@ impl Config {
     /// # Errors
     /// None after [`Schema::finish`] went well.
     pub fn settings(&self, listening: &[(Transport, SocketAddr)]) -> Result<Settings, ConfigError> {
-        let routes = self.routes()?;
-        let admission = self.admission(&routes);
+        let trunks = self.trunks()?;
+        let admission = self.admission(&trunks);
         let sent_by = self.sent_by(listening);
         let other = sent_by_other(&sent_by, listening);
         let mut endpoint = EndpointConfig::new(sent_by, admission);
@@ -152,7 +152,7 @@ impl Config {
         let endpoint = endpoint.with_calls();
         Ok(Settings {
             mapping: self.mapping.clone(),
-            routes,
+            trunks,
             numbers: self.numbers()?,
             emergency: Emergency::new(self.emergency.numbers.iter().cloned()),
             endpoint,
@@ -162,13 +162,13 @@ impl Config {
         })
     }
 
-    /// The routes.
+    /// The trunks.
     ///
     /// # Errors
     /// Names the key and the fix.
-    pub fn routes(&self) -> Result<Arc<Routes>, ConfigError> {
-        let rows: Result<Vec<_>, _> = self.route.iter().map(RouteRow::route).collect();
-        Ok(Arc::new(Routes::new(rows?)))
+    pub fn trunks(&self) -> Result<Arc<Trunks>, ConfigError> {
+        let rows: Result<Vec<_>, _> = self.trunk.iter().map(TrunkRow::trunk).collect();
+        Ok(Arc::new(Trunks::new(rows?)))
     }
 
     /// What media is told.
@@ -177,11 +177,11 @@ impl Config {
         self.media.settings(self.call.max)
     }
 
-    /// Who may come in: the sources of all routes.
+    /// Who may come in: the sources of all trunks.
     #[must_use]
-    pub fn admission(&self, routes: &Arc<Routes>) -> Admission {
-        let routes = Arc::clone(routes);
-        Admission::new(move |source| routes.of_source(source).is_some())
+    pub fn admission(&self, trunks: &Arc<Trunks>) -> Admission {
+        let trunks = Arc::clone(trunks);
+        Admission::new(move |source| trunks.of_source(source).is_some())
     }
 
     /// What the sockets are told.

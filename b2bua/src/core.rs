@@ -15,6 +15,7 @@ use crate::action::{Action, Record};
 use crate::call::{self, Calls};
 use crate::clock::Now;
 use crate::counters::Counters;
+use crate::dns::{Answer, Dns, Query};
 use crate::media;
 use crate::message::inbound::{self, Inbound};
 use crate::message::outbound::{self, Accounts, Outbound};
@@ -26,6 +27,7 @@ use crate::sip::endpoint::{self, Event as SipEvent};
 use crate::sip::hop::{ConnectionId, Flow, NotSent, TransmitId};
 use crate::sip::{Endpoint, Method, Response, Status};
 use crate::spelling::Spellings;
+use crate::trunk::States;
 
 /// Everything tandem-b2bua knows and decides.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub struct Core {
     spellings: Spellings,
     threads: Threads,
     accounts: Accounts,
+    dns: Dns,
+    states: States,
     counters: Counters,
     actions: VecDeque<Action>,
 }
@@ -64,6 +68,8 @@ impl Core {
             calls: Calls::default(),
             spellings: Spellings::default(),
             threads: Threads::default(),
+            dns: Dns::default(),
+            states: States::default(),
             counters: Counters::default(),
             actions: VecDeque::new(),
         }
@@ -125,6 +131,14 @@ impl Core {
             }
         }
         self.drain_link(now);
+        self.drain_sip(now);
+    }
+
+    /// The name servers answered a question, or did not.
+    pub fn handle_dns(&mut self, query: Query, answer: Answer, now: Now) {
+        self.dns.handle_answer(query, answer, now.instant);
+        self.with_outbound(now, Outbound::handle_located);
+        self.with_calls(now, Calls::handle_located);
         self.drain_sip(now);
     }
 
@@ -262,6 +276,13 @@ impl Core {
 
     /// Hands on what the endpoint has, until it has nothing more.
     fn drain_sip(&mut self, now: Now) {
+        self.drain_endpoint(now);
+        while let Some(query) = self.dns.poll_query() {
+            self.actions.push_back(Action::Resolve(query));
+        }
+    }
+
+    fn drain_endpoint(&mut self, now: Now) {
         while let Some(event) = self.endpoint.poll_event() {
             let mut rest = None;
             self.with_calls(now, |calls, cx| rest = calls.handle_sip(event, cx));
@@ -327,6 +348,8 @@ impl Core {
             spellings: &self.spellings,
             threads: &mut self.threads,
             mint: &mut self.mint,
+            dns: &mut self.dns,
+            states: &self.states,
             accounts: &mut self.accounts,
             counters: &mut self.counters,
             linked: self.link.is_up(),
@@ -370,6 +393,8 @@ impl Core {
             settings: &self.settings,
             spellings: &mut self.spellings,
             mint: &mut self.mint,
+            dns: &mut self.dns,
+            states: &self.states,
             actions: &mut self.actions,
             events: &mut events,
             linked: self.link.is_up(),
@@ -391,8 +416,8 @@ impl Core {
 }
 
 fn accounts(settings: &Settings) -> Accounts {
-    let routes = settings.routes.iter();
-    let accounts = routes.filter_map(|(id, route)| Some((id, route.credentials.clone()?)));
+    let trunks = settings.trunks.iter();
+    let accounts = trunks.filter_map(|(id, trunk)| Some((id, trunk.credentials.clone()?)));
     accounts
         .map(|(id, credential)| (id, Digest::new(credential)))
         .collect()

@@ -6,6 +6,7 @@ pub mod call;
 pub mod clock;
 pub mod core;
 pub mod counters;
+pub mod dns;
 pub mod emergency;
 pub mod fingerprint;
 pub mod media;
@@ -13,11 +14,11 @@ pub mod message;
 pub mod number;
 pub mod party;
 pub mod refusal;
-pub mod route;
 pub mod settings;
 pub mod sip;
 pub mod spelling;
 pub mod target;
+pub mod trunk;
 
 #[cfg(feature = "shell")]
 pub mod config;

@@ -32,7 +32,7 @@ pub enum Command {
     Open {
         /// The new anchor.
         anchor: AnchorId,
-        /// The SIP leg's address, as its route says; it chooses the interface.
+        /// The SIP leg's address, as its trunk says; it chooses the interface.
         sip: IpAddr,
     },
     /// What the XMPP leg's other end said. Again with other credentials: ICE starts anew.

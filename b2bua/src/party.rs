@@ -7,12 +7,12 @@ use tandem_shared::address::{Address, number, uri};
 use tandem_shared::refusal::{Reason, Refusal};
 
 use crate::emergency;
-use crate::route::Route;
 use crate::settings::Settings;
 use crate::sip::Request;
 use crate::sip::address::NameAddr;
 use crate::sip::header::Name;
 use crate::sip::uri::{SipUri, Uri};
+use crate::trunk::Trunk;
 
 /// The XMPP user a Request-URI names.
 ///
@@ -68,20 +68,20 @@ fn by_number(text: &str, settings: &Settings) -> Option<Address> {
     settings.numbers.user(number.as_str()).cloned()
 }
 
-/// The contact a request comes from, by the route it came in.
+/// The contact a request comes from, by the trunk it came in.
 ///
 /// # Errors
 /// When it claims to be somebody of ours.
 pub fn sender(
     request: &Request,
-    route: Option<&Route>,
+    trunk: Option<&Trunk>,
     settings: &Settings,
 ) -> Result<Address, Refusal> {
     let asserted = request
         .headers
         .values(Name::PAssertedIdentity)
         .next()
-        .filter(|_| route.is_some_and(|route| route.trust_identity))
+        .filter(|_| trunk.is_some_and(|trunk| trunk.trust_identity))
         .and_then(|text| NameAddr::parse(text).ok());
     let from = match asserted {
         Some(asserted) => Some(asserted),
@@ -121,7 +121,7 @@ fn sender_by_uri(from: &SipUri, settings: &Settings) -> Result<Address, Refusal>
     // exchange, unless replies can only go out as to a number.
     let global = matches!(number, number::Number::Global(_));
     let at_home = contact(number.as_str(), own, settings);
-    let answerable = |address: &Address| settings.routes.find(address, own).is_ok();
+    let answerable = |address: &Address| settings.trunks.find(address, own).is_ok();
     if given.host == own || answerable(&at_home) && (global || !answerable(&given)) {
         return Ok(at_home);
     }

@@ -8,8 +8,8 @@ use tandem_shared::address::Mapping;
 use crate::call::CallSettings;
 use crate::emergency::Emergency;
 use crate::number::Numbers;
-use crate::route::Routes;
 use crate::sip::endpoint::EndpointConfig;
+use crate::trunk::Trunks;
 
 /// Everything a [`Core`](crate::core::Core) is told at its start.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub struct Settings {
     /// Which JIDs stand for whom, normalised.
     pub mapping: Mapping,
     /// The ways out.
-    pub routes: Arc<Routes>,
+    pub trunks: Arc<Trunks>,
     /// The users' telephone numbers.
     pub numbers: Numbers,
     /// The numbers never carried.
@@ -65,12 +65,12 @@ impl Default for MessageSettings {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::route::{Identity, tests::route};
     use crate::sip::endpoint::{Admission, SentBy};
     use crate::sip::uri::HostPort;
+    use crate::trunk::{Identity, tests::trunk};
     use tandem_shared::address::Address;
 
-    /// A gateway at `sip.example.com` with routes for numbers, `pbx.example.net` and `sms.example.net`.
+    /// A gateway at `sip.example.com` with trunks for numbers, `pbx.example.net` and `sms.example.net`.
     pub(crate) fn settings() -> Settings {
         let at = HostPort::parse("198.51.100.1:5060").unwrap();
         let sent_by = SentBy {
@@ -78,14 +78,14 @@ pub(crate) mod tests {
             tcp: at.clone(),
             tls: at,
         };
-        let mut numbers = route("numbers", &["+*", "*"], Some("192.0.2.1"));
+        let mut numbers = trunk("numbers", &["+*", "*"], Some("192.0.2.1"));
         numbers.identity = Identity::Number;
-        let mut sms = route("sms", &["*@sms.example.net"], Some("192.0.2.3"));
+        let mut sms = trunk("sms", &["*@sms.example.net"], Some("192.0.2.3"));
         sms.split = true;
         sms.large = None;
-        let pbx = route("pbx", &["*@pbx.example.net"], Some("192.0.2.2:5070"));
-        let routes = Arc::new(Routes::new(vec![numbers, pbx, sms]));
-        let known = Arc::clone(&routes);
+        let pbx = trunk("pbx", &["*@pbx.example.net"], Some("192.0.2.2:5070"));
+        let trunks = Arc::new(Trunks::new(vec![numbers, pbx, sms]));
+        let known = Arc::clone(&trunks);
         let admission = Admission::new(move |source| known.of_source(source).is_some());
         let juliet = Address::new("juliet", "example.com").unwrap();
         Settings {
@@ -93,7 +93,7 @@ pub(crate) mod tests {
                 domain: "sip.example.com".into(),
                 user_domains: vec!["example.com".into()],
             },
-            routes,
+            trunks,
             numbers: Numbers::new([("+15550001".to_owned(), juliet)]),
             emergency: Emergency::default(),
             endpoint: EndpointConfig::new(sent_by, admission),

@@ -9,6 +9,7 @@ pub mod media;
 pub mod run;
 
 mod batch;
+mod resolve;
 mod store;
 mod stream;
 mod tls;

@@ -5,21 +5,31 @@ use std::fmt::Write as _;
 use tandem_shared::address::{Address, number, uri};
 use tandem_shared::refusal::{Reason, Refusal};
 
-use crate::route::{Identity, Route, RouteId, host_of};
 use crate::settings::Settings;
+use crate::sip::Transport;
 use crate::sip::uri::{Host, Uri};
 use crate::spelling::Spellings;
+use crate::trunk::{Identity, Trunk, TrunkId, host_of};
 
-/// Finds the way of a request to the contact `to`, which may pass `hops` more gateways.
+/// Where a contact may be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The trunks that fit best.
+    pub trunks: Vec<TrunkId>,
+    /// The user part as it is spelled.
+    pub user: String,
+}
+
+/// Finds the trunks for a request to the contact `to`, which may pass `hops` more gateways.
 ///
 /// # Errors
-/// The refusal to answer with when it may go nowhere: emergency numbers, loops, no route.
+/// The refusal to answer with when it may go nowhere: emergency numbers, loops, no trunk.
 pub fn find(
     to: &Address,
     hops: u8,
     spellings: &Spellings,
     settings: &Settings,
-) -> Result<(RouteId, Target), Refusal> {
+) -> Result<Found, Refusal> {
     settings.emergency.check(&to.user)?;
     if hops == 0 {
         return Err(Refusal::new(Reason::Looped).with_text("This went in circles."));
@@ -28,15 +38,11 @@ pub fn find(
         return Err(Refusal::new(Reason::Looped)
             .with_text("This is an XMPP user; use that address directly."));
     }
-    let own = settings.mapping.domain.as_str();
-    let route = settings.routes.find(to, own)?;
+    let trunks = settings.trunks.find(to, settings.mapping.domain.as_str())?;
     let user = spellings.spell(to);
     settings.emergency.check(user)?;
-    let found = settings
-        .routes
-        .get(route)
-        .ok_or_else(|| Refusal::new(Reason::ItemNotFound))?;
-    Ok((route, Target::new(to, user, found, own)?))
+    let user = user.to_owned();
+    Ok(Found { trunks, user })
 }
 
 /// Who a request goes to, as SIP writes it.
@@ -49,19 +55,20 @@ pub struct Target {
 }
 
 impl Target {
-    /// The party `contact`, whose user part is spelled `user`, on `route`.
+    /// The party `contact`, whose user part is spelled `user`, on `trunk`.
     ///
     /// # Errors
     /// When the contact has no SIP form.
-    pub fn new(contact: &Address, user: &str, route: &Route, own: &str) -> Result<Self, Refusal> {
+    pub fn new(contact: &Address, user: &str, trunk: &Trunk, own: &str) -> Result<Self, Refusal> {
         let mut to = String::with_capacity(64);
         if contact.host == own {
-            let (host, port) = match (&route.domain, &route.next_hop) {
+            let (host, port) = match (&trunk.domain, &trunk.next_hop) {
                 (Some(domain), _) => (domain, None),
                 (None, Some(hop)) => (&hop.host, hop.port),
                 (None, None) => return Err(Refusal::new(Reason::ItemNotFound)),
             };
-            let usual = |port: &u16| *port == route.transport.default_port();
+            let transport = trunk.transport.unwrap_or(Transport::Udp);
+            let usual = |port: &u16| *port == transport.default_port();
             write_uri(&mut to, user, host, port.filter(|port| !usual(port)));
             if number::parse(user).is_some() {
                 to.push_str(";user=phone");
@@ -80,18 +87,18 @@ impl Target {
     }
 }
 
-/// Writes the URI `from` has on `route`.
+/// Writes the URI `from` has on `trunk`.
 ///
 /// # Errors
-/// When the user may not use the route.
+/// When the user may not use the trunk.
 pub fn write_identity(
     line: &mut String,
     from: &Address,
-    route: &Route,
+    trunk: &Trunk,
     settings: &Settings,
 ) -> Result<(), Refusal> {
     let own = &settings.mapping.domain;
-    match &route.identity {
+    match &trunk.identity {
         Identity::User => {
             let _ = write!(line, "sip:{}@{own}", settings.mapping.user_to_sip(from));
         }
@@ -100,7 +107,7 @@ pub fn write_identity(
                 Refusal::new(Reason::NotAllowed)
                     .with_text("You have no telephone number of your own to send this from.")
             })?;
-            match &route.domain {
+            match &trunk.domain {
                 Some(domain) => write_uri(line, number, domain, None),
                 None => {
                     let _ = write!(line, "sip:{}@{own}", uri::user_to_sip(number));

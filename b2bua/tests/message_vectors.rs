@@ -15,13 +15,13 @@ use tandem_b2bua::message::request::{self, Attempt};
 use tandem_b2bua::message::thread::Threads;
 use tandem_b2bua::message::translate::{self, Translated};
 use tandem_b2bua::number::Numbers;
-use tandem_b2bua::route::{Identity, NextHop, Route, Routes};
 use tandem_b2bua::settings::{MessageSettings, Settings};
 use tandem_b2bua::sip::endpoint::{Admission, EndpointConfig, SentBy};
 use tandem_b2bua::sip::parse::{Framing, parse};
 use tandem_b2bua::sip::uri::HostPort;
 use tandem_b2bua::sip::{self, Transport};
 use tandem_b2bua::target::Target;
+use tandem_b2bua::trunk::{NextHop, Trunk, Trunks};
 use tandem_shared::address::Mapping;
 use tandem_shared::message::Message;
 
@@ -34,15 +34,15 @@ fn every_event_to_sip_is_its_request() {
     for folder in vectors("to-sip-") {
         let message = event(&folder);
         let own = settings.mapping.domain.as_str();
-        let route = settings.routes.find(&message.to, own).unwrap();
-        let route = settings.routes.get(route).unwrap();
-        let target = Target::new(&message.to, &message.to.user, route, own).unwrap();
+        let found = settings.trunks.find(&message.to, own).unwrap();
+        let trunk = settings.trunks.get(found[0]).unwrap();
+        let target = Target::new(&message.to, &message.to.user, trunk, own).unwrap();
         let attempt = Attempt {
             text: &message.body,
             part: 0,
             round: 0,
         };
-        let request = request::compose(&message, &target, route, attempt, &settings, &KEY).unwrap();
+        let request = request::compose(&message, &target, trunk, attempt, &settings, &KEY).unwrap();
         let mut bytes = Vec::new();
         request.print(&mut bytes);
         let printed = String::from_utf8(bytes).unwrap().replace("\r\n", "\n");
@@ -73,7 +73,7 @@ fn every_request_from_sip_is_its_event() {
     }
 }
 
-/// One route for numbers and every domain.
+/// One trunk for numbers and every domain.
 fn settings() -> Settings {
     let own = HostPort::parse("192.0.2.9:5060").unwrap();
     let sent_by = SentBy {
@@ -86,8 +86,7 @@ fn settings() -> Settings {
         user_domains: vec!["example.com".to_owned(), "bücher.example".to_owned()],
     };
     let hop = HostPort::parse("192.0.2.1").unwrap();
-    let route = Route {
-        name: "all".to_owned(),
+    let trunk = Trunk {
         patterns: ["+*", "*@example.net", "*@grün.example"]
             .map(|text| text.parse().unwrap())
             .to_vec(),
@@ -95,21 +94,14 @@ fn settings() -> Settings {
             host: hop.host,
             port: None,
         }),
-        transport: Transport::Udp,
-        tls_name: None,
-        domain: None,
-        identity: Identity::User,
-        credentials: None,
-        split: false,
-        max_size: 8192,
+        transport: Some(Transport::Udp),
         large: None,
         inbound: vec!["192.0.2.0/24".parse().unwrap()],
-        media: tandem_b2bua::call::negotiate::Policy::default(),
-        trust_identity: false,
+        ..Trunk::new("all")
     };
     Settings {
         mapping: mapping.normalised().unwrap(),
-        routes: Arc::new(Routes::new(vec![route])),
+        trunks: Arc::new(Trunks::new(vec![trunk])),
         numbers: Numbers::default(),
         emergency: Emergency::new([]),
         endpoint: EndpointConfig::new(sent_by, Admission::new(|_| true)),

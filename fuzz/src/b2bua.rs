@@ -7,12 +7,12 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use tandem_b2bua::action::{Action, Record};
 use tandem_b2bua::clock::Now;
 use tandem_b2bua::core::Core;
+use tandem_b2bua::dns::Answer;
 use tandem_b2bua::emergency::Emergency;
 use tandem_b2bua::fingerprint::Fingerprint;
 use tandem_b2bua::message::thread::Threads;
 use tandem_b2bua::message::translate::{self, Translated};
 use tandem_b2bua::number::Numbers;
-use tandem_b2bua::route::{Identity, NextHop, Route, Routes};
 use tandem_b2bua::settings::{MessageSettings, Settings};
 use tandem_b2bua::sip::endpoint::{Admission, EndpointConfig, SentBy};
 use tandem_b2bua::sip::header::Name;
@@ -20,6 +20,7 @@ use tandem_b2bua::sip::hop::{NotSent, Transmit};
 use tandem_b2bua::sip::parse::{Framing, parse};
 use tandem_b2bua::sip::uri::{Host, HostPort};
 use tandem_b2bua::sip::{Message, Response, Status, Transport};
+use tandem_b2bua::trunk::{NextHop, Trunk, Trunks};
 use tandem_shared::address::Address;
 use tandem_shared::bus::link::Link;
 use tandem_shared::bus::{Envelope, Incoming, NodeId, SessionId};
@@ -209,6 +210,9 @@ impl Bench {
                     }
                 }
                 Action::Store(Record::Answered { status, .. }) => assert!(!status.is_provisional()),
+                Action::Resolve(query) => {
+                    self.core.handle_dns(query, Answer::Failed, self.now);
+                }
                 Action::Store(Record::Spelling { .. })
                 | Action::Forget(_)
                 | Action::Media(_)
@@ -256,14 +260,14 @@ pub fn settings() -> Settings {
         tcp: own.clone(),
         tls: own,
     };
-    let mut trunk = route("trunk", &["+*", "*"]);
-    trunk.credentials = Some(sip::credential());
-    trunk.split = true;
-    trunk.trust_identity = true;
+    let mut first = trunk("trunk", &["+*", "*"]);
+    first.credentials = Some(sip::credential());
+    first.split = true;
+    first.trust_identity = true;
     let juliet = Address::new("juliet", "example.com").expect("a valid address");
     Settings {
         mapping: xmpp::mapping(),
-        routes: Arc::new(Routes::new(vec![trunk, route("net", &["*@example.net"])])),
+        trunks: Arc::new(Trunks::new(vec![first, trunk("net", &["*@example.net"])])),
         numbers: Numbers::new([("+1555000".to_owned(), juliet)]),
         emergency: Emergency::new(["112", "911"].map(str::to_owned)),
         endpoint: EndpointConfig::new(sent_by, Admission::new(|_| true)),
@@ -276,9 +280,8 @@ pub fn settings() -> Settings {
     }
 }
 
-fn route(name: &str, patterns: &[&str]) -> Route {
-    Route {
-        name: name.to_owned(),
+fn trunk(name: &str, patterns: &[&str]) -> Trunk {
+    Trunk {
         patterns: patterns
             .iter()
             .map(|text| text.parse().expect("a valid pattern"))
@@ -287,17 +290,9 @@ fn route(name: &str, patterns: &[&str]) -> Route {
             host: Host::parse("192.0.2.1").expect("a valid host"),
             port: None,
         }),
-        transport: Transport::Udp,
-        tls_name: None,
-        domain: None,
-        identity: Identity::User,
-        credentials: None,
-        split: false,
-        max_size: 8192,
-        large: Some(Transport::Tcp),
+        transport: Some(Transport::Udp),
         inbound: vec!["192.0.2.0/24".parse().expect("a valid network")],
-        media: tandem_b2bua::call::negotiate::Policy::default(),
-        trust_identity: false,
+        ..Trunk::new(name)
     }
 }
 

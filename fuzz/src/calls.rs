@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use tandem_b2bua::action::Action;
 use tandem_b2bua::clock::Now;
 use tandem_b2bua::core::Core;
+use tandem_b2bua::dns::Answer;
 use tandem_b2bua::media::{self, AnchorId, Command, Failure, Leg};
 use tandem_b2bua::sip::header::Name;
 use tandem_b2bua::sip::hop::{NotSent, Transmit};
@@ -204,6 +205,9 @@ impl Bench {
                 }
                 Action::Publish(envelope) => bus::check_ours(&envelope),
                 Action::Media(command) => self.obey(*command),
+                Action::Resolve(query) => {
+                    self.core.handle_dns(query, Answer::Failed, self.now);
+                }
                 Action::Store(_) | Action::Forget(_) | Action::CloseBus => {}
             }
         }

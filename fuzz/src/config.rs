@@ -21,7 +21,7 @@ struct Whole(tandem_component::config::Config);
 
 impl Schema for Whole {
     const TABLES: &'static [&'static str] = &["mapping", "xmpp", "message", "store"];
-    const FOREIGN_TABLES: &'static [&'static str] = &["bus", "log", "listen", "sip", "route"];
+    const FOREIGN_TABLES: &'static [&'static str] = &["bus", "log", "listen", "sip", "trunk"];
     const DEFAULT_PATH: &'static str = "/etc/tandem/component.toml";
 
     fn finish(self) -> Result<Self, ConfigError> {

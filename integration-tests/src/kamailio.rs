@@ -26,6 +26,15 @@ pub enum Algorithm {
     Sha256,
 }
 
+impl Algorithm {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "MD5",
+            Self::Sha256 => "SHA-256",
+        }
+    }
+}
+
 /// What it is started with.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup<'a> {
@@ -140,13 +149,7 @@ impl Kamailio {
                 ("CHALLENGE_GATEWAY", &challenge),
                 // 4: a registration takes the place of others of its user.
                 ("SAVE", if setup.forks { "0" } else { "4" }),
-                (
-                    "ALGORITHM",
-                    match setup.algorithm {
-                        Algorithm::Md5 => "MD5",
-                        Algorithm::Sha256 => "SHA-256",
-                    },
-                ),
+                ("ALGORITHM", setup.algorithm.name()),
             ],
         )?;
         let config = bench.write("kamailio/kamailio.cfg", &config)?;

@@ -11,7 +11,7 @@ use crate::bench::Bench;
 use crate::kamailio::GATEWAY;
 use crate::server::{self, Running, Server};
 use crate::sip::{Agent, Draft, Message, Path};
-use crate::tandem::{self, Route, Tandem};
+use crate::tandem::{self, Tandem, Trunk};
 use crate::xmpp::{Session, Xmpp};
 
 /// Everything that runs. Dropped from the top: Tandem first, the server last.
@@ -48,7 +48,7 @@ impl<'a> Plan<'a> {
                 accounts: &["alice", "bob"],
                 ..server::Setup::default()
             },
-            tandem: tandem::Setup::with_route(server, trunk()),
+            tandem: tandem::Setup::with_trunk(server, trunk()),
         }
     }
 
@@ -75,15 +75,15 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The route of the usual scene.
-pub fn trunk() -> Route<'static> {
-    Route {
+/// The trunk of the usual scene.
+pub fn trunk() -> Trunk<'static> {
+    Trunk {
         name: "trunk",
         matches: "* *@phones.test",
         next_hop: TRUNK,
         transport: "udp",
         inbound: vec!["127.0.0.1", crate::net::ADDRESS],
-        ..Route::default()
+        ..Trunk::default()
     }
 }
 

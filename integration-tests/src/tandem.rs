@@ -19,7 +19,7 @@ use crate::process::Process;
 use crate::server::{SECRET, Server};
 use crate::wait::{self, GENEROUS};
 use crate::xmpp::Session;
-pub use config::{Route, Setup};
+pub use config::{Setup, Trunk};
 
 /// As [`crate::isolated`], with Tandem built before.
 pub fn with_tandem<F: FnOnce(&Bench) -> Result<()>>(test: F) -> Result<()> {

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use integration_tests::scene::{Plan, TRUNK, trunk};
 use integration_tests::sip::Draft;
-use integration_tests::tandem::{Route, with_tandem};
+use integration_tests::tandem::{Trunk, with_tandem};
 use integration_tests::{Bench, Scene, Server, on_both_servers};
 
 on_both_servers!(
@@ -236,7 +236,7 @@ fn sip_users_keep_their_case() -> Result<()> {
     })
 }
 
-/// A08: a number is a user where the table says so, and nobody elsewhere; a route may show it.
+/// A08: a number is a user where the table says so, and nobody elsewhere; a trunk may show it.
 #[test]
 fn numbers_belong_to_users() -> Result<()> {
     with_tandem(|bench| {
@@ -244,7 +244,7 @@ fn numbers_belong_to_users() -> Result<()> {
         let mut plan = Plan::usual(server);
         let jid = server.jid("alice");
         plan.tandem.numbers = vec![("+15550100", &jid)];
-        plan.tandem.routes.push(Route {
+        plan.tandem.trunks.push(Trunk {
             name: "shown",
             matches: "+49*",
             from: "number",
@@ -314,7 +314,7 @@ fn hidden_senders_share_one_jid() -> Result<()> {
 fn domains_are_converted() -> Result<()> {
     with_tandem(|bench| {
         let mut plan = Plan::usual(Server::chosen()?);
-        plan.tandem.routes.push(Route {
+        plan.tandem.trunks.push(Trunk {
             name: "books",
             matches: "*@bücher.example",
             next_hop: TRUNK,

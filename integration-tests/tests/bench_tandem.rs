@@ -54,7 +54,7 @@ def end(*_):
 signal.signal(signal.SIGTERM, end)
 ";
 const B2BUA_STAND_IN: &str = "
-assert config['route'][0]['match'] == ['*@sip.test'] and config['number'][0]['jid'] == 'alice@localhost'
+assert config['trunk'][0]['match'] == ['*@sip.test'] and config['number'][0]['jid'] == 'alice@localhost'
 if os.path.exists(bus): os.remove(bus)
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(bus)

@@ -55,22 +55,22 @@ fn mistakes_are_named() -> Result<()> {
             (COMPONENT, "[mapping\n", &[":1:"]),
             (
                 B2BUA,
-                "[mapping]\ndomain = \"sip.x.test\"\n[[route]]\nname = \"a\"\nmatch = \"+1x\"\nnext_hop = \"h\"\n",
-                &["route", "match", "+1x"],
+                "[mapping]\ndomain = \"sip.x.test\"\n[[trunk]]\nname = \"a\"\nmatch = \"+1x\"\nnext_hop = \"h\"\n",
+                &["trunk", "match", "+1x"],
             ),
             (
                 B2BUA,
-                "[mapping]\ndomain = \"sip.x.test\"\n[[route]]\nname = \"a\"\nmatch = \"+1*\"\n",
-                &["route \"a\"", "next_hop"],
+                "[mapping]\ndomain = \"sip.x.test\"\n[[trunk]]\nname = \"a\"\nmatch = \"+1*\"\n",
+                &["trunk \"a\"", "next_hop"],
             ),
             (
                 B2BUA,
-                "[mapping]\ndomain = \"sip.x.test\"\n[[route]]\nname = \"a\"\nmatch = \"*@b.test\"\nusername = \"u\"\n",
+                "[mapping]\ndomain = \"sip.x.test\"\n[[trunk]]\nname = \"a\"\nmatch = \"*@b.test\"\nusername = \"u\"\n",
                 &["password"],
             ),
             (
                 B2BUA,
-                "[mapping]\ndomain = \"sip.x.test\"\n[[route]]\nname = \"a\"\ninbound = \"10.0.0.0/40\"\n",
+                "[mapping]\ndomain = \"sip.x.test\"\n[[trunk]]\nname = \"a\"\ninbound = \"10.0.0.0/40\"\n",
                 &["inbound", "10.0.0.0/40"],
             ),
             (
@@ -204,7 +204,7 @@ fn secrets_may_be_in_files() -> Result<()> {
             secret.display()
         );
         let b2bua = format!(
-            "[mapping]\ndomain = \"sip.x.test\"\n[[route]]\nname = \"a\"\nmatch = \"*@b.test\"\nnext_hop = \"192.0.2.1\"\nusername = \"u\"\npassword_file = \"{}\"\n",
+            "[mapping]\ndomain = \"sip.x.test\"\n[[trunk]]\nname = \"a\"\nmatch = \"*@b.test\"\nnext_hop = \"192.0.2.1\"\nusername = \"u\"\npassword_file = \"{}\"\n",
             secret.display()
         );
         for (binary, text) in [(COMPONENT, component), (B2BUA, b2bua)] {
@@ -312,5 +312,5 @@ const B2BUA: &str = "tandem-b2bua";
 const PASSWORD: &str = "Tr0ub4dor&3";
 const GOOD_COMPONENT: &str =
     "[mapping]\ndomain = \"sip.x.test\"\n[xmpp]\nsecret = \"Tr0ub4dor&3\"\n";
-const GOOD_B2BUA: &str = "[mapping]\ndomain = \"sip.x.test\"\n[[route]]\nname = \"a\"\nmatch = [\"+*\", \"*@b.test\"]\n\
+const GOOD_B2BUA: &str = "[mapping]\ndomain = \"sip.x.test\"\n[[trunk]]\nname = \"a\"\nmatch = [\"+*\", \"*@b.test\"]\n\
     next_hop = \"192.0.2.1\"\nusername = \"u\"\npassword = \"Tr0ub4dor&3\"\n[[number]]\nnumber = \"+1 555 0100\"\njid = \"a@x.test\"\n";

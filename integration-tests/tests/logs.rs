@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use integration_tests::scene::{Plan, trunk};
 use integration_tests::sip::Draft;
-use integration_tests::tandem::{Route, with_tandem};
+use integration_tests::tandem::{Trunk, with_tandem};
 use integration_tests::{Scene, Server};
 use std::collections::BTreeSet;
 
@@ -72,7 +72,7 @@ fn busy_scene(bench: &integration_tests::Bench, format: &str, level: &str) -> Re
     let log = format!("[log]\nlevel = \"{level}\"\nformat = \"{format}\"\n");
     plan.tandem.log_level = "";
     plan.tandem.shared_extra = &log;
-    plan.tandem.routes = vec![Route {
+    plan.tandem.trunks = vec![Trunk {
         credentials: Some(("tandem", "pw-of-the-trunk")),
         ..trunk()
     }];

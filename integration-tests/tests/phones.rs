@@ -5,7 +5,7 @@ use integration_tests::baresip::Baresip;
 use integration_tests::kamailio::{self, Algorithm, Kamailio};
 use integration_tests::linphone::Linphone;
 use integration_tests::scene::{Plan, trunk};
-use integration_tests::tandem::{Route, with_tandem};
+use integration_tests::tandem::{Trunk, with_tandem};
 use integration_tests::{Bench, Scene, Server, on_both_servers};
 
 on_both_servers!(
@@ -24,14 +24,14 @@ fn a_registrar_with_sha_256_lets_the_gateway_in() -> Result<()> {
         let server = Server::chosen()?;
         let mut registrar = Kamailio::start(bench, registrar(Algorithm::Sha256))?;
         let mut plan = plan(server, "udp", kamailio::ADDRESS);
-        let stream = Route {
+        let stream = Trunk {
             name: "stream",
             matches: "+*",
             transport: "tcp",
             extra: "domain = \"sip.test\"",
-            ..plan.tandem.routes.last().cloned().unwrap_or_default()
+            ..plan.tandem.trunks.last().cloned().unwrap_or_default()
         };
-        plan.tandem.routes.push(stream);
+        plan.tandem.trunks.push(stream);
         let mut scene = plan.open(bench)?;
         for (localpart, transport) in [(r"carol\40sip.test", "udp:"), ("+15550123", "tcp:")] {
             scene
@@ -60,8 +60,8 @@ fn a_wrong_password_is_not_the_users_fault() -> Result<()> {
     with_tandem(|bench| {
         let mut registrar = Kamailio::start(bench, registrar(Algorithm::Md5))?;
         let mut plan = plan(Server::chosen()?, "udp", kamailio::ADDRESS);
-        for route in &mut plan.tandem.routes {
-            route.credentials = Some(("tandem", "wrong"));
+        for trunk in &mut plan.tandem.trunks {
+            trunk.credentials = Some(("tandem", "wrong"));
         }
         let scene = plan.open(bench)?;
         scene
@@ -122,8 +122,8 @@ fn a_certificate_for_another_name_is_refused() -> Result<()> {
             registrar.certificate.certificate.display()
         );
         plan.tandem.b2bua_extra = &authorities;
-        for route in plan.tandem.routes.iter_mut().skip(1) {
-            route.extra = "tls_name = \"other.test\"";
+        for trunk in plan.tandem.trunks.iter_mut().skip(1) {
+            trunk.extra = "tls_name = \"other.test\"";
         }
         let scene = plan.open(bench)?;
         scene
@@ -260,7 +260,7 @@ fn registrar(algorithm: Algorithm) -> kamailio::Setup<'static> {
 
 fn plan<'a>(server: Server, transport: &'a str, hop: &'a str) -> Plan<'a> {
     let mut plan = Plan::usual(server);
-    plan.tandem.routes.push(Route {
+    plan.tandem.trunks.push(Trunk {
         name: "registrar",
         matches: "*@sip.test",
         next_hop: hop,

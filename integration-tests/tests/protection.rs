@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use integration_tests::kamailio::GATEWAY;
 use integration_tests::scene::{Plan, TRUNK, trunk};
 use integration_tests::sip::{Agent, Draft};
-use integration_tests::tandem::{self, Route, Tandem, with_tandem};
+use integration_tests::tandem::{self, Tandem, Trunk, with_tandem};
 use integration_tests::{Bench, Scene, Server, on_both_servers};
 
 on_both_servers!(
@@ -53,12 +53,12 @@ fn strangers_are_turned_away(bench: &Bench, server: Server) -> Result<()> {
         .expect_none("request", |message| message.text() == "let me in")
 }
 
-/// Sources no route names are not heard: no answer, no connection, but a count.
+/// Sources no trunk names are not heard: no answer, no connection, but a count.
 #[test]
 fn unknown_sources_hear_nothing() -> Result<()> {
     with_tandem(|bench| {
         let mut plan = Plan::usual(Server::chosen()?);
-        plan.tandem.routes = vec![Route {
+        plan.tandem.trunks = vec![Trunk {
             inbound: vec!["127.0.0.1"],
             ..trunk()
         }];
@@ -85,12 +85,12 @@ fn unknown_sources_hear_nothing() -> Result<()> {
     })
 }
 
-/// Contacts that no route takes do not exist.
+/// Contacts that no trunk takes do not exist.
 #[test]
 fn without_a_route_there_is_nobody() -> Result<()> {
     with_tandem(|bench| {
         let mut plan = Plan::usual(Server::chosen()?);
-        plan.tandem.routes = vec![Route {
+        plan.tandem.trunks = vec![Trunk {
             matches: "+1555* *@phones.test",
             ..trunk()
         }];
@@ -129,7 +129,7 @@ fn without_a_route_there_is_nobody() -> Result<()> {
 #[test]
 fn listeners_are_on_loopback_by_default() -> Result<()> {
     with_tandem(|bench| {
-        let mut setup = tandem::Setup::with_route(Server::chosen()?, trunk());
+        let mut setup = tandem::Setup::with_trunk(Server::chosen()?, trunk());
         setup.listeners.clear();
         let mut tandem = Tandem::start_unlinked(bench, &setup)?;
         tandem.b2bua.wait_udp(5060)?;
@@ -145,7 +145,7 @@ fn listeners_are_on_loopback_by_default() -> Result<()> {
     })
 }
 
-/// N13: emergency numbers are refused in clear words, in every spelling, whatever the routes say.
+/// N13: emergency numbers are refused in clear words, in every spelling, whatever the trunks say.
 #[test]
 fn emergency_numbers_are_refused() -> Result<()> {
     with_tandem(|bench| {

@@ -9,7 +9,7 @@ use integration_tests::kamailio::GATEWAY;
 use integration_tests::process::Process;
 use integration_tests::scene::{Plan, trunk};
 use integration_tests::sip::{Draft, Message};
-use integration_tests::tandem::{Route, with_tandem};
+use integration_tests::tandem::{Trunk, with_tandem};
 use integration_tests::{Bench, Scene, Server, certificates, on_both_servers, program};
 
 on_both_servers!(
@@ -19,7 +19,7 @@ on_both_servers!(
 
 fn both_plain_transports_carry_both_directions(bench: &Bench, server: Server) -> Result<()> {
     let mut plan = Plan::usual(server);
-    plan.tandem.routes.push(Route {
+    plan.tandem.trunks.push(Trunk {
         name: "stream",
         matches: "*@stream.test",
         transport: "tcp",

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use integration_tests::scene::{Plan, trunk};
-use integration_tests::tandem::{Route, with_tandem};
+use integration_tests::tandem::{Trunk, with_tandem};
 use integration_tests::{Scene, Server};
 
 /// M05: small over UDP, larger over TCP to the same hop, too large refused.
@@ -82,12 +82,12 @@ fn no_datagram_is_over_the_limit() -> Result<()> {
     })
 }
 
-/// M05: a route may split instead; the parts come in order and nothing of the text is lost.
+/// M05: a trunk may split instead; the parts come in order and nothing of the text is lost.
 #[test]
 fn a_route_may_split() -> Result<()> {
     with_tandem(|bench| {
         let mut plan = Plan::usual(Server::chosen()?);
-        plan.tandem.routes = vec![Route {
+        plan.tandem.trunks = vec![Trunk {
             split: Some(true),
             extra: "large = \"off\"",
             ..trunk()

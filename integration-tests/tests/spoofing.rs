@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use integration_tests::kamailio::{self, Kamailio};
 use integration_tests::scene::{Plan, trunk};
 use integration_tests::sip::Draft;
-use integration_tests::tandem::{Route, with_tandem};
+use integration_tests::tandem::{Trunk, with_tandem};
 use integration_tests::xmpp::escape;
 use integration_tests::{Scene, Server};
 
@@ -80,12 +80,12 @@ fn nobody_speaks_as_a_user() -> Result<()> {
     })
 }
 
-/// T6: an asserted identity counts only where a route trusts its peer, and never for a user of ours.
+/// T6: an asserted identity counts only where a trunk trusts its peer, and never for a user of ours.
 #[test]
 fn asserted_identities_need_trust() -> Result<()> {
     with_tandem(|bench| {
         let mut plan = Plan::usual(Server::chosen()?);
-        plan.tandem.routes = vec![Route {
+        plan.tandem.trunks = vec![Trunk {
             extra: "trust_identity = true",
             ..trunk()
         }];
@@ -111,7 +111,7 @@ fn asserted_identities_need_trust() -> Result<()> {
 fn stanzas_cannot_inject_headers() -> Result<()> {
     with_tandem(|bench| {
         let mut plan = Plan::usual(Server::chosen()?);
-        plan.tandem.routes.push(Route {
+        plan.tandem.trunks.push(Trunk {
             name: "kamailio",
             matches: "*@sip.test",
             next_hop: kamailio::ADDRESS,

@@ -66,8 +66,8 @@ impl Calls {
             return Err(refuse(&refusal::not_now("Too many calls at once")));
         }
         let to = party::recipient(&request.uri, settings).map_err(|refusal| refuse(&refusal))?;
-        let route = settings.routes.of_source(source.flow.source());
-        let from = party::sender(request, route, settings).map_err(|refusal| refuse(&refusal))?;
+        let trunk = settings.trunks.of_source(source.flow.source());
+        let from = party::sender(request, trunk, settings).map_err(|refusal| refuse(&refusal))?;
         let named = request.from().ok().and_then(|from| from.display);
         cx.spellings.hear(&from, cx.actions);
         Ok(Admitted::New(Box::new(Offer {
@@ -94,12 +94,12 @@ impl Calls {
         cx: &mut Context<'_>,
     ) {
         let address = source.flow.source();
-        let Some(route) = cx.settings.routes.of_source(address) else {
+        let Some(trunk) = cx.settings.trunks.of_source(address) else {
             return;
         };
-        let policy = route.media.clone();
+        let policy = trunk.media.clone();
         let transport = source.flow.transport();
-        let local = local(route, transport, Some(address), cx.settings);
+        let local = local(trunk, transport, Some(address), cx.settings);
         let patience = patience(&request);
         let taken = self
             .sessions
@@ -117,12 +117,14 @@ impl Calls {
             policy,
             sip: leg,
             xmpp: XmppLeg::default(),
+            search: None,
             beginning: Some(Beginning::ToXmpp(offer)),
             told_ringing: false,
             told_ready: false,
-            id,
+            id: id.clone(),
         };
-        self.hold_place(call, address, cx);
+        self.enter(call, cx);
+        self.open_place(&id, cx);
     }
 
     /// The session has read the INVITE's body.

@@ -97,7 +97,7 @@ impl Call {
     pub(super) fn xmpp_terms<'a>(&'a self, offered: &'a [Codec]) -> Option<xmpp::Terms<'a>> {
         Some(xmpp::Terms {
             local: self.xmpp.local.as_ref()?,
-            // What the route wants is for the SIP leg: whatever else clients speak is transcoded.
+            // What the trunk wants is for the SIP leg: whatever else clients speak is transcoded.
             codecs: &Encoding::ALL,
             direction: Direction::Both,
             other: match &self.sip.agreed {

@@ -15,7 +15,7 @@ pub mod xmpp;
 
 pub use encoding::Encoding;
 
-/// What a route allows on its SIP leg.
+/// What a trunk allows on its SIP leg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Codecs, best first.

@@ -8,18 +8,19 @@ use tandem_shared::pii::Pii;
 use tandem_shared::refusal::Refusal;
 
 use super::leg::{SipLeg, XmppLeg};
-use super::negotiate::{sip as sdp, xmpp};
-use super::{Beginning, Call, Calls, Context, Stage, ending, order, sip, tell};
+use super::negotiate::{Policy, sip as sdp, xmpp};
+use super::search::Search;
+use super::{Call, Calls, Context, Stage, ending, order, sip, tell};
 use crate::body::sdp::Sdp;
 use crate::media::Command;
-use crate::route::Route;
 use crate::settings::Settings;
 use crate::sip::header::Headers;
 use crate::sip::hop::Target as Way;
 use crate::sip::session::{Body, Fork, Local, Outgoing, Wish};
-use crate::sip::uri::{Host, SipUri, Uri};
-use crate::sip::{NameAddr, Status, Transport};
+use crate::sip::uri::{SipUri, Uri};
+use crate::sip::{Hop, NameAddr, Status, Transport};
 use crate::target::{self, Target};
+use crate::trunk::Trunk;
 
 impl Calls {
     pub(super) fn begin_to_sip(&mut self, id: CallId, offer: Offer, cx: &mut Context<'_>) {
@@ -39,31 +40,27 @@ impl Calls {
             return tell(&id, Fact::End(end), cx);
         }
         let found = target::find(&offer.to, offer.hops, cx.spellings, cx.settings);
-        let prepared = found.and_then(|(route, target)| {
-            let route = cx.settings.routes.get(route);
-            let route =
-                route.ok_or_else(|| Refusal::new(tandem_shared::refusal::Reason::ItemNotFound))?;
-            let (invite, local) = prepare(&id, &offer, route, target, cx.settings)?;
-            Ok((route, invite, local))
-        });
-        match prepared {
-            Ok((route, invite, local)) => {
-                let peer = address_of(route);
+        match found {
+            Ok(found) => {
                 let call = Call {
                     anchor: self.next_anchor(),
-                    stage: Stage::Opening,
-                    policy: route.media.clone(),
-                    sip: SipLeg::new(name(cx), peer),
+                    stage: Stage::Locating,
+                    policy: Policy::default(),
+                    sip: SipLeg::new(name(cx), IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
                     xmpp: XmppLeg {
                         offered: offer.description,
                         ..XmppLeg::default()
                     },
-                    beginning: Some(Beginning::ToSip(Box::new(invite), Box::new(local))),
+                    search: Some(Box::new(Search::new(
+                        offer.from, offer.to, offer.hops, found,
+                    ))),
+                    beginning: None,
                     told_ringing: false,
                     told_ready: false,
-                    id,
+                    id: id.clone(),
                 };
-                self.hold_place(call, peer, cx);
+                self.enter(call, cx);
+                self.search(&id, cx);
             }
             Err(refusal) => {
                 tracing::info!(call = %id, reason = ?refusal.reason, "call refused");
@@ -91,9 +88,11 @@ impl Calls {
         let key = self.sessions.call(invite, local, &mut sip(cx));
         call.sip.session = Some(key);
         self.by_session.insert(key, id.clone());
+        self.be_patient(id, cx);
     }
 
     pub(super) fn handle_progress(&mut self, id: &CallId, status: Status, cx: &mut Context<'_>) {
+        self.hear_life(id, cx);
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
@@ -139,7 +138,9 @@ impl Calls {
             return;
         };
         call.stage = Stage::Up;
+        call.search = None;
         self.timers.cancel(id);
+        self.patience.cancel(id);
         tracing::info!(call = %id, "answered");
         let early = std::mem::take(&mut call.sip.early);
         let answer = match answer {
@@ -256,36 +257,35 @@ impl Call {
     }
 }
 
-/// The INVITE for `offer`, still without a description, and who we are in it.
-fn prepare(
+/// The INVITE to `hop` of `trunk`, still without a description, and who we are in it.
+pub(super) fn prepare(
     id: &CallId,
-    offer: &Offer,
-    route: &Route,
+    search: &Search,
+    trunk: &Trunk,
     target: Target,
+    hop: &Hop,
     settings: &Settings,
 ) -> Result<(Outgoing, Local), Refusal> {
     let mut from = String::new();
-    target::write_identity(&mut from, &offer.from, route, settings)?;
+    target::write_identity(&mut from, &search.from, trunk, settings)?;
     let uri = |text: &str| Uri::parse(text).map_err(|_| malformed());
-    let hop = route.hop(&offer.to, route.transport)?;
     let invite = Outgoing {
         from: NameAddr::new(uri(&from)?),
         to: NameAddr::new(uri(&target.to)?),
         uri: target.uri,
         call_id: Some(id.0.clone()),
-        max_forwards: offer.hops,
-        target: Way::Hop(hop),
+        max_forwards: search.hops,
+        target: Way::Hop(hop.clone()),
         headers: Headers::new(),
         offer: None,
     };
-    let peer = invite.target.address();
-    let local = local(route, route.transport, peer, settings);
+    let local = local(trunk, hop.transport, hop.host.ip(), settings);
     Ok((invite, local))
 }
 
-/// Who we are on `route` to a peer that speaks `transport`, from this address if it is known.
+/// Who we are on `trunk` to a peer that speaks `transport`, from this address if it is known.
 pub(super) fn local(
-    route: &Route,
+    trunk: &Trunk,
     transport: Transport,
     peer: Option<IpAddr>,
     settings: &Settings,
@@ -299,20 +299,12 @@ pub(super) fn local(
     }
     Local {
         contact: NameAddr::new(Uri::Sip(uri)),
-        credential: route.credentials.clone(),
+        credential: trunk.credentials.clone(),
         reliable: false,
         timer: Wish {
             seconds: settings.call.session_expires,
             min: MIN_SE,
         },
-    }
-}
-
-/// The next hop's address, where it is written as one.
-fn address_of(route: &Route) -> IpAddr {
-    match route.next_hop.as_ref().map(|hop| &hop.host) {
-        Some(Host::Ip(ip)) => *ip,
-        Some(Host::Name(_)) | None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     }
 }
 

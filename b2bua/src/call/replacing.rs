@@ -24,19 +24,19 @@ impl Calls {
         cx: &mut Context<'_>,
     ) {
         let address = source.flow.source();
-        let route = cx.settings.routes.of_source(address);
-        let (Some(route), Some(call)) = (route, self.calls.get_mut(id)) else {
+        let trunk = cx.settings.trunks.of_source(address);
+        let (Some(trunk), Some(call)) = (trunk, self.calls.get_mut(id)) else {
             return;
         };
         let leg = SipLeg::new(name(cx), address);
-        let before = call.enter(leg, route.media.clone());
+        let before = call.enter(leg, trunk.media.clone());
         if let Err(refusal) = call.can_take(&request) {
             call.leave_again(before);
             tracing::info!(call = %id, status = %refusal.status, "another SIP party cannot take the call");
             return cx.endpoint.respond(token, *refusal, cx.now);
         }
         let transport = source.flow.transport();
-        let local = local(route, transport, Some(address), cx.settings);
+        let local = local(trunk, transport, Some(address), cx.settings);
         let taken = self
             .sessions
             .take(token, request, source, local, &mut sip(cx));

@@ -20,9 +20,11 @@ use crate::core::bench::Bench;
 use crate::media::{
     AnchorId, Command, Event, Failure, Fingerprint, Flow, Leg, Report, SipLocal, XmppLocal,
 };
-use crate::route::Routes;
 use crate::settings::tests::settings;
 use crate::sip::{Method, Request, Response, Status};
+use crate::trunk::Trunks;
+
+mod search;
 
 const PEER: &str = "192.0.2.2:5070";
 
@@ -340,12 +342,12 @@ fn a_call_begun_with_a_description_is_answered_with_one() {
 #[test]
 fn the_codecs_of_a_route_bind_its_sip_leg_alone() {
     let mut settings = settings();
-    let routes = settings.routes.iter().map(|(_, route)| route.clone());
-    let routes = routes.map(|mut route| {
-        route.media.codecs = vec![Encoding::Pcmu];
-        route
+    let trunks = settings.trunks.iter().map(|(_, trunk)| trunk.clone());
+    let trunks = trunks.map(|mut trunk| {
+        trunk.media.codecs = vec![Encoding::Pcmu];
+        trunk
     });
-    settings.routes = Arc::new(Routes::new(routes.collect()));
+    settings.trunks = Arc::new(Trunks::new(trunks.collect()));
     let mut bench = Bench::with(settings);
     let mut offered = description("x", Setup::Actpass);
     let of_client = &mut offered.streams[0].codecs;
@@ -796,9 +798,9 @@ fn a_peer_of_the_other_family_is_told_an_address_it_can_reach() {
         (PEER, "198.51.100.1:5060"),
     ] {
         let mut settings = settings.clone();
-        let mut pbx = crate::route::tests::route("pbx", &["*@pbx.example.net"], Some(hop));
+        let mut pbx = crate::trunk::tests::trunk("pbx", &["*@pbx.example.net"], Some(hop));
         pbx.inbound = vec!["2001:db8::/32".parse().unwrap()];
-        settings.routes = Arc::new(Routes::new(vec![pbx]));
+        settings.trunks = Arc::new(Trunks::new(vec![pbx]));
         let mut bench = Bench::with(settings);
         bench.fact(offer(None));
         bench.open_media();

@@ -82,6 +82,9 @@ pub struct SipSection {
     /// PEM file of the authorities whose certificates we trust; the common ones when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorities: Option<PathBuf>,
+    /// Name servers; those of the system when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nameservers: Vec<SocketAddr>,
     /// Round-trip estimate in milliseconds, from which all SIP timers follow (RFC 3261 §17.1.1.1).
     pub t1_ms: u64,
     /// Whether a refusal by a whole account becomes a 6xx.
@@ -93,6 +96,7 @@ impl Default for SipSection {
         Self {
             host: None,
             authorities: None,
+            nameservers: Vec::new(),
             t1_ms: 500,
             global_failures: false,
         }

@@ -22,7 +22,7 @@ pub struct MessageSection {
     pub queue_total: usize,
     /// Most messages from SIP waiting for their outcome.
     pub pending_max: usize,
-    /// Most parts a message is cut into where a route says `split`.
+    /// Most parts a message is cut into where a trunk says `split`.
     pub parts_max: usize,
 }
 

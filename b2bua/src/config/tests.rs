@@ -18,18 +18,18 @@ fn all_keys() -> String {
 }
 
 const MINIMAL: &str = "[mapping]\ndomain = \"sip.example.com\"\n";
-const ROUTE: &str = "[mapping]\ndomain = \"sip.example.com\"\n[[route]]\nname = \"r\"\n";
+const TRUNK: &str = "[mapping]\ndomain = \"sip.example.com\"\n[[trunk]]\nname = \"r\"\n";
 
 #[test]
 fn the_shipped_file_shows_the_defaults() {
     let minimal = read(MINIMAL).unwrap();
     assert_eq!(read(SHIPPED).unwrap(), minimal);
     let mut all = read(&all_keys()).unwrap();
-    let shown = all.route.remove(0);
+    let shown = all.trunk.remove(0);
     assert_eq!(all, minimal);
     let example =
-        format!("{ROUTE}match = [\"+*\", \"*@pbx.example.com\"]\nnext_hop = \"192.0.2.10:5060\"\n");
-    let mut plain = read(&example).unwrap().route.remove(0);
+        format!("{TRUNK}match = [\"+*\", \"*@pbx.example.com\"]\nnext_hop = \"192.0.2.10:5060\"\n");
+    let mut plain = read(&example).unwrap().trunk.remove(0);
     plain.name = "pbx".into();
     assert_eq!(shown, plain);
 }
@@ -38,7 +38,7 @@ fn the_shipped_file_shows_the_defaults() {
 #[test]
 fn the_shipped_file_shows_every_key() {
     let row = format!(
-        "{ROUTE}match = \"+*\"\nnext_hop = \"h\"\n[[number]]\nnumber = \"+1\"\njid = \"a@example.com\"\n"
+        "{TRUNK}match = \"+*\"\nnext_hop = \"h\"\n[[number]]\nnumber = \"+1\"\njid = \"a@example.com\"\n"
     );
     let printed = tandem_shared::config::show(&read(&row).unwrap()).unwrap();
     let keys = |text: &str| {
@@ -71,29 +71,29 @@ fn the_parent_domain_is_served_by_default() {
 fn mistakes_name_the_key_and_the_fix() {
     for (text, expected) in [
         (
-            format!("{ROUTE}match = \"+1?5\"\nnext_hop = \"h\"\n"),
+            format!("{TRUNK}match = \"+1?5\"\nnext_hop = \"h\"\n"),
             "+1555*",
         ),
-        (format!("{ROUTE}match = \"+*\"\n"), "next_hop: is missing"),
+        (format!("{TRUNK}match = \"+*\"\n"), "next_hop: is missing"),
         (
-            format!("{ROUTE}match = \"*@x.y\"\nnext_hop = \"a b\"\n"),
+            format!("{TRUNK}match = \"*@x.y\"\nnext_hop = \"a b\"\n"),
             "sip:pbx.example.com:5060",
         ),
-        (format!("{ROUTE}inbound = [\"10/8\"]\n"), "192.0.2.0/24"),
+        (format!("{TRUNK}inbound = [\"10/8\"]\n"), "192.0.2.0/24"),
         (
-            format!("{ROUTE}next_hop = \"127.0.0.1\"\nmatch = \"+*\"\n"),
+            format!("{TRUNK}next_hop = \"127.0.0.1\"\nmatch = \"+*\"\n"),
             "leads back",
         ),
         (
-            format!("{ROUTE}next_hop = \"h\"\nusername = \"u\"\n"),
+            format!("{TRUNK}next_hop = \"h\"\nusername = \"u\"\n"),
             "belong together",
         ),
-        (format!("{ROUTE}mach = \"+*\"\n"), "did you mean \"match\"?"),
+        (format!("{TRUNK}mach = \"+*\"\n"), "did you mean \"match\"?"),
         (
-            format!("{ROUTE}from = \"mailto:x\"\n"),
+            format!("{TRUNK}from = \"mailto:x\"\n"),
             "\"user\", \"number\"",
         ),
-        (format!("{ROUTE}[[route]]\nname = \"r\"\n"), "twice"),
+        (format!("{TRUNK}[[trunk]]\nname = \"r\"\n"), "twice"),
         (
             format!("{MINIMAL}[[listen]]\ntransport = \"tls\"\naddress = \"127.0.0.1:1\"\n"),
             "listen.key",
@@ -114,21 +114,21 @@ fn mistakes_name_the_key_and_the_fix() {
             format!("{MINIMAL}[message]\nconfirm_for = 60\n"),
             "confirm_for",
         ),
-        (format!("{ROUTE}codecs = []\n"), "codecs: must name"),
+        (format!("{TRUNK}codecs = []\n"), "codecs: must name"),
         (
-            format!("{ROUTE}codecs = [\"speex\"]\n"),
+            format!("{TRUNK}codecs = [\"speex\"]\n"),
             "`opus`, `g722`, `pcma`, `pcmu`",
         ),
         (
-            format!("{ROUTE}codecs = [\"pcma\", \"pcma\"]\n"),
+            format!("{TRUNK}codecs = [\"pcma\", \"pcma\"]\n"),
             "codecs: names one twice",
         ),
-        (format!("{ROUTE}srtp = \"on\"\n"), "`off`, `sdes`, `dtls`"),
+        (format!("{TRUNK}srtp = \"on\"\n"), "`off`, `sdes`, `dtls`"),
         (
-            format!("{ROUTE}srtp_demand = \"require\"\n"),
+            format!("{TRUNK}srtp_demand = \"require\"\n"),
             "srtp = \"sdes\" or \"dtls\"",
         ),
-        (format!("{ROUTE}ptime = 25\n"), "ptime: must be 10, 20"),
+        (format!("{TRUNK}ptime = 25\n"), "ptime: must be 10, 20"),
         (
             format!("{MINIMAL}[call]\nring = 0\n"),
             "call.ring: must be from 1 to 170",
@@ -212,7 +212,7 @@ fn sound_is_received_where_the_file_says() {
 #[test]
 fn passwords_do_not_show() {
     let text = format!(
-        "{ROUTE}match = \"+*\"\nnext_hop = \"h\"\nusername = \"u\"\npassword = \"hunter2\"\n"
+        "{TRUNK}match = \"+*\"\nnext_hop = \"h\"\nusername = \"u\"\npassword = \"hunter2\"\n"
     );
     let config = read(&text).unwrap();
     assert!(
@@ -229,8 +229,8 @@ fn passwords_do_not_show() {
 
 #[test]
 fn only_sources_of_routes_are_admitted() {
-    let config = read(&format!("{ROUTE}inbound = \"10.0.0.0/8\"\n")).unwrap();
-    let admission = config.admission(&config.routes().unwrap());
+    let config = read(&format!("{TRUNK}inbound = \"10.0.0.0/8\"\n")).unwrap();
+    let admission = config.admission(&config.trunks().unwrap());
     assert!(admission.admits([10, 1, 2, 3].into()));
     assert!(!admission.admits([127, 0, 0, 1].into()));
 }

@@ -6,7 +6,7 @@
 //! an OPTIONS before the next message goes out. Other destinations never wait.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tandem_shared::bus::SessionId;
 use tandem_shared::event::MessageOutcome;
@@ -19,14 +19,16 @@ use tandem_shared::timers::Timers;
 use super::request;
 use super::thread::Threads;
 use crate::counters::Counters;
-use crate::route::RouteId;
+use crate::dns::{Dns, PENALTY};
 use crate::settings::Settings;
 use crate::sip::digest::Digest;
 use crate::sip::endpoint::{ClientToken, Failure};
+use crate::sip::hop::NotSent;
 use crate::sip::transaction::key::ByKey;
 use crate::sip::{Endpoint, Response};
 use crate::spelling::Spellings;
 use crate::target;
+use crate::trunk::{States, TrunkId};
 
 pub mod backoff;
 pub mod job;
@@ -47,13 +49,15 @@ pub struct Outbound {
     register: Register,
     /// Destinations whose next message waits for the component.
     paused: Vec<u128>,
+    /// Destinations whose next message waits for a name.
+    locating: Vec<u128>,
     waiting: usize,
     tokens: u64,
     closed: bool,
 }
 
-/// The accounts that answer challenges, each for its route's next hop alone.
-pub type Accounts = HashMap<RouteId, Digest>;
+/// The accounts that answer challenges, each for its trunk's next hop alone.
+pub type Accounts = HashMap<TrunkId, Digest>;
 
 /// What the queues work with, lent by the core.
 #[derive(Debug)]
@@ -70,6 +74,10 @@ pub struct Context<'a> {
     pub threads: &'a mut Threads,
     /// For what must not be guessed.
     pub mint: &'a mut Mint,
+    /// Where names lead.
+    pub dns: &'a mut Dns,
+    /// How trunks are.
+    pub states: &'a States,
     /// The accounts at next hops.
     pub accounts: &'a mut Accounts,
     /// What is counted.
@@ -107,7 +115,7 @@ impl Outbound {
         let key = mint::hash(cx.key, &[to.user.as_bytes(), to.host.as_bytes()]);
         let found = target::find(to, message.hops, cx.spellings, cx.settings);
         match found.and_then(|found| self.check_room(key, cx).map(|()| found)) {
-            Ok((route, target)) => {
+            Ok(found) => {
                 self.register.begin(&message.id);
                 cx.counters.taken += 1;
                 self.waiting += 1;
@@ -115,7 +123,7 @@ impl Outbound {
                 let destination = self.destinations.entry(key).or_default();
                 destination
                     .queue
-                    .push_back(Job::new(message, session, target, route, deadline));
+                    .push_back(Job::new(message, session, found, deadline));
                 if destination.state == State::Doubtful {
                     self.timers.set(key, cx.now);
                 }
@@ -134,6 +142,13 @@ impl Outbound {
     /// The component is there (again): what waited for it goes on.
     pub fn handle_up(&mut self, cx: &mut Context<'_>) {
         for key in std::mem::take(&mut self.paused) {
+            self.advance(key, cx);
+        }
+    }
+
+    /// A name server answered, or nobody did: who waits for a name goes on.
+    pub fn handle_located(&mut self, cx: &mut Context<'_>) {
+        for key in std::mem::take(&mut self.locating) {
             self.advance(key, cx);
         }
     }
@@ -160,6 +175,8 @@ impl Outbound {
                     .map(|job| job.hear(response, cx));
                 match answer {
                     Some(Answer::Done(outcome)) => self.finish_head(key, outcome, cx),
+                    Some(Answer::Next { after }) => self.pass(key, after, cx),
+                    Some(Answer::NextTrunk) => self.pass_trunk(key, cx),
                     Some(Answer::Retry { after }) => self.rest(key, after, cx),
                     Some(Answer::Continue) | None => {}
                 }
@@ -195,15 +212,21 @@ impl Outbound {
         match (destination.state, failure) {
             (State::Sending(open), Failure::NotSent(reason)) if open == token => {
                 destination.state = State::Ready;
-                if let Some(job) = destination.queue.front_mut() {
-                    job.note_not_sent(reason, cx);
+                let head = destination.queue.front_mut();
+                if head.is_some_and(|job| !job.note_not_sent(reason, cx)) {
+                    self.pass_unsent(key, cx);
+                } else {
+                    self.rest(key, None, cx);
                 }
-                self.rest(key, None, cx);
                 self.advance(key, cx);
             }
             (State::Sending(open), Failure::Timeout | Failure::Lost) if open == token => {
                 cx.counters.in_doubt += 1;
-                let doubt = destination.queue.front().map(Job::doubt);
+                let head = destination.queue.front();
+                if let Some(hop) = head.and_then(Job::hop) {
+                    cx.dns.penalise(hop, PENALTY, cx.now);
+                }
+                let doubt = head.map(Job::doubt);
                 destination.failures = 0;
                 self.doubt(key, cx);
                 if let Some(refusal) = doubt {
@@ -312,8 +335,69 @@ impl Outbound {
                     return;
                 }
                 Err(job::NotNow::Full) => self.rest(key, None, cx),
+                Err(job::NotNow::Locating) => {
+                    // Names are answered for sooner; this is for a shell that has forgotten us.
+                    self.timers.set(key, job.deadline + 2 * LATE);
+                    self.locating.push(key);
+                    return;
+                }
+                Err(job::NotNow::NoWay) => {
+                    job.note_not_sent(NotSent::Resolve, cx);
+                    self.rest(key, None, cx);
+                }
                 Err(job::NotNow::Refused(refusal)) => self.finish_head(key, Err(refusal), cx),
             }
+        }
+    }
+
+    /// The place the head went to said 503: the next one is tried, and without one the head is
+    /// refused, or tried later if the peer asked for that.
+    fn pass(&mut self, key: u128, after: Option<u32>, cx: &mut Context<'_>) {
+        let head = self.destinations.get_mut(&key);
+        let Some(job) = head.and_then(|destination| destination.queue.front_mut()) else {
+            return;
+        };
+        if let Some(hop) = job.hop() {
+            let pause = after.map_or(PENALTY, |after| Duration::from_secs(u64::from(after)));
+            cx.dns.penalise(hop, pause, cx.now);
+        }
+        if job.pass() {
+            return;
+        }
+        match after {
+            Some(_) => self.rest(key, after, cx),
+            None => {
+                let refusal = job.expired();
+                self.finish_head(key, Err(refusal), cx);
+            }
+        }
+    }
+
+    /// The trunk the head went to does not know us: another one is tried, and without one the head
+    /// is refused.
+    fn pass_trunk(&mut self, key: u128, cx: &mut Context<'_>) {
+        let head = self.destinations.get_mut(&key);
+        let Some(job) = head.and_then(|destination| destination.queue.front_mut()) else {
+            return;
+        };
+        if !job.pass_trunk() {
+            let refusal = job.expired();
+            self.finish_head(key, Err(refusal), cx);
+        }
+    }
+
+    /// The place the head went to cannot be reached: the next one is tried, and without one the
+    /// first again, later.
+    fn pass_unsent(&mut self, key: u128, cx: &mut Context<'_>) {
+        let head = self.destinations.get_mut(&key);
+        let Some(job) = head.and_then(|destination| destination.queue.front_mut()) else {
+            return;
+        };
+        if let Some(hop) = job.hop() {
+            cx.dns.penalise(hop, PENALTY, cx.now);
+        }
+        if !job.pass() {
+            self.rest(key, None, cx);
         }
     }
 
@@ -322,12 +406,13 @@ impl Outbound {
         let Some(destination) = self.destinations.get_mut(&key) else {
             return;
         };
-        let Some(head) = destination.queue.front() else {
+        let Some(head) = destination.queue.front_mut() else {
             return;
         };
+        head.start_over();
         let deadline = head.deadline;
         let pause = match after {
-            Some(seconds) => std::time::Duration::from_secs(u64::from(seconds.max(1))),
+            Some(seconds) => Duration::from_secs(u64::from(seconds.max(1))),
             None => backoff::pause(destination.failures, cx.mint),
         };
         let at = cx.now + pause;
@@ -360,24 +445,27 @@ impl Outbound {
         let Some(destination) = self.destinations.get_mut(&key) else {
             return;
         };
-        let Some(head) = destination.queue.front() else {
+        let Some(head) = destination.queue.front_mut() else {
             return;
         };
         self.tokens += 1;
         let token = ClientToken(self.tokens);
-        let request = request::probe(&head.target, cx.settings, cx.mint);
-        cx.counters.probes += 1;
-        let sent = head
-            .hop(None, cx)
-            .map(|hop| cx.endpoint.request(token, request, hop, cx.now));
-        match sent {
-            Ok(Ok(())) => {
+        let found = head.find_way(cx).is_ok();
+        if let (true, Some(target), Some(hop)) = (found, head.target(), head.hop()) {
+            let request = request::probe(target, cx.settings, cx.mint);
+            cx.counters.probes += 1;
+            if cx
+                .endpoint
+                .request(token, request, hop.clone(), cx.now)
+                .is_ok()
+            {
                 destination.state = State::Probing(token);
                 self.by_token.insert(token, key);
                 self.timers.set(key, head.deadline);
+                return;
             }
-            Ok(Err(_)) | Err(_) => self.doubt(key, cx),
         }
+        self.doubt(key, cx);
     }
 
     /// Refuses what has waited for too long at a destination that does not answer.
@@ -428,7 +516,7 @@ impl Outbound {
 }
 
 /// How much later than its deadline a message's last try may begin.
-const LATE: std::time::Duration = std::time::Duration::from_secs(5);
+const LATE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

@@ -12,11 +12,11 @@ use tandem_shared::mint::{self, Mint};
 use tandem_shared::refusal::{Reason, Refusal};
 
 use crate::clock;
-use crate::route::Route;
 use crate::settings::Settings;
 use crate::sip::header::Name;
 use crate::sip::{Method, Request, Transport};
 use crate::target::{self, Target};
+use crate::trunk::Trunk;
 
 /// One try of one part of a message.
 #[derive(Debug, Clone, Copy)]
@@ -32,11 +32,11 @@ pub struct Attempt<'a> {
 /// The request for `attempt` to bring `message` to `target`.
 ///
 /// # Errors
-/// When the sender may not use the route.
+/// When the sender may not use the trunk.
 pub fn compose(
     message: &Message,
     target: &Target,
-    route: &Route,
+    trunk: &Trunk,
     attempt: Attempt<'_>,
     settings: &Settings,
     key: &[u8; 16],
@@ -46,7 +46,7 @@ pub fn compose(
     let mut line = String::with_capacity(96);
 
     line.push('<');
-    target::write_identity(&mut line, &message.from, route, settings)?;
+    target::write_identity(&mut line, &message.from, trunk, settings)?;
     line.push_str(">;tag=");
     line.push_str(&derive(key, b"tag", message, attempt.part));
     headers.push(Name::From, &line);
@@ -117,17 +117,17 @@ pub fn is_surely_small(message: &Message, text: &str) -> bool {
     text.len() + subject + users * 6 + 600 <= MAX_DATAGRAM
 }
 
-/// The transport for a request of `size` bytes.
+/// The transport for a request of `size` bytes whose hop has `usual`.
 ///
 /// # Errors
-/// `TooLarge` when the route has none for it.
-pub fn transport(route: &Route, size: usize) -> Result<Transport, Refusal> {
-    let transport = match route.transport {
+/// `TooLarge` when the trunk has none for it.
+pub fn transport(trunk: &Trunk, usual: Transport, size: usize) -> Result<Transport, Refusal> {
+    let transport = match usual {
         Transport::Udp if size <= MAX_DATAGRAM => return Ok(Transport::Udp),
-        Transport::Udp => route.large,
-        Transport::Tcp | Transport::Tls => Some(route.transport),
+        Transport::Udp => trunk.large,
+        Transport::Tcp | Transport::Tls => Some(usual),
     };
-    transport.filter(|_| size <= route.max_size).ok_or_else(|| {
+    transport.filter(|_| size <= trunk.max_size).ok_or_else(|| {
         Refusal::new(Reason::TooLarge).with_text("The message is too long for this contact.")
     })
 }

@@ -36,7 +36,7 @@ pub fn from_sip(
     now: Now,
 ) -> Result<Translated, Refusal> {
     let to = party::recipient(&request.uri, settings)?;
-    let from = party::sender(request, settings.routes.of_source(source), settings)?;
+    let from = party::sender(request, settings.trunks.of_source(source), settings)?;
     let headers = &request.headers;
     let Some(body) = body::read(headers, &request.body)? else {
         return Ok(Translated::Nothing);

@@ -15,12 +15,14 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::timeout;
 
 use super::media::Media;
+use super::resolve::Resolver;
 use super::store::Store;
 use super::transport::{Transport, TransportEvent};
 use crate::action::Action;
 use crate::clock::Now;
 use crate::config::Config;
 use crate::core::Core;
+use crate::dns::{Answer, Query};
 use crate::media::Event as MediaEvent;
 
 /// Runs the process until it is told to end.
@@ -44,6 +46,9 @@ struct Process {
     media: Media,
     /// What media says.
     heard: UnboundedReceiver<MediaEvent>,
+    resolver: Resolver,
+    /// What name servers say.
+    answers: UnboundedReceiver<(Query, Answer)>,
     store: Store,
     signals: Signals,
     /// Asked for, not yet begun.
@@ -66,6 +71,7 @@ enum Woken {
     Packets,
     Envelopes,
     Media(MediaEvent),
+    Resolved(Query, Answer),
     Stored,
     Time,
     Signal,
@@ -86,8 +92,8 @@ impl Process {
             "tandem-b2bua starts"
         );
         let (store, restored) = Store::open(&config.store.path, config.store.durability)?;
-        let routes = config.routes()?;
-        let transport = Transport::bind(config.transport(config.admission(&routes)))?;
+        let trunks = config.trunks()?;
+        let transport = Transport::bind(config.transport(config.admission(&trunks)))?;
         for (protocol, address) in transport.listening() {
             tracing::info!(transport = protocol.as_str(), %address, "listening");
         }
@@ -97,6 +103,8 @@ impl Process {
         let (say, heard) = mpsc::unbounded_channel();
         // Once the process ends nobody hears what media says.
         let media = Media::start(&config.media(), move |event| drop(say.send(event)))?;
+        let (tell, answers) = mpsc::unbounded_channel();
+        let resolver = Resolver::new(&config.sip.nameservers, tell);
         let mut seed = [0; 16];
         getrandom::fill(&mut seed).context("no random numbers")?;
         let now = now();
@@ -109,6 +117,8 @@ impl Process {
             bus,
             media,
             heard,
+            resolver,
+            answers,
             store,
             signals,
             gathered: Vec::new(),
@@ -131,6 +141,7 @@ impl Process {
                 Woken::Packets => self.take_packets(),
                 Woken::Envelopes => self.take_envelopes(),
                 Woken::Media(event) => self.core.handle_media(event, now()),
+                Woken::Resolved(query, answer) => self.core.handle_dns(query, answer, now()),
                 Woken::Stored => {
                     if let Some(actions) = self.storing.take() {
                         self.perform(actions).await;
@@ -200,6 +211,7 @@ impl Process {
             () = self.transport.recv_many(&mut self.packets, ROUND), if ready => Woken::Packets,
             () = self.bus.recv(&mut self.envelopes, ROUND), if ready && self.ending.is_none() => Woken::Envelopes,
             Some(event) = self.heard.recv() => Woken::Media(event),
+            Some((query, answer)) = self.answers.recv() => Woken::Resolved(query, answer),
             () = tokio::time::sleep_until(due) => Woken::Time,
             _ = self.signals.terminate.recv() => Woken::Signal,
             _ = self.signals.interrupt.recv() => Woken::Signal,
@@ -249,6 +261,7 @@ impl Process {
                 }
                 Action::Transmit(transmit) => transmits.push(transmit),
                 Action::Media(command) => self.media.perform(*command),
+                Action::Resolve(query) => self.resolver.ask(query),
                 Action::CloseBus => close = true,
                 Action::Store(_) | Action::Forget(_) => {}
             }

@@ -152,7 +152,11 @@ fn write(database: &Connection, batch: &[Action]) -> rusqlite::Result<()> {
                     .prepare_cached("DELETE FROM spelling WHERE folded = ?1")?
                     .execute(params![folded])?;
             }
-            Action::Media(_) | Action::Transmit(_) | Action::Publish(_) | Action::CloseBus => {}
+            Action::Media(_)
+            | Action::Resolve(_)
+            | Action::Transmit(_)
+            | Action::Publish(_)
+            | Action::CloseBus => {}
         }
     }
     transaction.commit()

@@ -17,7 +17,7 @@ use super::{floor, namespace};
 use crate::bench::Bench;
 use crate::process::Process;
 use crate::server::{self, COMPONENTS, Running, SECRET, Server};
-use crate::tandem::{self, Route, Tandem};
+use crate::tandem::{self, Tandem, Trunk};
 use crate::wait::{self, GENEROUS};
 
 /// What carries stanzas between the load and the subject.
@@ -160,13 +160,13 @@ impl Road {
 pub fn start_tandem(bench: &Bench, server: Server, more: [&str; 2]) -> Result<Tandem> {
     let [b2bua_extra, component_extra] = more;
     let binaries = namespace::binaries()?;
-    let route = Route {
+    let trunk = Trunk {
         name: "load",
         matches: "*@sip.test",
         next_hop: LOAD,
         transport: "udp",
         inbound: vec!["127.0.0.1"],
-        ..Route::default()
+        ..Trunk::default()
     };
     let setup = tandem::Setup {
         listeners: vec![("udp", floor::ADDRESS)],
@@ -176,7 +176,7 @@ pub fn start_tandem(bench: &Bench, server: Server, more: [&str; 2]) -> Result<Ta
         log_level: "warn",
         b2bua_extra,
         component_extra,
-        ..tandem::Setup::with_route(server, route)
+        ..tandem::Setup::with_trunk(server, trunk)
     };
     Tandem::start_unlinked(bench, &setup)
 }

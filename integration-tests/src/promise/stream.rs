@@ -20,7 +20,7 @@ use super::writer::{Ledger, Writer};
 use crate::bench::Bench;
 use crate::kamailio::GATEWAY;
 use crate::server::{self, Running, Server};
-use crate::tandem::{self, Route, Tandem};
+use crate::tandem::{self, Tandem, Trunk};
 use crate::wait;
 use crate::xmpp::Xmpp;
 
@@ -44,15 +44,15 @@ impl<'a> Stage<'a> {
                 ..server::Setup::default()
             },
         )?;
-        let route = Route {
+        let trunk = Trunk {
             name: "phone",
             matches: "*@sip.test",
             next_hop: PHONE,
             transport: "udp",
             inbound: vec!["127.0.0.1"],
-            ..Route::default()
+            ..Trunk::default()
         };
-        let mut setup = tandem::Setup::with_route(server, route);
+        let mut setup = tandem::Setup::with_trunk(server, trunk);
         setup.log_level = LOG_LEVEL;
         let mut tandem = Tandem::start(bench, &setup)?;
         tandem.wait_paired()?;

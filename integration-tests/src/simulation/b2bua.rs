@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use tandem_b2bua::action::{Action, Key, Record};
 use tandem_b2bua::call::CallSettings;
-use tandem_b2bua::call::negotiate::Policy;
 use tandem_b2bua::clock::Now;
 use tandem_b2bua::core::Core;
 use tandem_b2bua::emergency::Emergency;
 use tandem_b2bua::number::Numbers;
-use tandem_b2bua::route::{Identity, NextHop, Route, Routes};
 use tandem_b2bua::settings::{MessageSettings, Settings};
 use tandem_b2bua::sip::digest::Credential;
 use tandem_b2bua::sip::endpoint::{Admission, EndpointConfig, SentBy};
 use tandem_b2bua::sip::uri::HostPort;
 use tandem_b2bua::sip::{Flow, Transport};
+use tandem_b2bua::trunk::{NextHop, Trunk, Trunks};
 use tandem_shared::address::Mapping;
 use tandem_shared::mint::Mint;
 
@@ -92,7 +91,11 @@ impl B2bua {
                         |row| !matches!(row, Record::Spelling { folded, .. } if *folded == key),
                     );
                 }
-                Action::Transmit(_) | Action::Publish(_) | Action::Media(_) | Action::CloseBus => {}
+                Action::Transmit(_)
+                | Action::Publish(_)
+                | Action::Media(_)
+                | Action::Resolve(_)
+                | Action::CloseBus => {}
             }
         }
     }
@@ -126,32 +129,25 @@ fn settings() -> Settings {
         user_domains: Vec::new(),
     };
     let hop = HostPort::parse("192.0.2.1").expect("a valid host");
-    let route = Route {
-        name: "trunk".to_owned(),
+    let trunk = Trunk {
         patterns: vec!["+*".parse().expect("a valid pattern")],
         next_hop: Some(NextHop {
             host: hop.host,
             port: None,
         }),
-        transport: Transport::Udp,
-        tls_name: None,
-        domain: None,
-        identity: Identity::User,
+        transport: Some(Transport::Udp),
         credentials: Some(Credential {
             user: "tandem".into(),
             password: "secret".into(),
             realm: None,
         }),
-        split: false,
-        max_size: 8192,
         large: None,
         inbound: vec!["192.0.2.1".parse().expect("a valid network")],
-        media: Policy::default(),
-        trust_identity: false,
+        ..Trunk::new("trunk")
     };
     Settings {
         mapping: mapping.normalised().expect("the domain is valid"),
-        routes: Arc::new(Routes::new(vec![route])),
+        trunks: Arc::new(Trunks::new(vec![trunk])),
         numbers: Numbers::default(),
         emergency: Emergency::new([]),
         endpoint: EndpointConfig::new(sent_by, Admission::new(|_| true)),

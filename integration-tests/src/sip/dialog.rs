@@ -35,6 +35,8 @@ pub struct Dialog<'a> {
     local: String,
     remote: String,
     target: String,
+    /// The proxies on the way, nearest first.
+    route: Vec<String>,
     cseq: u32,
     /// What the other end described last.
     pub description: String,
@@ -146,6 +148,7 @@ impl<'a> Called<'a> {
             local: format!("{};tag={}", invite.header("To"), self.tag),
             remote: invite.header("From"),
             target: address_of(&invite.header("Contact")),
+            route: invite.headers("Record-Route"),
             cseq: 0,
             description: invite.text(),
         }
@@ -201,6 +204,7 @@ impl<'a> Calling<'a> {
             local: response.header("From"),
             remote: response.header("To"),
             target: address_of(&response.header("Contact")),
+            route: response.headers("Record-Route").into_iter().rev().collect(),
             cseq: 1,
             description: response.text(),
         }
@@ -314,12 +318,16 @@ impl Dialog<'_> {
     }
 
     fn draft(&self, method: &str, cseq: u32) -> Draft {
-        Draft::new(method, &self.target)
+        let draft = Draft::new(method, &self.target)
             .with("From", &self.local)
             .with("To", &self.remote)
             .with("Call-ID", &self.call_id)
             .with("CSeq", &format!("{cseq} {method}"))
-            .with("Contact", &self.agent.contact())
+            .with("Contact", &self.agent.contact());
+        match self.route.is_empty() {
+            true => draft,
+            false => draft.with("Route", &self.route.join(", ")),
+        }
     }
 }
 

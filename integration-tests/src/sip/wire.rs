@@ -98,7 +98,8 @@ impl Received {
         description: &str,
     ) -> Result<()> {
         let mut text = format!("SIP/2.0 {status} {reason}\r\n");
-        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+        // RFC 3261 §12.1.1: the proxies that want to stay on the way.
+        for name in ["Via", "Record-Route", "From", "To", "Call-ID", "CSeq"] {
             for value in self.message.headers(name) {
                 let is_new = name == "To" && status > 100 && !value.contains(";tag=");
                 let tag = if is_new {

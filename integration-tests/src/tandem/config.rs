@@ -16,8 +16,8 @@ pub struct Setup<'a> {
     pub server: Server,
     /// Where the b2bua listens: transport and address.
     pub listeners: Vec<(&'a str, &'a str)>,
-    /// Its routes.
-    pub routes: Vec<Route<'a>>,
+    /// Its trunks.
+    pub trunks: Vec<Trunk<'a>>,
     /// Numbers and the JIDs they stand for.
     pub numbers: Vec<(&'a str, &'a str)>,
     /// Domains whose users it serves; empty for the default.
@@ -36,9 +36,9 @@ pub struct Setup<'a> {
     pub binaries: Option<&'a Path>,
 }
 
-/// A `[[route]]`. Empty texts and `None` are not written.
+/// A `[[trunk]]`. Empty texts and `None` are not written.
 #[derive(Clone, Debug, Default)]
-pub struct Route<'a> {
+pub struct Trunk<'a> {
     /// Its name.
     pub name: &'a str,
     /// Which contacts it takes: patterns between spaces.
@@ -60,27 +60,27 @@ pub struct Route<'a> {
 }
 
 impl<'a> Setup<'a> {
-    /// Tandem beside `server`, with a route to Kamailio's users at `sip.test`.
+    /// Tandem beside `server`, with a trunk to Kamailio's users at `sip.test`.
     pub fn with_kamailio(server: Server) -> Self {
-        Self::with_route(
+        Self::with_trunk(
             server,
-            Route {
+            Trunk {
                 name: "registrar",
                 matches: "*@sip.test",
                 next_hop: kamailio::ADDRESS,
                 transport: "udp",
                 inbound: vec!["127.0.0.1", crate::net::ADDRESS],
-                ..Route::default()
+                ..Trunk::default()
             },
         )
     }
 
-    /// Tandem beside `server`, with one route.
-    pub fn with_route(server: Server, route: Route<'a>) -> Self {
+    /// Tandem beside `server`, with one trunk.
+    pub fn with_trunk(server: Server, trunk: Trunk<'a>) -> Self {
         Self {
             server,
             listeners: vec![("udp", kamailio::GATEWAY), ("tcp", kamailio::GATEWAY)],
-            routes: vec![route],
+            trunks: vec![trunk],
             numbers: Vec::new(),
             user_domains: Vec::new(),
             xmpp_extra: "",
@@ -123,8 +123,8 @@ pub(super) fn write_b2bua(bench: &Bench, setup: &Setup<'_>, bus: &Path) -> Strin
             &[("transport", quote(transport)), ("address", quote(address))],
         );
     }
-    for route in &setup.routes {
-        write_route(&mut text, route);
+    for trunk in &setup.trunks {
+        write_trunk(&mut text, trunk);
     }
     for (number, jid) in &setup.numbers {
         table(
@@ -136,34 +136,34 @@ pub(super) fn write_b2bua(bench: &Bench, setup: &Setup<'_>, bus: &Path) -> Strin
     finish(text, setup, bus, setup.b2bua_extra)
 }
 
-fn write_route(text: &mut String, route: &Route<'_>) {
+fn write_trunk(text: &mut String, trunk: &Trunk<'_>) {
     let mut keys = Vec::new();
     let texts = [
-        ("name", route.name),
-        ("next_hop", route.next_hop),
-        ("transport", route.transport),
-        ("from", route.from),
+        ("name", trunk.name),
+        ("next_hop", trunk.next_hop),
+        ("transport", trunk.transport),
+        ("from", trunk.from),
     ];
     for (key, value) in texts {
         if !value.is_empty() {
             keys.push((key, quote(value)));
         }
     }
-    let patterns: Vec<&str> = route.matches.split_whitespace().collect();
-    for (key, values) in [("match", &patterns), ("inbound", &route.inbound)] {
+    let patterns: Vec<&str> = trunk.matches.split_whitespace().collect();
+    for (key, values) in [("match", &patterns), ("inbound", &trunk.inbound)] {
         if !values.is_empty() {
             keys.push((key, list(values)));
         }
     }
-    if let Some((username, password)) = route.credentials {
+    if let Some((username, password)) = trunk.credentials {
         keys.push(("username", quote(username)));
         keys.push(("password", quote(password)));
     }
-    if let Some(split) = route.split {
+    if let Some(split) = trunk.split {
         keys.push(("split", split.to_string()));
     }
-    table(text, "[[route]]", &keys);
-    append(text, route.extra);
+    table(text, "[[trunk]]", &keys);
+    append(text, trunk.extra);
 }
 
 fn finish(mut text: String, setup: &Setup<'_>, bus: &Path, extra: &str) -> String {

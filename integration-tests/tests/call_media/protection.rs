@@ -9,15 +9,15 @@ use integration_tests::tandem::with_tandem_within;
 
 use crate::scene::{Kind, LIMIT, Plan, Scene, expect_tones, hang_up};
 
-/// The phone has keys where the other has, and so has the route.
+/// The phone has keys where the other has, and so has the trunk.
 #[test]
 fn keys_are_preferred_over_tcp() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
-        let route = "srtp = \"sdes\"";
+        let trunk = "srtp = \"sdes\"";
         protect(
             bench,
             "tcp",
-            route,
+            trunk,
             Transport::Tcp,
             Encryption::Offered,
             "a=crypto:",
@@ -28,11 +28,11 @@ fn keys_are_preferred_over_tcp() -> Result<()> {
 #[test]
 fn keys_are_required_over_tls() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
-        let route = "srtp = \"sdes\"\nsrtp_demand = \"require\"";
+        let trunk = "srtp = \"sdes\"\nsrtp_demand = \"require\"";
         protect(
             bench,
             "tls",
-            route,
+            trunk,
             Transport::Tls,
             Encryption::Mandatory,
             "RTP/SAVP",
@@ -43,11 +43,11 @@ fn keys_are_required_over_tls() -> Result<()> {
 #[test]
 fn dtls_is_required_over_udp() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
-        let route = "srtp = \"dtls\"\nsrtp_demand = \"require\"";
+        let trunk = "srtp = \"dtls\"\nsrtp_demand = \"require\"";
         protect(
             bench,
             "udp",
-            route,
+            trunk,
             Transport::Udp,
             Encryption::Dtls,
             "UDP/TLS/RTP/SAVP",
@@ -59,14 +59,14 @@ fn dtls_is_required_over_udp() -> Result<()> {
 fn protect(
     bench: &Bench,
     transport: &str,
-    route: &str,
+    trunk: &str,
     of_phone: Transport,
     encryption: Encryption,
     sign: &str,
 ) -> Result<()> {
     let plan = Plan {
         transport,
-        route,
+        trunk,
         ..Plan::default()
     };
     let scene = Scene::open(bench, plan)?;
@@ -115,7 +115,7 @@ fn protect(
 fn a_phone_without_protection_is_refused_where_it_is_required() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
         let plan = Plan {
-            route: "srtp = \"sdes\"\nsrtp_demand = \"require\"",
+            trunk: "srtp = \"sdes\"\nsrtp_demand = \"require\"",
             ..Plan::default()
         };
         let scene = Scene::open(bench, plan)?;
@@ -144,7 +144,7 @@ fn a_phone_without_protection_is_refused_where_it_is_required() -> Result<()> {
     })
 }
 
-/// A route that asks for no protection still takes the call of a phone that insists on it.
+/// A trunk that asks for no protection still takes the call of a phone that insists on it.
 #[test]
 fn a_phone_that_insists_on_keys_gets_them() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
@@ -221,9 +221,9 @@ fn another_kind_of_phone_has_keys_by_dtls() -> Result<()> {
 }
 
 /// A call each way with linphone; the answer it hears says `sign`.
-fn protect_another(bench: &Bench, route: &str, encryption: Linphone, sign: &str) -> Result<()> {
+fn protect_another(bench: &Bench, trunk: &str, encryption: Linphone, sign: &str) -> Result<()> {
     let plan = Plan {
-        route,
+        trunk,
         ..Plan::default()
     };
     let scene = Scene::open(bench, plan)?;

@@ -9,7 +9,7 @@ use integration_tests::chromium::Chromium;
 use integration_tests::jingle::{Client, Setup as JingleSetup};
 use integration_tests::kamailio::{Kamailio, Setup as KamailioSetup};
 use integration_tests::server::{Running, Setup as ServerSetup};
-use integration_tests::tandem::{Route, Setup as TandemSetup, Tandem};
+use integration_tests::tandem::{Setup as TandemSetup, Tandem, Trunk};
 use integration_tests::{Bench, Server, net, wait};
 use std::cell::Cell;
 use std::time::Duration;
@@ -21,8 +21,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) client: Kind,
     /// How she is set up.
     pub(crate) alice: JingleSetup<'a>,
-    /// Lines of TOML in the routes.
-    pub(crate) route: &'a str,
+    /// Lines of TOML in the trunks.
+    pub(crate) trunk: &'a str,
     /// How requests go to the registrar.
     pub(crate) transport: &'a str,
     /// Where it is, if nowhere usual.
@@ -51,7 +51,7 @@ impl Default for Plan<'_> {
         Self {
             client: Kind::Script,
             alice: JingleSetup::default(),
-            route: "",
+            trunk: "",
             transport: "udp",
             next_hop: "",
             registrar: KamailioSetup {
@@ -115,39 +115,39 @@ impl Scene {
             plan.more
         );
         let mut setup = TandemSetup::with_kamailio(server);
-        for route in &mut setup.routes {
-            (route.extra, route.transport) = (plan.route, plan.transport);
+        for trunk in &mut setup.trunks {
+            (trunk.extra, trunk.transport) = (plan.trunk, plan.transport);
             if plan.registrar.challenge_gateway {
-                route.credentials = Some(("tandem", "pw-tandem"));
+                trunk.credentials = Some(("tandem", "pw-tandem"));
             }
             if !plan.next_hop.is_empty() {
-                route.next_hop = plan.next_hop;
-                route.inbound.push(net::ADDRESS_6);
+                trunk.next_hop = plan.next_hop;
+                trunk.inbound.push(net::ADDRESS_6);
             }
             if plan.transport == "tls" {
-                route.next_hop = "localhost:5061";
+                trunk.next_hop = "localhost:5061";
                 own += &trust(&registrar.certificate);
             }
         }
-        setup.routes.push(Route {
+        setup.trunks.push(Trunk {
             name: "desk",
             matches: "*@desk.test",
             next_hop: DESK,
             transport: "udp",
             inbound: vec!["127.0.0.2"],
-            extra: plan.route,
-            ..Route::default()
+            extra: plan.trunk,
+            ..Trunk::default()
         });
         if net::has_ipv6() {
             setup.listeners.push(("udp", GATEWAY_6));
-            setup.routes.push(Route {
+            setup.trunks.push(Trunk {
                 name: "desk6",
                 matches: "*@v6.test",
                 next_hop: DESK_6,
                 transport: "udp",
                 inbound: vec![net::ADDRESS_6],
-                extra: plan.route,
-                ..Route::default()
+                extra: plan.trunk,
+                ..Trunk::default()
             });
         }
         setup.b2bua_extra = &own;

@@ -11,7 +11,7 @@ use integration_tests::kamailio::GATEWAY;
 use integration_tests::rtp::{Peer, Stream, media_address};
 use integration_tests::server::{Running, Setup as ServerSetup};
 use integration_tests::sip::{Agent, Calling, Dialog};
-use integration_tests::tandem::{Route, Setup as TandemSetup, Tandem};
+use integration_tests::tandem::{Setup as TandemSetup, Tandem, Trunk};
 use integration_tests::{Bench, Server, net};
 
 /// What differs from the usual.
@@ -74,13 +74,13 @@ impl Scene {
         };
         let running = server.start(bench, accounts)?;
         let sip = Agent::bind(PARTY)?;
-        let route = Route {
+        let trunk = Trunk {
             name: "script",
             matches: "*@sip.test",
             next_hop: PARTY,
             transport: "udp",
             inbound: vec!["127.0.0.1"],
-            ..Route::default()
+            ..Trunk::default()
         };
         let extra = format!(
             "[media]\naddresses = [\"{}\"]\n{}\n[call]\n{}\n[sip]\n{}\n",
@@ -89,7 +89,7 @@ impl Scene {
             wishes.call,
             wishes.sip
         );
-        let mut setup = TandemSetup::with_route(server, route);
+        let mut setup = TandemSetup::with_trunk(server, trunk);
         setup.b2bua_extra = &extra;
         setup.component_extra = wishes.component;
         let mut tandem = Tandem::start(bench, &setup)?;

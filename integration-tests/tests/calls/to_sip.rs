@@ -216,7 +216,7 @@ const GOODBYES: &[(&str, &str)] = &[
     ("general-error", "Q.850;cause=127"),
 ];
 
-/// N13: by calls no less than by messages, and before any route is asked.
+/// N13: by calls no less than by messages, and before any trunk is asked.
 #[test]
 fn emergency_numbers_are_refused_in_words() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {

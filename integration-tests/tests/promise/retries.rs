@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use integration_tests::promise::outbox;
 use integration_tests::scene::{Plan, Scene};
 use integration_tests::sip::{Agent, Message, Received};
-use integration_tests::tandem::{Route, with_tandem};
+use integration_tests::tandem::{Trunk, with_tandem};
 use integration_tests::{Bench, Server, program};
 
 #[test]
@@ -229,19 +229,19 @@ const NOWHERE: &str = "127.0.0.1:5092";
 /// The usual scene with more ways out, and more lines in `b2bua.toml`.
 fn open(bench: &Bench, b2bua: &str) -> Result<Scene> {
     let mut plan = Plan::usual(Server::chosen()?);
-    plan.tandem.routes.push(Route {
+    plan.tandem.trunks.push(Trunk {
         name: "away",
         matches: "*@away.test",
         next_hop: AWAY,
         transport: "tcp",
-        ..Route::default()
+        ..Trunk::default()
     });
-    plan.tandem.routes.push(Route {
+    plan.tandem.trunks.push(Trunk {
         name: "nowhere",
         matches: "*@nowhere.test",
         next_hop: "nowhere.test:5092",
         transport: "udp",
-        ..Route::default()
+        ..Trunk::default()
     });
     plan.tandem.b2bua_extra = b2bua;
     plan.open(bench)

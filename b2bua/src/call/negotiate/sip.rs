@@ -14,7 +14,7 @@ use crate::media::{Flow, SipLocal, SipPeer};
 pub struct Terms<'a> {
     /// Our endpoint.
     pub local: &'a SipLocal,
-    /// What the route allows.
+    /// What the trunk allows.
     pub policy: &'a Policy,
     /// Names the session in our descriptions; one for each dialog, below 2^63.
     pub session: u64,
@@ -42,7 +42,7 @@ pub struct Agreed {
     pub flow: Flow,
 }
 
-/// The codecs of a description's sound that the route allows, for the other leg's terms.
+/// The codecs of a description's sound that the trunk allows, for the other leg's terms.
 #[must_use]
 pub fn codecs(sdp: &Sdp, policy: &Policy) -> Vec<Codec> {
     let Some(line) = audio_of(sdp).and_then(|at| sdp.media.get(at)) else {

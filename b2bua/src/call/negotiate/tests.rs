@@ -178,7 +178,7 @@ fn xmpp_terms<'a>(
     }
 }
 
-/// Whether a phone and a client have a codec in common that the route allows too.
+/// Whether a phone and a client have a codec in common that the trunk allows too.
 fn can_meet(policy: &Policy, phone: &Policy, client: &[Encoding]) -> bool {
     let both = |codec: &&Encoding| phone.codecs.contains(codec) && client.contains(codec);
     policy.codecs.iter().any(|codec| both(&codec))
@@ -203,17 +203,17 @@ proptest! {
     /// A client calls a phone; its description comes first, or only after the phone has answered.
     #[test]
     fn a_call_to_a_phone_is_relayed_if_it_can_be(
-        (route, phone, client) in (encodings(), encodings(), encodings()), late in any::<bool>(),
+        (trunk, phone, client) in (encodings(), encodings(), encodings()), late in any::<bool>(),
     ) {
-        let (route, phone) = (of(&route), of(&phone));
+        let (trunk, phone) = (of(&trunk), of(&phone));
         let (near, far) = (xmpp_local(1), xmpp_local(2));
         let from_client = xmpp::offer(&xmpp_terms(&far, &client, &[]));
         let known = if late { &[] } else { xmpp::codecs(&from_client) };
         let local = local(1);
-        let terms = sip_terms(&local, &route, known);
+        let terms = sip_terms(&local, &trunk, known);
         let offer = sip::offer(&terms);
         let Some(answer) = phone_answers(&phone, &offer) else {
-            prop_assert!(!can_meet(&route, &phone, &client));
+            prop_assert!(!can_meet(&trunk, &phone, &client));
             return Ok(());
         };
         let at_phone = sip::accept(&terms, offer, &answer).unwrap().flow;
@@ -224,18 +224,18 @@ proptest! {
         let relayed = Encoding::of(&at_client.send) == Some(chosen);
         // Once the phone has chosen, the client is given the same if it has it.
         prop_assert_eq!(relayed, client.contains(&chosen));
-        prop_assert!(relayed || late || !can_meet(&route, &phone, &client));
+        prop_assert!(relayed || late || !can_meet(&trunk, &phone, &client));
     }
 
     /// A phone calls a client: the phone is answered when the client has answered.
     #[test]
     fn a_call_from_a_phone_is_relayed_if_it_can_be(
-        (route, phone, client) in (encodings(), encodings(), encodings()),
+        (trunk, phone, client) in (encodings(), encodings(), encodings()),
     ) {
-        let (route, phone) = (of(&route), of(&phone));
+        let (trunk, phone) = (of(&trunk), of(&phone));
         let (phone_local, far) = (local(3), xmpp_local(2));
         let from_phone = sip::offer(&sip_terms(&phone_local, &phone, &[]));
-        let known = sip::codecs(&from_phone, &route);
+        let known = sip::codecs(&from_phone, &trunk);
         let near = xmpp_local(1);
         let terms = xmpp_terms(&near, &Encoding::ALL, &known);
         let offer = xmpp::offer(&terms);
@@ -244,12 +244,12 @@ proptest! {
         let at_client = xmpp::accept(&terms, offer, &answer.ours).unwrap().flow;
         let other = std::slice::from_ref(&at_client.send);
         let local = local(1);
-        let Ok(at_phone) = sip::answer(&sip_terms(&local, &route, other), &from_phone) else {
-            prop_assert!(!route.codecs.iter().any(|codec| phone.codecs.contains(codec)));
+        let Ok(at_phone) = sip::answer(&sip_terms(&local, &trunk, other), &from_phone) else {
+            prop_assert!(!trunk.codecs.iter().any(|codec| phone.codecs.contains(codec)));
             return Ok(());
         };
         let relayed = Encoding::of(&at_phone.flow.send) == Encoding::of(&at_client.send);
-        prop_assert_eq!(relayed, can_meet(&route, &phone, &client));
+        prop_assert_eq!(relayed, can_meet(&trunk, &phone, &client));
     }
 
     /// An answer has a line for each of the offer's, is written and read as the same, takes at most

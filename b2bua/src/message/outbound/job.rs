@@ -10,21 +10,24 @@ use super::Context;
 use crate::message::request::{self, Attempt};
 use crate::message::split;
 use crate::refusal;
-use crate::route::{Route, RouteId};
 use crate::sip::digest::{Denied, Rounds};
 use crate::sip::endpoint::ClientToken;
 use crate::sip::header::Name;
 use crate::sip::hop::NotSent;
 use crate::sip::{Hop, Request, Response, Transport};
-use crate::target::Target;
+use crate::target::{Found, Target};
+use crate::trunk::{Guide, Step, Trunk, TrunkId, Ways};
 
 /// A message that has no outcome yet.
 #[derive(Debug)]
 pub struct Job {
     pub(super) message: Box<Message>,
     pub(super) session: SessionId,
-    pub(super) target: Target,
-    pub(super) route: RouteId,
+    found: Found,
+    /// The ways that are left in this round of tries; none before the first.
+    ways: Option<Ways>,
+    /// The way in use.
+    way: Option<Way>,
     /// Until when it is tried.
     pub(super) deadline: Instant,
     /// Its parts when it does not fit one request.
@@ -42,7 +45,16 @@ pub struct Job {
     last: Option<Refusal>,
 }
 
-/// What is known of sending it whole although it is too large for its route's transport.
+/// A way to its contact.
+#[derive(Debug)]
+struct Way {
+    trunk: TrunkId,
+    hop: Hop,
+    /// The contact as the trunk writes it.
+    target: Target,
+}
+
+/// What is known of sending it whole although it is too large for its trunk's transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Large {
     Unknown,
@@ -64,6 +76,13 @@ pub(super) enum Answer {
     },
     /// Send the next request for it.
     Continue,
+    /// It did not arrive this way; try the next one.
+    Next {
+        /// Seconds this peer asked for.
+        after: Option<u32>,
+    },
+    /// It did not arrive, and will not by this trunk.
+    NextTrunk,
 }
 
 /// Why a request was not sent.
@@ -71,24 +90,28 @@ pub(super) enum Answer {
 pub(super) enum NotNow {
     /// Too many requests are open.
     Full,
+    /// A name is being asked for.
+    Locating,
+    /// All ways were tried.
+    NoWay,
     /// It cannot be sent at all.
     Refused(Refusal),
 }
 
 impl Job {
-    /// A message on its way to `target`, to be tried until `deadline`.
+    /// A message on its way to a contact that was found, to be tried until `deadline`.
     pub(super) fn new(
         message: Box<Message>,
         session: SessionId,
-        target: Target,
-        route: RouteId,
+        found: Found,
         deadline: Instant,
     ) -> Self {
         Self {
             message,
             session,
-            target,
-            route,
+            found,
+            ways: None,
+            way: None,
             deadline,
             parts: Vec::new(),
             part: 0,
@@ -103,45 +126,52 @@ impl Job {
 
     /// Sends its next request.
     pub(super) fn send(&mut self, token: ClientToken, cx: &mut Context<'_>) -> Result<(), NotNow> {
-        let route = self.route(cx).map_err(NotNow::Refused)?;
+        let trunk = self.find_way(cx)?;
+        let usual = self.hop().map_or(Transport::Udp, |hop| hop.transport);
         let answered = self
             .sent
             .take()
             .filter(|_| std::mem::take(&mut self.challenged));
         let mut request = match answered {
             Some(answered) => answered,
-            None => self.compose(route, cx).map_err(NotNow::Refused)?,
+            None => self.compose(trunk, cx).map_err(NotNow::Refused)?,
         };
-        let mut transport = route.transport;
-        let account = route.credentials.is_some();
+        let mut transport = usual;
+        let account = trunk.credentials.is_some();
         if account || !request::is_surely_small(&self.message, self.text()) {
             let allowed = match self.large {
-                Large::Impossible if self.parts.is_empty() => request::transport(route, usize::MAX),
+                Large::Impossible if self.parts.is_empty() => {
+                    request::transport(trunk, usual, usize::MAX)
+                }
                 // Each part was cut to fit.
-                Large::Impossible => Ok(route.transport),
-                Large::Unknown | Large::Tried => request::transport(route, request.wire_len()),
+                Large::Impossible => Ok(usual),
+                Large::Unknown | Large::Tried => {
+                    request::transport(trunk, usual, request.wire_len())
+                }
             };
             transport = match allowed {
                 Ok(transport) => transport,
-                Err(_) if route.split && self.parts.is_empty() => {
-                    self.cut(route, cx).map_err(NotNow::Refused)?;
+                Err(_) if trunk.split && self.parts.is_empty() => {
+                    self.cut(trunk, cx).map_err(NotNow::Refused)?;
                     cx.counters.split += 1;
-                    request = self.compose(route, cx).map_err(NotNow::Refused)?;
-                    route.transport
+                    request = self.compose(trunk, cx).map_err(NotNow::Refused)?;
+                    usual
                 }
                 Err(refusal) => return Err(NotNow::Refused(self.with_parts(refusal))),
             };
         }
-        if transport != route.transport {
+        if transport != usual {
             self.large = Large::Tried;
         }
         if let Some(thread) = &self.message.thread {
             cx.threads.sent(request.call_id(), thread);
         }
-        let hop = route
-            .hop(&self.message.to, transport)
-            .map_err(NotNow::Refused)?;
-        tracing::debug!(id = %self.message.id, to = %self.message.to, route = route.name,
+        let hop = self.hop().cloned().ok_or(NotNow::NoWay)?;
+        let hop = match transport == usual {
+            true => hop,
+            false => trunk.over(&hop, transport),
+        };
+        tracing::debug!(id = %self.message.id, to = %self.message.to, trunk = trunk.name,
             host = %hop.host, port = hop.port, part = self.part, round = self.round,
             "sending a message");
         self.sent = account.then(|| request.clone());
@@ -166,11 +196,19 @@ impl Job {
                 Ok(()) => Answer::Continue,
                 Err(denied) => {
                     tracing::warn!(id = %self.message.id, %denied, status = response.status.code(),
-                        "the next hop does not accept the route's account");
-                    Answer::Done(Err(self.with_parts(unauthenticated(refusal))))
+                        "the next hop does not accept the trunk's account");
+                    self.begin();
+                    self.last = Some(unauthenticated(refusal));
+                    Answer::NextTrunk
                 }
             },
-            480 | 503 if refusal.retry_after.is_some() => {
+            503 => {
+                let after = refusal.retry_after;
+                self.begin();
+                self.last = Some(refusal);
+                Answer::Next { after }
+            }
+            480 if refusal.retry_after.is_some() => {
                 let after = refusal.retry_after;
                 self.begin();
                 self.last = Some(refusal);
@@ -181,9 +219,13 @@ impl Job {
     }
 
     /// Its last request was surely not delivered.
-    pub(super) fn note_not_sent(&mut self, reason: NotSent, cx: &Context<'_>) {
-        let splits = self.route(cx).is_ok_and(|route| route.split);
-        if self.large == Large::Tried && self.parts.is_empty() && splits {
+    /// Tells whether the place it went to is to be tried once more.
+    pub(super) fn note_not_sent(&mut self, reason: NotSent, cx: &Context<'_>) -> bool {
+        let trunk = self.way.as_ref().map(|way| way.trunk);
+        let trunk = trunk.and_then(|id| cx.settings.trunks.get(id));
+        let splits = trunk.is_some_and(|trunk| trunk.split);
+        let again = self.large == Large::Tried && self.parts.is_empty() && splits;
+        if again {
             self.large = Large::Impossible;
         }
         self.last = Some(match reason {
@@ -196,6 +238,7 @@ impl Job {
                     .with_text("The contact's server cannot be reached.")
             }
         });
+        again
     }
 
     /// Why it is given up, its time being over.
@@ -214,19 +257,78 @@ impl Job {
         self.with_parts(refusal)
     }
 
-    /// Where its requests go over `transport`, or over the route's own.
-    pub(super) fn hop(
-        &self,
-        transport: Option<Transport>,
-        cx: &Context<'_>,
-    ) -> Result<Hop, Refusal> {
-        let route = self.route(cx)?;
-        route.hop(&self.message.to, transport.unwrap_or(route.transport))
+    /// Where its requests go at present.
+    pub(super) fn hop(&self) -> Option<&Hop> {
+        self.way.as_ref().map(|way| &way.hop)
     }
 
-    fn route<'a>(&self, cx: &Context<'a>) -> Result<&'a Route, Refusal> {
-        let route = cx.settings.routes.get(self.route);
-        route.ok_or_else(|| Refusal::new(Reason::ItemNotFound))
+    /// The contact as the trunk in use writes it.
+    pub(super) fn target(&self) -> Option<&Target> {
+        self.way.as_ref().map(|way| &way.target)
+    }
+
+    /// Gives up the place in use; true when another one is left.
+    pub(super) fn pass(&mut self) -> bool {
+        self.leave();
+        self.ways.as_mut().is_some_and(Ways::pass)
+    }
+
+    /// Gives up the trunk in use; true when another one is left.
+    pub(super) fn pass_trunk(&mut self) -> bool {
+        self.leave();
+        self.ways.as_mut().is_some_and(Ways::pass_trunk)
+    }
+
+    /// What one place does not take the next one may.
+    fn leave(&mut self) {
+        self.way = None;
+        if self.parts.is_empty() {
+            self.large = Large::Unknown;
+        }
+    }
+
+    /// All ways are open again.
+    pub(super) fn start_over(&mut self) {
+        self.ways = None;
+        self.way = None;
+    }
+
+    /// Makes sure there is a way in use, and returns its trunk.
+    pub(super) fn find_way<'a>(&mut self, cx: &mut Context<'a>) -> Result<&'a Trunk, NotNow> {
+        let mut guide = Guide {
+            trunks: &cx.settings.trunks,
+            states: cx.states,
+            dns: cx.dns,
+            mint: cx.mint,
+            now: cx.now,
+        };
+        let found = &self.found;
+        let ways = self
+            .ways
+            .get_or_insert_with(|| Ways::new(found.trunks.clone(), &mut guide));
+        let (trunk, hop) = match &self.way {
+            Some(way) => (way.trunk, way.hop.clone()),
+            None => match ways.step(&self.message.to, &mut guide) {
+                Step::Go(trunk, hop) => (trunk, hop),
+                Step::Wait => return Err(NotNow::Locating),
+                Step::End => return Err(NotNow::NoWay),
+            },
+        };
+        let id = trunk;
+        let trunk = cx.settings.trunks.get(id).ok_or(NotNow::NoWay)?;
+        if self.way.is_none() {
+            let own = cx.settings.mapping.domain.as_str();
+            let target = Target::new(&self.message.to, &self.found.user, trunk, own)
+                .map_err(NotNow::Refused)?;
+            // Another peer knows nothing of what the last one asked for.
+            self.begin();
+            self.way = Some(Way {
+                trunk: id,
+                hop,
+                target,
+            });
+        }
+        Ok(trunk)
     }
 
     fn text(&self) -> &str {
@@ -235,21 +337,22 @@ impl Job {
             .map_or(&self.message.body, |part| part)
     }
 
-    fn compose(&self, route: &Route, cx: &mut Context<'_>) -> Result<Request, Refusal> {
+    fn compose(&self, trunk: &Trunk, cx: &mut Context<'_>) -> Result<Request, Refusal> {
         let attempt = Attempt {
             text: self.text(),
             part: self.part,
             round: self.round,
         };
+        let way = self.way.as_ref().ok_or_else(nowhere)?;
         let mut request = request::compose(
             &self.message,
-            &self.target,
-            route,
+            &way.target,
+            trunk,
             attempt,
             cx.settings,
             cx.key,
         )?;
-        if let Some(account) = cx.accounts.get_mut(&self.route) {
+        if let Some(account) = cx.accounts.get_mut(&way.trunk) {
             account.authorize(&mut request, cx.mint);
         }
         Ok(request)
@@ -257,9 +360,9 @@ impl Job {
 
     /// Answers the challenge to its last request.
     fn answer(&mut self, response: &Response, cx: &mut Context<'_>) -> Result<(), Denied> {
-        let (Some(account), Some(mut request)) =
-            (cx.accounts.get_mut(&self.route), self.sent.take())
-        else {
+        let trunk = self.way.as_ref().map(|way| way.trunk);
+        let account = trunk.and_then(|id| cx.accounts.get_mut(&id));
+        let (Some(account), Some(mut request)) = (account, self.sent.take()) else {
             return Err(Denied::Unreadable);
         };
         account.answer(response, &mut request, &mut self.rounds, cx.mint)?;
@@ -282,21 +385,22 @@ impl Job {
     }
 
     /// Cuts the text into parts that fit a datagram each.
-    fn cut(&mut self, route: &Route, cx: &Context<'_>) -> Result<(), Refusal> {
+    fn cut(&mut self, trunk: &Trunk, cx: &Context<'_>) -> Result<(), Refusal> {
         let attempt = Attempt {
             text: "",
             part: 0,
             round: 0,
         };
+        let way = self.way.as_ref().ok_or_else(nowhere)?;
         let empty = request::compose(
             &self.message,
-            &self.target,
-            route,
+            &way.target,
+            trunk,
             attempt,
             cx.settings,
             cx.key,
         )?;
-        let answer = route.credentials.as_ref().map_or(0, |_| MAX_ANSWER);
+        let answer = trunk.credentials.as_ref().map_or(0, |_| MAX_ANSWER);
         let room = request::MAX_DATAGRAM.saturating_sub(empty.wire_len() + answer);
         self.parts =
             split::split(&self.message.body, room, cx.settings.message.parts).ok_or_else(|| {
@@ -315,6 +419,10 @@ impl Job {
         let (arrived, all) = (self.part, self.parts.len());
         refusal.with_text(format!("{arrived} of {all} parts were delivered. {text}"))
     }
+}
+
+fn nowhere() -> Refusal {
+    Refusal::new(Reason::RemoteServerNotFound).with_text("The contact's server has no address.")
 }
 
 /// The account was not accepted, which is the operator's business and not the user's.
@@ -343,10 +451,11 @@ pub(super) mod tests {
             "hello",
         );
         let own = settings.mapping.domain.as_str();
-        let route = settings.routes.find(&message.to, own).unwrap();
-        let found = settings.routes.get(route).unwrap();
-        let target = Target::new(&message.to, "romeo", found, own).unwrap();
+        let found = Found {
+            trunks: settings.trunks.find(&message.to, own).unwrap(),
+            user: "romeo".to_owned(),
+        };
         let session = SessionId::conversation(&message.from, &message.to);
-        Job::new(Box::new(message), session, target, route, deadline)
+        Job::new(Box::new(message), session, found, deadline)
     }
 }

@@ -1,11 +1,11 @@
 use crate::action::Action;
 use crate::core::bench::{Bench, hop};
 use crate::message::request::tests::message;
-use crate::route::Routes;
-use crate::route::tests::route;
 use crate::settings::tests::settings;
 use crate::sip::digest::Credential;
 use crate::sip::{Method, Request};
+use crate::trunk::Trunks;
+use crate::trunk::tests::trunk;
 use std::sync::Arc;
 use tandem_shared::event::Event;
 use tandem_shared::message::{Message, MessageId};
@@ -244,16 +244,16 @@ fn a_stream_lost_after_writing_is_doubt_too() {
 
 fn with_account() -> Bench {
     let mut settings = settings();
-    let routes = settings.routes.iter().map(|(_, route)| {
-        let mut route = route.clone();
-        route.credentials = Some(Credential {
+    let trunks = settings.trunks.iter().map(|(_, trunk)| {
+        let mut trunk = trunk.clone();
+        trunk.credentials = Some(Credential {
             user: "tandem".into(),
             password: "pw".into(),
             realm: Some("pbx".into()),
         });
-        route
+        trunk
     });
-    settings.routes = Arc::new(Routes::new(routes.collect()));
+    settings.trunks = Arc::new(Trunks::new(trunks.collect()));
     Bench::with(settings)
 }
 
@@ -360,10 +360,10 @@ fn the_next_message_waits_for_the_component() {
 
 #[test]
 fn a_peer_without_streams_gets_the_parts_in_datagrams() {
-    let mut both = route("sms", &["*@sms.example.net"], Some("192.0.2.3"));
+    let mut both = trunk("sms", &["*@sms.example.net"], Some("192.0.2.3"));
     both.split = true;
     let mut settings = settings();
-    settings.routes = Arc::new(Routes::new(vec![both]));
+    settings.trunks = Arc::new(Trunks::new(vec![both]));
     let mut bench = Bench::with(settings);
     bench.send(sms(&"word ".repeat(400)));
     let (_, transmit) = bench.request();
@@ -492,4 +492,88 @@ fn nothing_new_is_sent_when_the_end_is_near() {
     assert!(bench.actions.iter().all(
         |action| !matches!(action, Action::Publish(e) if matches!(e.event, Event::Message(_)))
     ));
+}
+
+/// A gateway with two trunks for everybody at the PBX.
+fn two_ways() -> Bench {
+    let to = |name, priority, at| crate::trunk::Trunk {
+        priority,
+        ..trunk(name, &["*@pbx.example.net"], Some(at))
+    };
+    let mut settings = settings();
+    settings.trunks = Arc::new(Trunks::new(vec![
+        to("a", 1, "192.0.2.1"),
+        to("b", 2, "192.0.2.2"),
+    ]));
+    Bench::with(settings)
+}
+
+#[test]
+fn what_was_surely_not_delivered_goes_another_way_at_once() {
+    let mut bench = two_ways();
+    bench.send(to("romeo", 1));
+    let (first, transmit) = bench.request();
+    assert_eq!(hop(&transmit), "UDP 192.0.2.1:5060");
+    bench.fail(&transmit);
+    let (second, transmit) = bench.request();
+    assert_eq!(hop(&transmit), "UDP 192.0.2.2:5060");
+    assert_eq!(first.headers.get("Call-ID"), second.headers.get("Call-ID"));
+    bench.answer(&second, 200, None);
+    assert_eq!(reasons(&mut bench), [delivered("romeo1")]);
+    let mut bench = two_ways();
+    bench.send(to("romeo", 1));
+    bench.send(to("romeo", 2));
+    let (first, _) = bench.request();
+    bench.answer(&first, 503, None);
+    let (second, transmit) = bench.request();
+    assert_eq!(hop(&transmit), "UDP 192.0.2.2:5060");
+    // Nobody is left: it is refused, and the next one begins from the beginning.
+    bench.answer(&second, 503, None);
+    let outcomes = reasons(&mut bench);
+    assert_eq!(outcomes.len(), 1);
+    assert_eq!(hop(&bench.request().1), "UDP 192.0.2.1:5060");
+}
+
+#[test]
+fn what_may_have_arrived_goes_no_other_way() {
+    let mut bench = two_ways();
+    bench.send(to("romeo", 1));
+    let (_, sent) = bench.request();
+    bench.pass(33);
+    assert_eq!(reasons(&mut bench), [refused("romeo1", Reason::InDoubt)]);
+    assert!(
+        bench
+            .requests()
+            .iter()
+            .all(|(_, transmit)| transmit.bytes == sent.bytes)
+    );
+}
+
+#[test]
+fn a_message_waits_for_a_name_and_is_refused_without_one() {
+    let mut settings = settings();
+    let named = trunk("named", &["*@pbx.example.net"], Some("pbx.example:5060"));
+    settings.trunks = Arc::new(Trunks::new(vec![named]));
+    let mut bench = Bench::with(settings);
+    bench.send(to("romeo", 1));
+    assert!(bench.requests().is_empty());
+    let query = crate::dns::Query::Addresses("pbx.example".into());
+    assert!(bench.actions.contains(&Action::Resolve(query.clone())));
+    let address = crate::dns::Records::Addresses(vec!["192.0.2.9".parse().unwrap()]);
+    let answer = crate::dns::Answer::Found(address, std::time::Duration::from_secs(60));
+    bench.core.handle_dns(query, answer, bench.now);
+    bench.pass(0);
+    assert_eq!(hop(&bench.request().1), "UDP 192.0.2.9:5060");
+    // Nobody answers for another name: it is tried for as long as any message is.
+    bench.core.handle_dns(
+        crate::dns::Query::Addresses("pbx.example".into()),
+        crate::dns::Answer::Found(
+            crate::dns::Records::Addresses(Vec::new()),
+            std::time::Duration::from_secs(3600),
+        ),
+        bench.now,
+    );
+    bench.send(to("tybalt", 1));
+    bench.pass(700);
+    assert!(reasons(&mut bench).contains(&refused("tybalt1", Reason::RemoteServerNotFound)));
 }

@@ -31,17 +31,17 @@ const KEY: [u8; 16] = [7; 16];
 fn sent(message: &Message) -> Result<Request, Refusal> {
     let settings = settings();
     let own = settings.mapping.domain.as_str();
-    let route = settings
-        .routes
-        .get(settings.routes.find(&message.to, own)?)
+    let trunk = settings
+        .trunks
+        .get(settings.trunks.find(&message.to, own)?[0])
         .unwrap();
-    let target = Target::new(&message.to, &message.to.user, route, own)?;
+    let target = Target::new(&message.to, &message.to.user, trunk, own)?;
     let attempt = Attempt {
         text: &message.body,
         part: 0,
         round: 0,
     };
-    compose(message, &target, route, attempt, &settings, &KEY)
+    compose(message, &target, trunk, attempt, &settings, &KEY)
 }
 
 fn read_back(request: &Request) -> Request {
@@ -195,19 +195,20 @@ fn what_is_called_small_is_small() {
 fn large_requests_take_a_stream_or_none() {
     let settings = settings();
     let own = "sip.example.com";
-    let route = |host: &str| {
-        let id = settings
-            .routes
-            .find(&Address::new("a", host).unwrap(), own)
-            .unwrap();
-        settings.routes.get(id).unwrap()
+    let trunk = |host: &str| {
+        let contact = Address::new("a", host).unwrap();
+        let found = settings.trunks.find(&contact, own).unwrap();
+        settings.trunks.get(found[0]).unwrap()
     };
-    let pbx = route("pbx.example.net");
-    assert_eq!(transport(pbx, 1300), Ok(Transport::Udp));
-    assert_eq!(transport(pbx, 1301), Ok(Transport::Tcp));
-    assert_eq!(transport(pbx, 8193).unwrap_err().reason, Reason::TooLarge);
+    let pbx = trunk("pbx.example.net");
+    assert_eq!(transport(pbx, Transport::Udp, 1300), Ok(Transport::Udp));
+    assert_eq!(transport(pbx, Transport::Udp, 1301), Ok(Transport::Tcp));
     assert_eq!(
-        transport(route("sms.example.net"), 1301)
+        transport(pbx, Transport::Udp, 8193).unwrap_err().reason,
+        Reason::TooLarge
+    );
+    assert_eq!(
+        transport(trunk("sms.example.net"), Transport::Udp, 1301)
             .unwrap_err()
             .reason,
         Reason::TooLarge

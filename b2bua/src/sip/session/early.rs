@@ -16,11 +16,16 @@ impl Session {
     /// A provisional response to our INVITE.
     pub(super) fn progress(&mut self, response: &Response, cx: &mut Context<'_>) {
         // Whatever rings is of no interest any more once we gave up.
-        if response.status == Status::TRYING || self.usage != Usage::Calling {
+        if self.usage != Usage::Calling {
             return;
         }
         let status = response.status;
-        let Some(at) = self.find_peer(response) else {
+        // 100 is the word of the next hop alone, whatever tag it bears.
+        let peer = match status == Status::TRYING {
+            true => None,
+            false => self.find_peer(response),
+        };
+        let Some(at) = peer else {
             let fork = super::Fork(0);
             self.events
                 .push_back(SessionEvent::Progress { status, fork });

@@ -133,7 +133,7 @@ pub enum SessionEvent {
     },
     /// A provisional response to our INVITE.
     Progress {
-        /// 180 is ringing.
+        /// 100 says that somebody is there, 180 is ringing.
         status: Status,
         /// Whose.
         fork: Fork,

@@ -31,7 +31,7 @@ pub fn start(bench: &Bench, path: Path) -> Result<(Process, Component)> {
         "[mapping]\ndomain = \"sip.example.com\"\n\
          [bus]\nurl = \"local:{}\"\n[store]\npath = \"{}\"\n[log]\nlevel = \"warn\"\n\
          [[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5070\"\n\
-         [[route]]\nname = \"phones\"\nmatch = [\"+*\"]\nnext_hop = \"{SIGNALLING}\"\ntransport = \"udp\"\n\
+         [[trunk]]\nname = \"phones\"\nmatch = [\"+*\"]\nnext_hop = \"{SIGNALLING}\"\ntransport = \"udp\"\n\
          inbound = [\"127.0.0.1\"]\ncodecs = [\"pcmu\"]\nsrtp = \"{srtp}\"\n\
          [call]\nmax = 5000\n[media]\naddresses = [\"127.0.0.1\"]\nthreads = 1\n",
         bus.display(),

@@ -115,7 +115,10 @@ impl World {
                 }
                 SipAction::Transmit(transmit) => transmits.push(transmit),
                 SipAction::CloseBus => self.bus.cut(None, &mut self.stage),
-                SipAction::Store(_) | SipAction::Forget(_) | SipAction::Media(_) => {}
+                SipAction::Store(_)
+                | SipAction::Forget(_)
+                | SipAction::Media(_)
+                | SipAction::Resolve(_) => {}
             }
         }
         for transmit in transmits {

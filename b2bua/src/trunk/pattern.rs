@@ -1,4 +1,4 @@
-//! Which contacts a route takes.
+//! Which contacts a trunk takes.
 //!
 //! `+1555*` takes numbers that begin so, `+15551234567` or `*97` one number, `*` every number;
 //! `*@pbx.example.com` and `@pbx.example.com` take everybody at that host.
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use tandem_shared::address::{Address, host_from_text, number};
 
-/// One pattern of a route.
+/// One pattern of a trunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pattern {
     /// One number.

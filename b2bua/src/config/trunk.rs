@@ -1,4 +1,4 @@
-//! `[[route]]`: a way out to SIP, and who may come in by it.
+//! `[[trunk]]`: a way out to SIP, and who may come in by it.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -9,15 +9,15 @@ use tandem_shared::config::{ConfigError, Secret};
 use super::listen::{HostName, ListenRow, TransportName};
 use super::optional_secret;
 use crate::call::negotiate::{Demand, Encoding, Policy, Srtp};
-use crate::route::{Identity, Network, NextHop, Pattern, Route};
 use crate::sip::Transport;
 use crate::sip::digest::Credential;
 use crate::sip::uri::{Host, HostPort, Uri};
+use crate::trunk::{Identity, Network, NextHop, Pattern, Trunk};
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RouteRow {
+pub struct TrunkRow {
     /// For logs.
     pub name: String,
     /// Which contacts it takes; none when it is for inbound requests only.
@@ -26,9 +26,15 @@ pub struct RouteRow {
     /// `sip:host:port` or `host:port`; the contact's own domain when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<NextHopText>,
-    /// How requests go.
+    /// Lowest first among trunks that fit equally well.
     #[serde(default)]
-    pub transport: TransportName,
+    pub priority: u16,
+    /// Its share among those of the same priority.
+    #[serde(default = "weight")]
+    pub weight: u16,
+    /// How requests go; as DNS says when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<TransportName>,
     /// The name its certificate must bear, if not that of the next hop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_name: Option<String>,
@@ -213,7 +219,7 @@ impl From<FromText> for String {
     }
 }
 
-impl RouteRow {
+impl TrunkRow {
     /// What is wrong with what it says about calls.
     fn sound(&self) -> Option<&'static str> {
         if self.codecs.is_empty() {
@@ -235,9 +241,9 @@ impl RouteRow {
     /// Reads its secret and checks what must fit together.
     pub(super) fn finish(&mut self, listen: &[ListenRow]) -> Result<(), ConfigError> {
         let name = &self.name;
-        let wrong = |text: &str| Err(ConfigError(format!("route {name:?}: {text}")));
+        let wrong = |text: &str| Err(ConfigError(format!("trunk {name:?}: {text}")));
         let password = optional_secret(
-            "route.password",
+            "trunk.password",
             &self.password,
             self.password_file.as_deref(),
         )?;
@@ -256,7 +262,7 @@ impl RouteRow {
             );
         }
         if self.tls_name.is_some()
-            && self.transport != TransportName::Tls
+            && !matches!(self.transport, Some(TransportName::Tls) | None)
             && self.large != Large::Tls
         {
             return wrong("tls_name: only for transport = \"tls\" or large = \"tls\"");
@@ -272,7 +278,8 @@ impl RouteRow {
             port,
         })) = &self.next_hop
         {
-            let default = Transport::from(self.transport).default_port();
+            let transport = self.transport.map_or(Transport::Udp, Transport::from);
+            let default = transport.default_port();
             let (ip, port) = (*ip, port.unwrap_or(default));
             if listen
                 .iter()
@@ -284,14 +291,14 @@ impl RouteRow {
         Ok(())
     }
 
-    /// The route it describes.
-    pub(super) fn route(&self) -> Result<Route, ConfigError> {
+    /// The trunk it describes.
+    pub(super) fn trunk(&self) -> Result<Trunk, ConfigError> {
         let credentials = (!self.username.is_empty()).then(|| Credential {
             user: self.username.as_str().into(),
             password: self.password.reveal().into(),
             realm: self.realm.as_deref().map(Into::into),
         });
-        Ok(Route {
+        Ok(Trunk {
             name: self.name.clone(),
             patterns: self
                 .patterns
@@ -303,7 +310,9 @@ impl RouteRow {
                 .next_hop
                 .clone()
                 .map(|NextHopText(HostPort { host, port })| NextHop { host, port }),
-            transport: self.transport.into(),
+            priority: self.priority,
+            weight: self.weight,
+            transport: self.transport.map(Transport::from),
             tls_name: self.tls_name.as_deref().map(Into::into),
             domain: self.domain.clone().map(|HostName(host)| host),
             identity: self.from.0.clone(),
@@ -325,6 +334,10 @@ impl RouteRow {
             trust_identity: self.trust_identity,
         })
     }
+}
+
+fn weight() -> u16 {
+    1
 }
 
 fn codecs() -> Vec<Encoding> {

@@ -1,0 +1,160 @@
+//! Where a SIP server is (RFC 3263 §4): from a host to addresses, ports and transports, in order.
+//!
+//! The procedure is a function of what is known. What it misses it names; when that is known it
+//! runs again from the beginning.
+
+use std::net::IpAddr;
+
+use tandem_shared::mint::Mint;
+
+use super::{Naptr, Query, Records, Srv, by_weight};
+use crate::sip::uri::Host;
+use crate::sip::{Hop, Transport};
+
+/// What is to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// A domain, a host or an address.
+    pub host: Host,
+    /// Its port: then there are no services to ask for.
+    pub port: Option<u16>,
+    /// The only transport wanted; the peer's choice when absent.
+    pub transport: Option<Transport>,
+    /// The name its certificate must bear, if not that of `host` (RFC 5922: never that of an SRV
+    /// target).
+    pub tls_name: Option<Box<str>>,
+}
+
+/// What is known of a question: nothing yet, nothing at all, or records.
+pub(super) type Lookup<'a, 'k> = dyn FnMut(Query) -> Option<Option<&'k Records>> + 'a;
+
+/// The hops to `place` as far as they are known; `lookup` hears of what is missing.
+pub(super) fn hops(place: &Place, lookup: &mut Lookup<'_, '_>, mint: &mut Mint) -> Vec<Hop> {
+    let name = match &place.host {
+        Host::Ip(ip) => {
+            let transport = place.transport.unwrap_or(Transport::Udp);
+            let port = place.port.unwrap_or_else(|| transport.default_port());
+            return vec![place.hop(*ip, port, transport)];
+        }
+        Host::Name(name) => name.as_ref(),
+    };
+    if let Some(port) = place.port {
+        let transport = place.transport.unwrap_or(Transport::Udp);
+        return place.at(name, port, transport, lookup);
+    }
+    let services = match place.transport {
+        Some(transport) => vec![(transport, service(transport, name))],
+        None => match services(name, lookup) {
+            Some(services) => services,
+            None => return Vec::new(),
+        },
+    };
+    let mut found = Vec::new();
+    let mut any = false;
+    for (transport, service) in services {
+        match lookup(Query::Srv(service)) {
+            Some(Some(Records::Srv(records))) if !records.is_empty() => {
+                any = true;
+                // RFC 2782: a target "." says that there is no such service.
+                let records = records.iter().filter(|srv| !srv.target.is_empty());
+                let rank = |srv: &&Srv| (srv.priority, srv.weight);
+                for srv in by_weight(records.collect(), rank, mint) {
+                    found.extend(place.at(&srv.target, srv.port, transport, lookup));
+                }
+            }
+            // Not known yet: what others say is of no use before.
+            None => any = true,
+            Some(_) => {}
+        }
+    }
+    if any {
+        return found;
+    }
+    let transport = place.transport.unwrap_or(Transport::Udp);
+    place.at(name, transport.default_port(), transport, lookup)
+}
+
+/// The transports of a domain, best first, and the names of their SRV records; nothing while that
+/// is not known.
+fn services(name: &str, lookup: &mut Lookup<'_, '_>) -> Option<Vec<(Transport, Box<str>)>> {
+    let naptr = match lookup(Query::Naptr(name.into()))? {
+        Some(Records::Naptr(records)) => records.as_slice(),
+        Some(Records::Srv(_) | Records::Addresses(_)) | None => &[],
+    };
+    let mut usable: Vec<(&Naptr, Transport)> = naptr
+        .iter()
+        .filter(|record| record.flags.eq_ignore_ascii_case("s"))
+        .filter_map(|record| Some((record, transport_of(&record.service)?)))
+        .collect();
+    usable.sort_by_key(|(record, _)| (record.order, record.preference));
+    if usable.is_empty() {
+        // RFC 3263 §4.1: without NAPTR every transport is asked for.
+        let all = [Transport::Udp, Transport::Tcp, Transport::Tls];
+        return Some(all.map(|one| (one, service(one, name))).to_vec());
+    }
+    let services = usable
+        .into_iter()
+        .map(|(record, transport)| (transport, record.replacement.clone()));
+    Some(services.collect())
+}
+
+fn transport_of(service: &str) -> Option<Transport> {
+    let known = [
+        ("SIP+D2U", Transport::Udp),
+        ("SIP+D2T", Transport::Tcp),
+        ("SIPS+D2T", Transport::Tls),
+    ];
+    let mut known = known.into_iter();
+    known
+        .find(|(name, _)| service.eq_ignore_ascii_case(name))
+        .map(|(_, transport)| transport)
+}
+
+/// The name of the SRV records of a transport (RFC 3263 §4.1).
+fn service(transport: Transport, name: &str) -> Box<str> {
+    let prefix = match transport {
+        Transport::Udp => "_sip._udp",
+        Transport::Tcp => "_sip._tcp",
+        Transport::Tls => "_sips._tcp",
+    };
+    format!("{prefix}.{name}").into()
+}
+
+impl Place {
+    /// The hops to a host of which port and transport are known.
+    fn at(
+        &self,
+        host: &str,
+        port: u16,
+        transport: Transport,
+        lookup: &mut Lookup<'_, '_>,
+    ) -> Vec<Hop> {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return vec![self.hop(ip, port, transport)];
+        }
+        match lookup(Query::Addresses(host.into())) {
+            Some(Some(Records::Addresses(addresses))) => addresses
+                .iter()
+                .map(|ip| self.hop(*ip, port, transport))
+                .collect(),
+            Some(Some(Records::Naptr(_) | Records::Srv(_)) | None) | None => Vec::new(),
+        }
+    }
+
+    fn hop(&self, ip: IpAddr, port: u16, transport: Transport) -> Hop {
+        let own = || match &self.host {
+            Host::Name(name) => Some(name.to_string().into_boxed_str()),
+            Host::Ip(_) => None,
+        };
+        let name = match transport {
+            Transport::Tls => self.tls_name.clone().or_else(own),
+            Transport::Udp | Transport::Tcp => None,
+        };
+        Hop {
+            host: Host::Ip(ip),
+            port,
+            transport,
+            server_name: name,
+        }
+    }
+}

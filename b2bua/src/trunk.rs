@@ -1,0 +1,345 @@
+//! The ways out to SIP, and who may come in by them (the configuration's `[[trunk]]`).
+//!
+//! Closed by default: a contact that no pattern takes does not exist, a source that no trunk names
+//! is not heard.
+
+use std::net::IpAddr;
+
+use tandem_shared::address::{Address, host_to_ascii};
+use tandem_shared::refusal::{Reason, Refusal};
+
+use crate::call::negotiate::Policy;
+use crate::dns::Place;
+use crate::sip::digest::Credential;
+use crate::sip::uri::{Host, Uri};
+use crate::sip::{Hop, Transport};
+
+pub mod network;
+pub mod pattern;
+pub mod state;
+pub mod ways;
+
+pub use network::Network;
+pub use pattern::Pattern;
+pub use state::States;
+pub use ways::{Guide, Step, Ways};
+
+/// One way out.
+#[derive(Debug, Clone)]
+pub struct Trunk {
+    /// For logs.
+    pub name: String,
+    /// Which contacts it takes.
+    pub patterns: Vec<Pattern>,
+    /// Lowest first among trunks whose patterns fit equally well.
+    pub priority: u16,
+    /// Its share among those of the same priority.
+    pub weight: u16,
+    /// Where its requests go; the contact's own host when absent.
+    pub next_hop: Option<NextHop>,
+    /// How they go; as its name servers say when absent (RFC 3263 §4.1).
+    pub transport: Option<Transport>,
+    /// The name its certificate must bear, if not that of the next hop.
+    pub tls_name: Option<Box<str>>,
+    /// The host of URIs of numbers; that of the next hop when absent.
+    pub domain: Option<Host>,
+    /// Who our users are there.
+    pub identity: Identity,
+    /// The account that answers its challenges.
+    pub credentials: Option<Credential>,
+    /// Whether texts that are too long go in parts.
+    pub split: bool,
+    /// Most bytes of a request over a stream.
+    pub max_size: usize,
+    /// How requests go that are too large for UDP; nothing when they do not.
+    pub large: Option<Transport>,
+    /// Whose requests it lets in.
+    pub inbound: Vec<Network>,
+    /// What it allows of the media of calls.
+    pub media: Policy,
+    /// Whether P-Asserted-Identity names the sender (RFC 3325 §4).
+    pub trust_identity: bool,
+}
+
+/// A host with an optional port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextHop {
+    /// The name to resolve, or the address.
+    pub host: Host,
+    /// The port, if not the transport's own.
+    pub port: Option<u16>,
+}
+
+/// What stands in From.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// `sip:juliet%40example.com@` and the gateway's domain.
+    User,
+    /// The user's number; users without one are refused.
+    Number,
+    /// Always the same URI.
+    Fixed(Uri),
+}
+
+/// All trunks.
+#[derive(Debug, Clone, Default)]
+pub struct Trunks {
+    trunks: Vec<Trunk>,
+}
+
+/// Which trunk, for as long as the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TrunkId(usize);
+
+impl Trunks {
+    /// The trunks, in the order of the configuration.
+    #[must_use]
+    pub fn new(trunks: Vec<Trunk>) -> Self {
+        Self { trunks }
+    }
+
+    /// The trunks to `contact`: those whose pattern fits best.
+    ///
+    /// # Errors
+    /// `item-not-found` when no trunk takes it.
+    pub fn find(&self, contact: &Address, own: &str) -> Result<Vec<TrunkId>, Refusal> {
+        let mut found: Vec<TrunkId> = Vec::new();
+        let mut best = 0;
+        for (at, trunk) in self.trunks.iter().enumerate() {
+            let fit = trunk
+                .patterns
+                .iter()
+                .filter_map(|pattern| pattern.fit(contact, own))
+                .max();
+            let Some(fit) = fit else {
+                continue;
+            };
+            if fit > best {
+                found.clear();
+                best = fit;
+            }
+            if fit == best {
+                found.push(TrunkId(at));
+            }
+        }
+        match found.is_empty() {
+            true => {
+                Err(Refusal::new(Reason::ItemNotFound).with_text("No route leads to this address."))
+            }
+            false => Ok(found),
+        }
+    }
+
+    /// The trunk itself.
+    #[must_use]
+    pub fn get(&self, id: TrunkId) -> Option<&Trunk> {
+        self.trunks.get(id.0)
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (TrunkId, &Trunk)> {
+        let trunks = self.trunks.iter().enumerate();
+        trunks.map(|(at, trunk)| (TrunkId(at), trunk))
+    }
+
+    /// The trunk that requests from `source` come by: the one with the narrowest range.
+    #[must_use]
+    pub fn of_source(&self, source: IpAddr) -> Option<&Trunk> {
+        let narrowest = |trunk: &Trunk| {
+            let holding = trunk
+                .inbound
+                .iter()
+                .filter(|network| network.contains(source));
+            holding.map(Network::bits).max()
+        };
+        let mut best: Option<(&Trunk, u8)> = None;
+        for trunk in &self.trunks {
+            if let Some(bits) = narrowest(trunk)
+                && best.is_none_or(|(_, other)| bits > other)
+            {
+                best = Some((trunk, bits));
+            }
+        }
+        best.map(|(trunk, _)| trunk)
+    }
+}
+
+impl Trunk {
+    /// A trunk with the defaults of the configuration, which leads nowhere yet.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            patterns: Vec::new(),
+            priority: 0,
+            weight: 1,
+            next_hop: None,
+            transport: None,
+            tls_name: None,
+            domain: None,
+            identity: Identity::User,
+            credentials: None,
+            split: false,
+            max_size: 8192,
+            large: Some(Transport::Tcp),
+            inbound: Vec::new(),
+            media: Policy::default(),
+            trust_identity: false,
+        }
+    }
+
+    /// Where requests to `contact` go.
+    ///
+    /// # Errors
+    /// `jid-malformed` when the contact's host has no form in DNS.
+    pub fn place(&self, contact: &Address) -> Result<Place, Refusal> {
+        let (host, port) = match &self.next_hop {
+            Some(next) => (next.host.clone(), next.port),
+            None => (host_of(contact)?, None),
+        };
+        Ok(Place {
+            host,
+            port,
+            transport: self.transport,
+            tls_name: self.tls_name.clone(),
+        })
+    }
+
+    /// The same place as `hop` over another transport: a port given for one holds for UDP and TCP
+    /// alike, not for TLS.
+    #[must_use]
+    pub fn over(&self, hop: &Hop, transport: Transport) -> Hop {
+        let alike = (transport == Transport::Tls) == (hop.transport == Transport::Tls);
+        let next = self.next_hop.as_ref().map(|next| &next.host);
+        let name = || {
+            next.filter(|host| host.ip().is_none())
+                .map(|host| host.to_string().into())
+        };
+        Hop {
+            host: hop.host.clone(),
+            port: if alike {
+                hop.port
+            } else {
+                transport.default_port()
+            },
+            transport,
+            server_name: match transport {
+                Transport::Tls => self.tls_name.clone().or_else(name),
+                Transport::Udp | Transport::Tcp => None,
+            },
+        }
+    }
+}
+
+/// The host of a contact as SIP writes it.
+///
+/// # Errors
+/// `jid-malformed` when it has no such form.
+pub fn host_of(contact: &Address) -> Result<Host, Refusal> {
+    Host::parse(&host_to_ascii(&contact.host)?).map_err(|_| {
+        Refusal::new(Reason::JidMalformed).with_text("The domain in the address is not valid.")
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A trunk over UDP with the defaults of the configuration.
+    pub(crate) fn trunk(name: &str, patterns: &[&str], next_hop: Option<&str>) -> Trunk {
+        Trunk {
+            patterns: patterns.iter().map(|text| text.parse().unwrap()).collect(),
+            next_hop: next_hop.map(|text| {
+                let parsed = crate::sip::uri::HostPort::parse(text).unwrap();
+                NextHop {
+                    host: parsed.host,
+                    port: parsed.port,
+                }
+            }),
+            transport: Some(Transport::Udp),
+            inbound: vec!["192.0.2.0/24".parse().unwrap()],
+            ..Trunk::new(name)
+        }
+    }
+
+    #[test]
+    fn the_longest_prefix_wins() {
+        let trunks = Trunks::new(vec![
+            trunk("world", &["+*"], Some("192.0.2.1")),
+            trunk(
+                "america",
+                &["+1*", "*@pbx.example.com"],
+                Some("192.0.2.2:5070"),
+            ),
+        ]);
+        let name = |user: &str, host: &str| {
+            let found = trunks.find(&Address::new(user, host).unwrap(), "sip.example.com");
+            let first = found.ok().and_then(|ids| ids.first().copied());
+            first
+                .and_then(|id| trunks.get(id))
+                .map(|trunk| trunk.name.clone())
+        };
+        assert_eq!(
+            name("+15551", "sip.example.com").as_deref(),
+            Some("america")
+        );
+        assert_eq!(name("+4930", "sip.example.com").as_deref(), Some("world"));
+        assert_eq!(name("alice", "pbx.example.com").as_deref(), Some("america"));
+        assert_eq!(name("alice", "example.net"), None);
+        assert_eq!(name("alice", "sip.example.com"), None);
+    }
+
+    #[test]
+    fn trunks_that_fit_equally_well_are_alternatives() {
+        let trunks = Trunks::new(vec![
+            trunk("a", &["+1*", "+*"], Some("192.0.2.1")),
+            trunk("b", &["+*"], Some("192.0.2.2")),
+        ]);
+        let found = |user: &str| {
+            let contact = Address::new(user, "sip.example.com").unwrap();
+            trunks.find(&contact, "sip.example.com").unwrap().len()
+        };
+        assert_eq!((found("+15551"), found("+4930")), (1, 2));
+    }
+
+    #[test]
+    fn a_domain_trunk_leads_to_the_domain_itself() {
+        let contact = Address::new("romeo", "bücher.example").unwrap();
+        let place = trunk("r", &["*@bücher.example"], None).place(&contact);
+        let place = place.unwrap();
+        assert_eq!(place.host.to_string(), "xn--bcher-kva.example");
+        assert_eq!(place.port, None);
+    }
+
+    #[test]
+    fn a_port_holds_for_udp_and_tcp_alike_but_not_for_tls() {
+        let trunk = trunk("r", &["*"], Some("pbx.example:5070"));
+        let hop = Hop {
+            host: Host::Ip([192, 0, 2, 1].into()),
+            port: 5070,
+            transport: Transport::Udp,
+            server_name: None,
+        };
+        assert_eq!(trunk.over(&hop, Transport::Tcp).port, 5070);
+        let tls = trunk.over(&hop, Transport::Tls);
+        assert_eq!(tls.port, 5061);
+        assert_eq!(tls.server_name.as_deref(), Some("pbx.example"));
+    }
+
+    #[test]
+    fn the_narrowest_range_says_by_which_trunk_a_request_came() {
+        let mut wide = trunk("wide", &["+*"], Some("192.0.2.1"));
+        wide.inbound = vec!["10.0.0.0/8".parse().unwrap()];
+        let mut narrow = trunk("narrow", &["*"], Some("192.0.2.1"));
+        narrow.inbound = vec!["10.1.0.0/16".parse().unwrap()];
+        let trunks = Trunks::new(vec![wide, narrow]);
+        let name = |source: [u8; 4]| {
+            trunks
+                .of_source(source.into())
+                .map(|trunk| trunk.name.as_str())
+        };
+        assert_eq!(name([10, 1, 2, 3]), Some("narrow"));
+        assert_eq!(name([10, 2, 2, 3]), Some("wide"));
+        assert_eq!(name([192, 0, 2, 1]), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! The ways a request may go, best first: trunks, and of each the places its name leads to
+//! (RFC 3263 §4.3).
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use tandem_shared::address::Address;
+use tandem_shared::mint::Mint;
+
+use super::{States, TrunkId, Trunks};
+use crate::dns::{Dns, Located};
+use crate::sip::Hop;
+
+/// The ways of one request that are left.
+#[derive(Debug, Default)]
+pub struct Ways {
+    trunks: VecDeque<TrunkId>,
+    /// Places of the first trunk.
+    hops: VecDeque<Hop>,
+}
+
+/// Where to go now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Here, until [`Ways::pass`] or [`Ways::pass_trunk`].
+    Go(TrunkId, Hop),
+    /// A name is being asked for.
+    Wait,
+    /// Nowhere: there is no way left.
+    End,
+}
+
+/// What ways are found with.
+#[derive(Debug)]
+pub struct Guide<'a> {
+    /// All trunks.
+    pub trunks: &'a Trunks,
+    /// How they are.
+    pub states: &'a States,
+    /// Where names lead.
+    pub dns: &'a mut Dns,
+    /// For the share of each.
+    pub mint: &'a mut Mint,
+    /// The time.
+    pub now: Instant,
+}
+
+impl Ways {
+    /// The ways by `trunks`, which fit equally well: those that work first, then by priority, then
+    /// by chance and weight.
+    #[must_use]
+    pub fn new(trunks: Vec<TrunkId>, guide: &mut Guide<'_>) -> Self {
+        if let [only] = trunks.as_slice() {
+            return Self::by(*only);
+        }
+        let rank = |id: &TrunkId| {
+            let trunk = guide.trunks.get(*id);
+            trunk.map_or((u16::MAX, 0), |trunk| (trunk.priority, trunk.weight))
+        };
+        let ordered = crate::dns::by_weight(trunks, rank, guide.mint);
+        let (up, down): (Vec<_>, Vec<_>) =
+            ordered.into_iter().partition(|id| guide.states.is_up(*id));
+        Self {
+            trunks: up.into_iter().chain(down).collect(),
+            hops: VecDeque::new(),
+        }
+    }
+
+    /// The ways by one trunk.
+    #[must_use]
+    pub fn by(trunk: TrunkId) -> Self {
+        Self {
+            trunks: VecDeque::from([trunk]),
+            hops: VecDeque::new(),
+        }
+    }
+
+    /// The best way that is left for a request to `contact`.
+    pub fn step(&mut self, contact: &Address, guide: &mut Guide<'_>) -> Step {
+        loop {
+            let Some(&id) = self.trunks.front() else {
+                return Step::End;
+            };
+            if let Some(hop) = self.hops.front() {
+                return Step::Go(id, hop.clone());
+            }
+            let place = guide.trunks.get(id).map(|trunk| trunk.place(contact));
+            match place {
+                Some(Ok(place)) => match guide.dns.locate(&place, guide.mint, guide.now) {
+                    Located::Wait => return Step::Wait,
+                    Located::Hops(hops) if hops.is_empty() => {
+                        self.pass_trunk();
+                    }
+                    Located::Hops(hops) => self.hops = hops.into(),
+                },
+                Some(Err(_)) | None => {
+                    self.pass_trunk();
+                }
+            }
+        }
+    }
+
+    /// Gives up the place tried last; true when another way is left.
+    pub fn pass(&mut self) -> bool {
+        self.hops.pop_front();
+        if self.hops.is_empty() {
+            self.trunks.pop_front();
+        }
+        !self.trunks.is_empty()
+    }
+
+    /// Gives up the whole trunk tried last; true when another one is left.
+    pub fn pass_trunk(&mut self) -> bool {
+        self.hops.clear();
+        self.trunks.pop_front();
+        !self.trunks.is_empty()
+    }
+
+    /// Whether there is a way beside the one tried last.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.hops.len() > 1 || self.trunks.len() > 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trunk::Trunk;
+    use crate::trunk::tests::trunk;
+
+    fn steps(trunks: Vec<Trunk>, down: &[usize]) -> Vec<String> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test needs some instant to count from"
+        )]
+        let now = Instant::now();
+        let trunks = Trunks::new(trunks);
+        let mut states = States::default();
+        for at in down {
+            states.set_down(TrunkId(*at), true);
+        }
+        let (mut dns, mut mint) = (Dns::default(), Mint::new([5; 16]));
+        let mut guide = Guide {
+            trunks: &trunks,
+            states: &states,
+            dns: &mut dns,
+            mint: &mut mint,
+            now,
+        };
+        let contact = Address::new("+15550001", "sip.example.com").unwrap();
+        let found = trunks.find(&contact, "sip.example.com").unwrap();
+        let mut ways = Ways::new(found, &mut guide);
+        let mut seen = Vec::new();
+        while let Step::Go(id, hop) = ways.step(&contact, &mut guide) {
+            let name = trunks.get(id).map(|trunk| trunk.name.as_str()).unwrap();
+            let more = if ways.has_more() { " +" } else { "" };
+            seen.push(format!("{name} {}{more}", hop.host));
+            ways.pass();
+        }
+        seen
+    }
+
+    fn at(name: &str, priority: u16, next_hop: &str) -> Trunk {
+        Trunk {
+            priority,
+            ..trunk(name, &["+*"], Some(next_hop))
+        }
+    }
+
+    #[test]
+    fn lower_priority_first_and_the_broken_last() {
+        let three = || {
+            vec![
+                at("c", 30, "192.0.2.3"),
+                at("a", 10, "192.0.2.1"),
+                at("b", 20, "192.0.2.2"),
+            ]
+        };
+        assert_eq!(
+            steps(three(), &[]),
+            ["a 192.0.2.1 +", "b 192.0.2.2 +", "c 192.0.2.3"]
+        );
+        assert_eq!(
+            steps(three(), &[1]),
+            ["b 192.0.2.2 +", "c 192.0.2.3 +", "a 192.0.2.1"]
+        );
+    }
+}

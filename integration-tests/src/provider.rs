@@ -1,0 +1,146 @@
+//! A telephone provider: Kamailio as registrar and trunk of `provider.test`, in one or more nodes.
+//!
+//! Its customers register, or are let in by address. What they send goes to the network at
+//! [`NETWORK`]; what comes from there goes to the customer that owns the number.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::bench::Bench;
+use crate::kamailio::Algorithm;
+use crate::process::Process;
+use crate::server::password_of;
+use crate::{program, template};
+
+/// What a node is started with.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    /// Its name in logs.
+    pub name: &'a str,
+    /// Its own address; ports are 5060.
+    pub address: &'a str,
+    /// Customers; passwords are [`password_of`].
+    pub customers: &'a [&'a str],
+    /// Numbers and the customers that own them.
+    pub numbers: &'a [(&'a str, &'a str)],
+    /// The challenge.
+    pub algorithm: Algorithm,
+    /// `auth`, or `auth-int`.
+    pub qop: &'a str,
+    /// Whether requests of customers are challenged at all.
+    pub challenges: bool,
+    /// The shortest registration, in seconds.
+    pub min_expires: u32,
+    /// The longest one.
+    pub max_expires: u32,
+    /// `Flow-Timer` for customers with outbound (RFC 5626), in seconds; 0 for none.
+    pub flow_timer: u32,
+    /// How long its nonces live, in seconds.
+    pub nonce: u32,
+    /// Whether customers are taken to be behind a NAT.
+    pub fixes_nat: bool,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self {
+            name: "provider",
+            address: "127.0.0.11",
+            customers: &["tandem"],
+            numbers: &[("+15550001", "tandem")],
+            algorithm: Algorithm::Md5,
+            qop: "auth",
+            challenges: true,
+            min_expires: 0,
+            max_expires: 3600,
+            flow_timer: 0,
+            nonce: 300,
+            fixes_nat: false,
+        }
+    }
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Provider {
+    /// To kill or stop it, and to start it again; registrations are forgotten then.
+    pub process: Process,
+    address: String,
+}
+
+impl Provider {
+    /// Starts it and waits until it answers.
+    pub fn start(bench: &Bench, setup: Setup<'_>) -> Result<Self> {
+        let name = setup.name;
+        let directory = bench.make_dir(name)?.display().to_string();
+        let rows = setup.customers.iter().map(|user| {
+            let password = password_of(user);
+            format!("  $sht(password=>{user}) = \"{password}\";\n")
+        });
+        let numbers = setup
+            .numbers
+            .iter()
+            .map(|(number, user)| format!("  $sht(number=>{number}) = \"{user}\";\n"));
+        let passwords: String = rows.chain(numbers).collect();
+        let (host, port) = NETWORK.rsplit_once(':').unwrap_or((NETWORK, "5060"));
+        let truth = |is: bool| if is { "1==1" } else { "1==0" };
+        let config = template::fill(
+            include_str!("../peers/provider.cfg"),
+            &[
+                ("ADDRESS", setup.address),
+                ("PASSWORDS", &passwords),
+                ("NETWORK", NETWORK),
+                ("NETWORK_HOST", host),
+                ("NETWORK_PORT", port),
+                ("CHALLENGE", truth(setup.challenges)),
+                ("FIX_NAT", truth(setup.fixes_nat)),
+                ("MIN_EXPIRES", &setup.min_expires.to_string()),
+                ("MAX_EXPIRES", &setup.max_expires.to_string()),
+                ("FLOW_TIMER", &setup.flow_timer.to_string()),
+                ("NONCE", &setup.nonce.to_string()),
+                ("QOP", setup.qop),
+                ("ALGORITHM", setup.algorithm.name()),
+            ],
+        )?;
+        let config = bench.write(&format!("{name}/kamailio.cfg"), &config)?;
+        let mut command = Command::new(program::find("kamailio", PACKAGES)?);
+        command
+            .args(["-DD", "-E", "-m", "64", "-M", "8", "-Y", &directory, "-f"])
+            .arg(config);
+        let mut provider = Self {
+            process: Process::start(bench, name, command)?,
+            address: format!("{}:5060", setup.address),
+        };
+        provider.process.wait_tcp(&provider.address)?;
+        Ok(provider)
+    }
+
+    /// Starts it again after it was killed or stopped.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.process.start_again()?;
+        self.process.wait_tcp(&self.address)
+    }
+
+    /// `host:port` of it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Waits until `user` has registered, and returns the line about it.
+    pub fn wait_registered(&mut self, user: &str) -> Result<String> {
+        self.process
+            .wait_log(&format!("provider-registered user={user}"))
+    }
+
+    /// The lines of its log that hold `words`.
+    pub fn lines(&self, words: &str) -> Result<Vec<String>> {
+        let log = self.process.read_log()?;
+        let found = log.lines().filter(|line| line.contains(words));
+        Ok(found.map(str::to_owned).collect())
+    }
+}
+
+/// Where the rest of the telephone network is.
+pub const NETWORK: &str = "127.0.0.1:5090";
+const PACKAGES: &str = "kamailio kamailio-outbound-modules";

@@ -1,0 +1,145 @@
+//! A provider's customer: a server with Tandem, alice with a client that calls, and the telephone network.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use integration_tests::aiortc::Aiortc;
+use integration_tests::audio::Law;
+use integration_tests::jingle::{Client, Setup as JingleSetup};
+use integration_tests::provider::NETWORK;
+use integration_tests::rtp::{Peer, Stream, media_address};
+use integration_tests::server::{Running, Setup as ServerSetup};
+use integration_tests::sip::{Agent, Dialog};
+use integration_tests::tandem::{Setup, Tandem, Trunk};
+use integration_tests::{Bench, Server, names, net};
+
+/// Everything but the provider; alice is logged in.
+pub(crate) struct Scene {
+    pub(crate) tandem: RefCell<Tandem>,
+    pub(crate) alice: Client,
+    _clients: Aiortc,
+    /// The rest of the telephone network, behind the provider.
+    pub(crate) network: Agent,
+    pub(crate) server: Server,
+    _running: Running,
+}
+
+/// A call of alice's that was taken.
+pub(crate) struct Call<'a> {
+    pub(crate) sid: String,
+    pub(crate) dialog: Dialog<'a>,
+    /// Where the network hears and speaks.
+    pub(crate) sound: Peer,
+}
+
+/// A trunk to everybody with a number, whose name servers know it as `provider.test`.
+pub(crate) fn provider() -> Trunk<'static> {
+    Trunk {
+        name: "provider",
+        matches: "+*",
+        next_hop: "provider.test",
+        inbound: vec!["127.0.0.11", "127.0.0.12"],
+        ..Trunk::default()
+    }
+}
+
+impl Scene {
+    /// Opens it with these trunks and more lines of the b2bua's `[sip]`.
+    pub(crate) fn open(bench: &Bench, trunks: Vec<Trunk<'_>>, more: &str) -> Result<Self> {
+        let server = Server::chosen()?;
+        let accounts = ServerSetup {
+            accounts: &["alice", "bob"],
+            ..ServerSetup::default()
+        };
+        let running = server.start(bench, accounts)?;
+        let network = Agent::bind(NETWORK)?;
+        let extra = format!(
+            "[media]\naddresses = [\"{}\"]\n[sip]\nnameservers = [\"{}\"]\n{more}\n",
+            net::ADDRESS,
+            names::SERVER
+        );
+        let mut setup = Setup::with_trunk(server, Trunk::default());
+        setup.trunks = trunks;
+        let alice_is = format!("alice@{}", server.domain());
+        setup.numbers = vec![("+15550001", &alice_is)];
+        setup.b2bua_extra = &extra;
+        setup.log_level = "info,tandem_b2bua::message=debug";
+        let mut tandem = Tandem::start(bench, &setup)?;
+        tandem.wait_paired()?;
+        let clients = Aiortc::start(bench)?;
+        Ok(Self {
+            tandem: RefCell::new(tandem),
+            alice: clients.log_in(server, JingleSetup::default())?,
+            _clients: clients,
+            network,
+            server,
+            _running: running,
+        })
+    }
+
+    /// The JID of a number.
+    pub(crate) fn contact(&self, number: &str) -> String {
+        format!("{number}@{}", self.server.gateway())
+    }
+
+    /// Alice calls `number`, somebody in the network takes it, and each hears the other.
+    pub(crate) fn call_out(&self, number: &str) -> Result<Call<'_>> {
+        let sid = self.alice.call(&format!("{}/sip", self.contact(number)))?;
+        let called = self.network.wait_called()?;
+        let sound = Peer::bind(&format!("{}:0", net::ADDRESS))?;
+        let dialog = called.accept(&[], &sound.describe(Law::A, "sendrecv")?)?;
+        let to = media_address(&called.offer()).context("no media address")?;
+        sound.send(Stream::tone(to, Law::A, TONE));
+        self.alice.wait_accepted(&sid)?;
+        let call = Call { sid, dialog, sound };
+        self.both_hear(&call)?;
+        Ok(call)
+    }
+
+    pub(crate) fn both_hear(&self, call: &Call<'_>) -> Result<()> {
+        self.alice.wait_tone(&call.sid, TONE)?;
+        call.sound.wait_tone(CLIENT_TONE).map(drop)
+    }
+
+    /// Alice writes to `number`, the network takes it, and Tandem knows that it did.
+    pub(crate) fn write(&self, number: &str, body: &str) -> Result<()> {
+        let mut tandem = self.tandem.borrow_mut();
+        let mark = tandem.b2bua.mark()?;
+        self.say(number, body)?;
+        let request = self.network.expect_body(body)?;
+        request.reply(200, "OK")?;
+        let delivered = tandem.b2bua.wait_log_since(mark, "message delivered");
+        delivered.map(drop)
+    }
+
+    /// Alice writes to `number`.
+    pub(crate) fn say(&self, number: &str, body: &str) -> Result<()> {
+        let to = self.contact(number);
+        self.alice.send(&format!(
+            "<message to='{to}' type='chat' id='{body}'><body>{body}</body></message>"
+        ))
+    }
+
+    /// The network ends the call.
+    pub(crate) fn hang_up(&self, mut call: Call<'_>) -> Result<()> {
+        call.dialog.hang_up(&[])?;
+        let reason = self.alice.wait_ended(&call.sid)?;
+        ensure!(reason == "success", "ended with {reason}");
+        Ok(())
+    }
+
+    pub(crate) fn close(self, allowed: &[&str]) -> Result<()> {
+        let mut tandem = self.tandem.into_inner();
+        tandem.wait_no_calls()?;
+        tandem.expect_clean_log(allowed)?;
+        tandem.terminate()
+    }
+}
+
+/// What the network sends, in Hz.
+const TONE: u32 = 440;
+/// What clients send.
+const CLIENT_TONE: u32 = 550;
+/// Kamailio, a server and clients take their time to start.
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
