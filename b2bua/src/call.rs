@@ -25,7 +25,7 @@ use crate::sip::endpoint;
 use crate::sip::header::Headers;
 use crate::sip::session::{self, SessionEvent, SessionKey, Sessions};
 use crate::spelling::Spellings;
-use crate::trunk::States;
+use crate::trunk::{States, TrunkId};
 
 pub mod ending;
 pub mod negotiate;
@@ -72,7 +72,7 @@ pub struct Context<'a> {
     /// Where names lead.
     pub dns: &'a mut Dns,
     /// How trunks are.
-    pub states: &'a States,
+    pub states: &'a mut States,
     /// What media is asked for, and what is to be stored.
     pub actions: &'a mut VecDeque<Action>,
     /// What is to be published.
@@ -115,6 +115,8 @@ struct Call {
     stage: Stage,
     /// What the trunk allows on the SIP leg.
     policy: Policy,
+    /// The trunk of the SIP leg, once there is one.
+    trunk: Option<TrunkId>,
     sip: SipLeg,
     xmpp: XmppLeg,
     /// How a call begins once media has its ports; gone afterwards.
@@ -415,6 +417,9 @@ impl Calls {
         let call = self.calls.remove(id)?;
         self.timers.cancel(id);
         self.patience.cancel(id);
+        if let Some(trunk) = call.trunk {
+            cx.states.remove_call(trunk);
+        }
         if let Some(key) = call.sip.session {
             self.by_session.remove(&key);
         }

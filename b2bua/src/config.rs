@@ -181,7 +181,7 @@ impl Config {
     #[must_use]
     pub fn admission(&self, trunks: &Arc<Trunks>) -> Admission {
         let trunks = Arc::clone(trunks);
-        Admission::new(move |source| trunks.of_source(source).is_some())
+        Admission::new(move |source| trunks.admits(source))
     }
 
     /// What the sockets are told.

@@ -16,18 +16,20 @@ use crate::call::{self, Calls};
 use crate::clock::Now;
 use crate::counters::Counters;
 use crate::dns::{Answer, Dns, Query};
+use crate::health::{self, Watch};
 use crate::media;
 use crate::message::inbound::{self, Inbound};
 use crate::message::outbound::{self, Accounts, Outbound};
 use crate::message::thread::Threads;
 use crate::refusal;
+use crate::registration::{self, Registrations};
 use crate::settings::Settings;
 use crate::sip::digest::Digest;
-use crate::sip::endpoint::{self, Event as SipEvent};
+use crate::sip::endpoint::{self, ClientToken, Event as SipEvent};
 use crate::sip::hop::{ConnectionId, Flow, NotSent, TransmitId};
 use crate::sip::{Endpoint, Method, Response, Status};
 use crate::spelling::Spellings;
-use crate::trunk::States;
+use crate::trunk::{States, Trunks};
 
 /// Everything tandem-b2bua knows and decides.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub struct Core {
     accounts: Accounts,
     dns: Dns,
     states: States,
+    registrations: Registrations,
+    watch: Watch,
     counters: Counters,
     actions: VecDeque<Action>,
 }
@@ -70,6 +74,8 @@ impl Core {
             threads: Threads::default(),
             dns: Dns::default(),
             states: States::default(),
+            registrations: Registrations::default(),
+            watch: Watch::default(),
             counters: Counters::default(),
             actions: VecDeque::new(),
         }
@@ -89,6 +95,13 @@ impl Core {
         }
     }
 
+    /// Begins what it does by itself: registrations, and looking whether trunks are there.
+    pub fn begin(&mut self, now: Now) {
+        self.with_registrations(now, Registrations::begin);
+        self.with_watch(now, Watch::begin);
+        self.drain_sip(now);
+    }
+
     /// One datagram, or one message of a stream.
     pub fn handle_sip_packet(&mut self, flow: Flow, bytes: &[u8], now: Now) {
         self.endpoint.handle_packet(flow, bytes, now.instant);
@@ -98,6 +111,10 @@ impl Core {
     /// The sockets gave a request to this connection.
     pub fn handle_sip_bound(&mut self, id: TransmitId, connection: ConnectionId) {
         self.endpoint.handle_bound(id, connection);
+        let token = ClientToken(id.0);
+        if registration::owns(token) {
+            self.registrations.handle_bound(token, connection);
+        }
     }
 
     /// The sockets could not send a request.
@@ -116,6 +133,9 @@ impl Core {
     ) {
         self.endpoint
             .handle_closed(connection, reason, unsent, now.instant);
+        self.with_registrations(now, |registrations, cx| {
+            registrations.handle_closed(connection, cx);
+        });
         self.drain_sip(now);
     }
 
@@ -139,6 +159,8 @@ impl Core {
         self.dns.handle_answer(query, answer, now.instant);
         self.with_outbound(now, Outbound::handle_located);
         self.with_calls(now, Calls::handle_located);
+        self.with_registrations(now, Registrations::handle_located);
+        self.with_watch(now, Watch::handle_located);
         self.drain_sip(now);
     }
 
@@ -165,21 +187,26 @@ impl Core {
         self.with_outbound(now, Outbound::handle_timeout);
         self.with_inbound(now, Inbound::handle_timeout);
         self.with_calls(now, Calls::handle_timeout);
+        self.with_registrations(now, Registrations::handle_timeout);
+        self.with_watch(now, Watch::handle_timeout);
         self.drain_link(now);
         self.drain_sip(now);
     }
 
     /// The process is about to end: nothing new is sent or taken.
-    pub fn close(&mut self) {
+    pub fn close(&mut self, now: Now) {
         self.outbound.close();
         self.inbound.close();
         self.calls.close();
+        self.watch.close();
+        self.with_registrations(now, Registrations::close);
+        self.drain_sip(now);
     }
 
     /// How many requests of ours wait for a final response.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.outbound.in_flight()
+        self.outbound.in_flight() + self.registrations.in_flight()
     }
 
     /// The process ends: who waits for an answer gets one, and the XMPP side is told.
@@ -200,6 +227,8 @@ impl Core {
             self.outbound.poll_timeout(),
             self.inbound.poll_timeout(),
             self.calls.poll_timeout(),
+            self.registrations.poll_timeout(),
+            self.watch.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -221,6 +250,18 @@ impl Core {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.outbound.waiting()
+    }
+
+    /// All trunks.
+    #[must_use]
+    pub fn trunks(&self) -> &Trunks {
+        &self.settings.trunks
+    }
+
+    /// How they are.
+    #[must_use]
+    pub fn states(&self) -> &States {
+        &self.states
     }
 
     /// How many calls there are, and how many sessions of the SIP side, ending ones included.
@@ -317,6 +358,22 @@ impl Core {
                 | SipEvent::Over { .. }
                 | SipEvent::Ack { .. }
                 | SipEvent::Cancelled { .. } => {}
+                SipEvent::Response { token, response } if registration::owns(token) => {
+                    self.with_registrations(now, |registrations, cx| {
+                        registrations.handle_response(token, &response, cx);
+                    });
+                }
+                SipEvent::Response { token, response } if health::owns(token) => {
+                    self.with_watch(now, |watch, cx| watch.handle_response(token, &response, cx));
+                }
+                SipEvent::Failed { token, failure } if registration::owns(token) => {
+                    self.with_registrations(now, |registrations, cx| {
+                        registrations.handle_failed(token, failure, cx);
+                    });
+                }
+                SipEvent::Failed { token, failure } if health::owns(token) => {
+                    self.with_watch(now, |watch, cx| watch.handle_failed(token, failure, cx));
+                }
                 SipEvent::Response { token, response } => {
                     self.with_outbound(now, |outbound, cx| {
                         outbound.handle_response(token, &response, cx)
@@ -394,7 +451,7 @@ impl Core {
             spellings: &mut self.spellings,
             mint: &mut self.mint,
             dns: &mut self.dns,
-            states: &self.states,
+            states: &mut self.states,
             actions: &mut self.actions,
             events: &mut events,
             linked: self.link.is_up(),
@@ -404,6 +461,36 @@ impl Core {
         for (session, event) in events {
             self.publish(session, event);
         }
+    }
+
+    fn with_registrations(
+        &mut self,
+        now: Now,
+        work: impl FnOnce(&mut Registrations, &mut registration::Context<'_>),
+    ) {
+        let mut context = registration::Context {
+            endpoint: &mut self.endpoint,
+            settings: &self.settings,
+            key: &self.key,
+            dns: &mut self.dns,
+            states: &mut self.states,
+            accounts: &mut self.accounts,
+            mint: &mut self.mint,
+            now: now.instant,
+        };
+        work(&mut self.registrations, &mut context);
+    }
+
+    fn with_watch(&mut self, now: Now, work: impl FnOnce(&mut Watch, &mut health::Context<'_>)) {
+        let mut context = health::Context {
+            endpoint: &mut self.endpoint,
+            settings: &self.settings,
+            dns: &mut self.dns,
+            states: &mut self.states,
+            mint: &mut self.mint,
+            now: now.instant,
+        };
+        work(&mut self.watch, &mut context);
     }
 
     /// Says `event` to the XMPP side if it is there. An outcome nobody hears is asked for again.

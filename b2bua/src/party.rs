@@ -14,11 +14,31 @@ use crate::sip::header::Name;
 use crate::sip::uri::{SipUri, Uri};
 use crate::trunk::Trunk;
 
-/// The XMPP user a Request-URI names.
+/// The XMPP user a request is for, by the trunk it came in: the one its Request-URI names. Where
+/// that is our own Contact there, the number that was called stands in P-Called-Party-ID
+/// (RFC 7315 §4.2) or in To.
 ///
 /// # Errors
 /// The refusal the sender hears.
-pub fn recipient(uri: &Uri, settings: &Settings) -> Result<Address, Refusal> {
+pub fn recipient(
+    request: &Request,
+    trunk: Option<&Trunk>,
+    settings: &Settings,
+) -> Result<Address, Refusal> {
+    let user = request.uri.as_sip().and_then(SipUri::raw_user);
+    if trunk.is_none_or(|trunk| user != Some(trunk.line.as_str())) {
+        return recipient_by_uri(&request.uri, settings);
+    }
+    let called = request.headers.values(Name::PCalledPartyId).next();
+    let called = called.and_then(|text| NameAddr::parse(text).ok());
+    let called = called.or_else(|| request.to().ok());
+    match called {
+        Some(called) => recipient_by_uri(&called.uri, settings),
+        None => Err(Refusal::new(Reason::ItemNotFound)),
+    }
+}
+
+fn recipient_by_uri(uri: &Uri, settings: &Settings) -> Result<Address, Refusal> {
     let nobody = || Refusal::new(Reason::ItemNotFound);
     let unknown = |text: &str| Refusal::new(Reason::UnsupportedScheme).with_text(text);
     match uri {

@@ -86,7 +86,7 @@ pub(crate) mod tests {
         let pbx = trunk("pbx", &["*@pbx.example.net"], Some("192.0.2.2:5070"));
         let trunks = Arc::new(Trunks::new(vec![numbers, pbx, sms]));
         let known = Arc::clone(&trunks);
-        let admission = Admission::new(move |source| known.of_source(source).is_some());
+        let admission = Admission::new(move |source| known.admits(source));
         let juliet = Address::new("juliet", "example.com").unwrap();
         Settings {
             mapping: Mapping {

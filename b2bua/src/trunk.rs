@@ -3,16 +3,20 @@
 //! Closed by default: a contact that no pattern takes does not exist, a source that no trunk names
 //! is not heard.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tandem_shared::address::{Address, host_to_ascii};
+use tandem_shared::mint;
 use tandem_shared::refusal::{Reason, Refusal};
 
 use crate::call::negotiate::Policy;
 use crate::dns::Place;
 use crate::sip::digest::Credential;
-use crate::sip::uri::{Host, Uri};
-use crate::sip::{Hop, Transport};
+use crate::sip::uri::{Host, SipUri, Uri};
+use crate::sip::{Hop, Request, Transport};
 
 pub mod network;
 pub mod pattern;
@@ -21,7 +25,7 @@ pub mod ways;
 
 pub use network::Network;
 pub use pattern::Pattern;
-pub use state::States;
+pub use state::{Health, Registered, State, States};
 pub use ways::{Guide, Step, Ways};
 
 /// One way out.
@@ -53,12 +57,31 @@ pub struct Trunk {
     pub max_size: usize,
     /// How requests go that are too large for UDP; nothing when they do not.
     pub large: Option<Transport>,
+    /// Whether it has to be told where we are.
+    pub register: Option<Register>,
+    /// The user of our Contact there; who calls it means us, and this trunk.
+    pub line: String,
+    /// How often it is asked whether it is there.
+    pub keepalive: Option<Duration>,
+    /// Most calls on it; 0 for no bound.
+    pub channels: usize,
     /// Whose requests it lets in.
     pub inbound: Vec<Network>,
     /// What it allows of the media of calls.
     pub media: Policy,
     /// Whether P-Asserted-Identity names the sender (RFC 3325 §4).
     pub trust_identity: bool,
+}
+
+/// How we register at a trunk (RFC 3261 §10.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Register {
+    /// The user whose address is registered.
+    pub user: String,
+    /// For how many seconds.
+    pub expires: u32,
+    /// Whether flows are asked for (RFC 5626).
+    pub outbound: bool,
 }
 
 /// A host with an optional port.
@@ -82,20 +105,23 @@ pub enum Identity {
 }
 
 /// All trunks.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Trunks {
     trunks: Vec<Trunk>,
+    /// Where trunks are registered: their requests come from there.
+    welcome: Mutex<BTreeMap<TrunkId, IpAddr>>,
 }
 
 /// Which trunk, for as long as the process runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TrunkId(usize);
 
 impl Trunks {
     /// The trunks, in the order of the configuration.
     #[must_use]
     pub fn new(trunks: Vec<Trunk>) -> Self {
-        Self { trunks }
+        let welcome = Mutex::default();
+        Self { trunks, welcome }
     }
 
     /// The trunks to `contact`: those whose pattern fits best.
@@ -142,9 +168,36 @@ impl Trunks {
         trunks.map(|(at, trunk)| (TrunkId(at), trunk))
     }
 
-    /// The trunk that requests from `source` come by: the one with the narrowest range.
+    /// The trunk of this name.
     #[must_use]
-    pub fn of_source(&self, source: IpAddr) -> Option<&Trunk> {
+    pub fn named(&self, name: &str) -> Option<TrunkId> {
+        let at = self.trunks.iter().position(|trunk| trunk.name == name);
+        at.map(TrunkId)
+    }
+
+    /// From now on lets in what comes from where a trunk is registered.
+    pub fn welcome(&self, id: TrunkId, source: Option<IpAddr>) {
+        let mut welcome = self.welcome.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = source {
+            welcome.insert(id, source.to_canonical());
+        }
+    }
+
+    /// Whether any trunk lets in what comes from `source`.
+    #[must_use]
+    pub fn admits(&self, source: IpAddr) -> bool {
+        self.of_source(source, None).is_some()
+    }
+
+    /// The trunk a request from `source` came by: the one it names with its Request-URI, else the
+    /// one with the narrowest range, else the first that is registered there.
+    #[must_use]
+    pub fn of(&self, request: &Request, source: IpAddr) -> Option<(TrunkId, &Trunk)> {
+        let uri = request.uri.as_sip();
+        self.of_source(source, uri.and_then(SipUri::raw_user))
+    }
+
+    fn of_source(&self, source: IpAddr, user: Option<&str>) -> Option<(TrunkId, &Trunk)> {
         let narrowest = |trunk: &Trunk| {
             let holding = trunk
                 .inbound
@@ -152,16 +205,30 @@ impl Trunks {
                 .filter(|network| network.contains(source));
             holding.map(Network::bits).max()
         };
-        let mut best: Option<(&Trunk, u8)> = None;
-        for trunk in &self.trunks {
-            if let Some(bits) = narrowest(trunk)
-                && best.is_none_or(|(_, other)| bits > other)
-            {
-                best = Some((trunk, bits));
+        let welcome = self.welcome.lock().unwrap_or_else(PoisonError::into_inner);
+        let registered = |id: TrunkId| welcome.get(&id) == Some(&source);
+        let mut best: Option<((TrunkId, &Trunk), u8)> = None;
+        for (id, trunk) in self.iter() {
+            let Some(bits) = narrowest(trunk).or_else(|| registered(id).then_some(0)) else {
+                continue;
+            };
+            if user == Some(trunk.line.as_str()) {
+                return Some((id, trunk));
+            }
+            if best.is_none_or(|(_, other)| bits > other) {
+                best = Some(((id, trunk), bits));
             }
         }
-        best.map(|(trunk, _)| trunk)
+        best.map(|(found, _)| found)
     }
+}
+
+/// The user part by which a trunk is named in our Contact: the same in every run, so that a
+/// registration that outlived us still finds us.
+fn line(name: &str) -> String {
+    let hash = mint::hash(&[0; 16], &[b"line", name.as_bytes()]);
+    let token: String = mint::base32(hash).chars().take(12).collect();
+    format!("tandem-{token}")
 }
 
 impl Trunk {
@@ -182,6 +249,10 @@ impl Trunk {
             split: false,
             max_size: 8192,
             large: Some(Transport::Tcp),
+            register: None,
+            line: line(name),
+            keepalive: None,
+            channels: 0,
             inbound: Vec::new(),
             media: Policy::default(),
             trust_identity: false,
@@ -229,6 +300,12 @@ impl Trunk {
             },
         }
     }
+}
+
+/// Whether no further call may begin on a trunk.
+#[must_use]
+pub fn is_full(trunk: &Trunk, id: TrunkId, states: &States) -> bool {
+    trunk.channels > 0 && states.calls(id) >= trunk.channels
 }
 
 /// The host of a contact as SIP writes it.
@@ -335,8 +412,8 @@ pub(crate) mod tests {
         let trunks = Trunks::new(vec![wide, narrow]);
         let name = |source: [u8; 4]| {
             trunks
-                .of_source(source.into())
-                .map(|trunk| trunk.name.as_str())
+                .of_source(source.into(), None)
+                .map(|(_, trunk)| trunk.name.as_str())
         };
         assert_eq!(name([10, 1, 2, 3]), Some("narrow"));
         assert_eq!(name([10, 2, 2, 3]), Some("wide"));

@@ -19,6 +19,7 @@ use crate::sip::grammar;
 use crate::sip::header::Name;
 use crate::sip::session::Body;
 use crate::sip::{Request, Response, Status};
+use crate::trunk::is_full;
 
 impl Calls {
     /// Takes an INVITE that begins a call.
@@ -65,8 +66,14 @@ impl Calls {
         if !self.has_room(cx) {
             return Err(refuse(&refusal::not_now("Too many calls at once")));
         }
-        let to = party::recipient(&request.uri, settings).map_err(|refusal| refuse(&refusal))?;
-        let trunk = settings.trunks.of_source(source.flow.source());
+        let trunk = settings.trunks.of(request, source.flow.source());
+        if let Some((id, trunk)) = trunk
+            && is_full(trunk, id, cx.states)
+        {
+            return Err(refuse(&refusal::not_now("Too many calls on this trunk")));
+        }
+        let trunk = trunk.map(|(_, trunk)| trunk);
+        let to = party::recipient(request, trunk, settings).map_err(|refusal| refuse(&refusal))?;
         let from = party::sender(request, trunk, settings).map_err(|refusal| refuse(&refusal))?;
         let named = request.from().ok().and_then(|from| from.display);
         cx.spellings.hear(&from, cx.actions);
@@ -94,7 +101,7 @@ impl Calls {
         cx: &mut Context<'_>,
     ) {
         let address = source.flow.source();
-        let Some(trunk) = cx.settings.trunks.of_source(address) else {
+        let Some((trunk_id, trunk)) = cx.settings.trunks.of(&request, address) else {
             return;
         };
         let policy = trunk.media.clone();
@@ -117,12 +124,14 @@ impl Calls {
             policy,
             sip: leg,
             xmpp: XmppLeg::default(),
+            trunk: Some(trunk_id),
             search: None,
             beginning: Some(Beginning::ToXmpp(offer)),
             told_ringing: false,
             told_ready: false,
             id: id.clone(),
         };
+        cx.states.add_call(trunk_id);
         self.enter(call, cx);
         self.open_place(&id, cx);
     }

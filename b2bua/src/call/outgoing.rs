@@ -14,7 +14,7 @@ use super::{Call, Calls, Context, Stage, ending, order, sip, tell};
 use crate::body::sdp::Sdp;
 use crate::media::Command;
 use crate::settings::Settings;
-use crate::sip::header::Headers;
+use crate::sip::header::{Headers, Name};
 use crate::sip::hop::Target as Way;
 use crate::sip::session::{Body, Fork, Local, Outgoing, Wish};
 use crate::sip::uri::{SipUri, Uri};
@@ -46,6 +46,7 @@ impl Calls {
                     anchor: self.next_anchor(),
                     stage: Stage::Locating,
                     policy: Policy::default(),
+                    trunk: None,
                     sip: SipLeg::new(name(cx), IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
                     xmpp: XmppLeg {
                         offered: offer.description,
@@ -261,11 +262,15 @@ impl Call {
 pub(super) fn prepare(
     id: &CallId,
     search: &Search,
-    trunk: &Trunk,
+    (trunk, route): (&Trunk, &[String]),
     target: Target,
     hop: &Hop,
     settings: &Settings,
 ) -> Result<(Outgoing, Local), Refusal> {
+    let mut headers = Headers::new();
+    for proxy in route {
+        headers.push(Name::Route, proxy);
+    }
     let mut from = String::new();
     target::write_identity(&mut from, &search.from, trunk, settings)?;
     let uri = |text: &str| Uri::parse(text).map_err(|_| malformed());
@@ -276,7 +281,7 @@ pub(super) fn prepare(
         call_id: Some(id.0.clone()),
         max_forwards: search.hops,
         target: Way::Hop(hop.clone()),
-        headers: Headers::new(),
+        headers,
         offer: None,
     };
     let local = local(trunk, hop.transport, hop.host.ip(), settings);

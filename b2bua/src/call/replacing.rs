@@ -24,8 +24,8 @@ impl Calls {
         cx: &mut Context<'_>,
     ) {
         let address = source.flow.source();
-        let trunk = cx.settings.trunks.of_source(address);
-        let (Some(trunk), Some(call)) = (trunk, self.calls.get_mut(id)) else {
+        let trunk = cx.settings.trunks.of(&request, address);
+        let (Some((_, trunk)), Some(call)) = (trunk, self.calls.get_mut(id)) else {
             return;
         };
         let leg = SipLeg::new(name(cx), address);

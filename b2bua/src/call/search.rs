@@ -18,7 +18,7 @@ use crate::sip::endpoint::Failure;
 use crate::sip::header::Name;
 use crate::sip::{Hop, Response};
 use crate::target::{Found, Target};
-use crate::trunk::{Guide, Step, Ways};
+use crate::trunk::{Guide, Step, Ways, is_full};
 
 /// What is known while a call of an XMPP user looks for somebody who takes it.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl Calls {
             };
             let step = ways.step(&search.to, &mut guide);
             let ways = search.ways.insert(ways);
-            let (trunk, hop) = match step {
+            let (trunk_id, hop) = match step {
                 Step::Go(trunk, hop) => (trunk, hop),
                 Step::Wait => {
                     call.stage = Stage::Locating;
@@ -140,13 +140,21 @@ impl Calls {
                     return self.over(id, end, cx);
                 }
             };
-            let Some(trunk) = cx.settings.trunks.get(trunk) else {
+            let Some(trunk) = cx.settings.trunks.get(trunk_id) else {
                 ways.pass_trunk();
                 continue;
             };
+            if call.trunk != Some(trunk_id) && is_full(trunk, trunk_id, cx.states) {
+                let end = End::new(EndReason::ResourceConstraint)
+                    .with_text("All lines are in use. Try again later.");
+                search.last.get_or_insert(end);
+                ways.pass_trunk();
+                continue;
+            }
             let own = cx.settings.mapping.domain.as_str();
+            let route = cx.states.service_route(trunk_id);
             let prepared = Target::new(&search.to, &search.found.user, trunk, own)
-                .and_then(|target| prepare(id, search, trunk, target, &hop, cx.settings));
+                .and_then(|target| prepare(id, search, (trunk, route), target, &hop, cx.settings));
             let (invite, local) = match prepared {
                 Ok(prepared) => prepared,
                 Err(refusal) => {
@@ -158,6 +166,10 @@ impl Calls {
             tracing::info!(call = %id, trunk = trunk.name, host = %Pii(&hop.host), "a way was found");
             let peer = hop.host.ip();
             search.hop = Some(hop);
+            if let Some(before) = call.trunk.replace(trunk_id) {
+                cx.states.remove_call(before);
+            }
+            cx.states.add_call(trunk_id);
             call.policy = trunk.media.clone();
             call.beginning = Some(Beginning::ToSip(Box::new(invite), Box::new(local)));
             return self.reach(id, peer, cx);

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tandem_shared::config::{ConfigError, Secret};
@@ -12,7 +13,7 @@ use crate::call::negotiate::{Demand, Encoding, Policy, Srtp};
 use crate::sip::Transport;
 use crate::sip::digest::Credential;
 use crate::sip::uri::{Host, HostPort, Uri};
-use crate::trunk::{Identity, Network, NextHop, Pattern, Trunk};
+use crate::trunk::{Identity, Network, NextHop, Pattern, Register, Trunk};
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +63,24 @@ pub struct TrunkRow {
     /// The only realm the account is for; any realm of the next hop when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,
+    /// Whether it has to be told where we are.
+    #[serde(default)]
+    pub register: bool,
+    /// The user whose address is registered; that of the account when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// For how many seconds.
+    #[serde(default = "expires")]
+    pub expires: u32,
+    /// Whether flows are asked for (RFC 5626).
+    #[serde(default = "outbound")]
+    pub outbound: bool,
+    /// Seconds between two questions whether it is there; 0 for none.
+    #[serde(default = "keepalive")]
+    pub keepalive: u64,
+    /// Most calls on it; 0 for no bound.
+    #[serde(default)]
+    pub channels: usize,
     /// Whether texts that are too long go in parts.
     #[serde(default)]
     pub split: bool,
@@ -256,6 +275,18 @@ impl TrunkRow {
             return wrong("username: only with a next_hop, so that no other host is ever answered");
         }
         let by_host = |pattern: &Pattern| matches!(pattern, Pattern::Host(_));
+        if self.register && self.username.is_empty() && self.account.is_none() {
+            return wrong("register: needs an account; give username and password, or account");
+        }
+        if self.register && self.next_hop.is_none() {
+            return wrong("register: needs a next_hop, the provider's registrar");
+        }
+        if !(60..=604_800).contains(&self.expires) {
+            return wrong("expires: must be from 60 to 604800 seconds");
+        }
+        if self.keepalive != 0 && !(5..=3600).contains(&self.keepalive) {
+            return wrong("keepalive: must be 0, or from 5 to 3600 seconds");
+        }
         if self.next_hop.is_none() && !self.patterns.0.iter().all(|(_, pattern)| by_host(pattern)) {
             return wrong(
                 "next_hop: is missing; only patterns like \"*@domain\" lead anywhere by themselves",
@@ -299,7 +330,6 @@ impl TrunkRow {
             realm: self.realm.as_deref().map(Into::into),
         });
         Ok(Trunk {
-            name: self.name.clone(),
             patterns: self
                 .patterns
                 .0
@@ -324,6 +354,13 @@ impl TrunkRow {
                 Large::Tls => Some(Transport::Tls),
                 Large::Off => None,
             },
+            register: self.register.then(|| Register {
+                user: self.account.clone().unwrap_or(self.username.clone()),
+                expires: self.expires,
+                outbound: self.outbound,
+            }),
+            keepalive: (self.keepalive > 0).then(|| Duration::from_secs(self.keepalive)),
+            channels: self.channels,
             inbound: self.inbound.0.iter().map(|(_, network)| *network).collect(),
             media: Policy {
                 codecs: self.codecs.clone(),
@@ -332,8 +369,21 @@ impl TrunkRow {
                 ptime: self.ptime,
             },
             trust_identity: self.trust_identity,
+            ..Trunk::new(&self.name)
         })
     }
+}
+
+fn expires() -> u32 {
+    3600
+}
+
+fn outbound() -> bool {
+    true
+}
+
+fn keepalive() -> u64 {
+    30
 }
 
 fn weight() -> u16 {

@@ -35,8 +35,9 @@ pub fn from_sip(
     threads: &Threads,
     now: Now,
 ) -> Result<Translated, Refusal> {
-    let to = party::recipient(&request.uri, settings)?;
-    let from = party::sender(request, settings.trunks.of_source(source), settings)?;
+    let trunk = settings.trunks.of(request, source).map(|(_, trunk)| trunk);
+    let to = party::recipient(request, trunk, settings)?;
+    let from = party::sender(request, trunk, settings)?;
     let headers = &request.headers;
     let Some(body) = body::read(headers, &request.body)? else {
         return Ok(Translated::Nothing);

@@ -111,6 +111,7 @@ impl Process {
         let epoch = u64::try_from(now.unix_ms()).unwrap_or(0);
         let mut core = Core::new(settings, Mint::new(seed), restored.key, epoch);
         core.restore(restored.rows);
+        core.begin(now);
         Ok(Self {
             core,
             transport,
@@ -155,7 +156,7 @@ impl Process {
                 Woken::Signal => {
                     tracing::info!("told to end");
                     self.ending = Some(now().instant + DRAIN);
-                    self.core.close();
+                    self.core.close(now());
                 }
             }
         }

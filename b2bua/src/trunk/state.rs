@@ -1,8 +1,10 @@
 //! How trunks are at the moment.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use super::TrunkId;
+use crate::sip::Hop;
 
 /// The states of all trunks.
 #[derive(Debug, Default)]
@@ -11,20 +13,119 @@ pub struct States {
 }
 
 /// The state of one trunk.
-#[derive(Debug, Default)]
-struct State {
-    down: bool,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// Whether it answers.
+    pub health: Health,
+    /// Whether it knows where we are.
+    pub registered: Registered,
+    /// Through whom requests outside of dialogs go (RFC 3608).
+    pub service_route: Vec<String>,
+    /// Calls on it.
+    pub calls: usize,
+}
+
+/// Whether a trunk answers OPTIONS or anything else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Health {
+    /// Nobody has asked.
+    #[default]
+    Unknown,
+    /// It does.
+    Up,
+    /// It does not.
+    Down {
+        /// What is seen of it, for people.
+        why: String,
+    },
+}
+
+/// Whether a trunk knows where we are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Registered {
+    /// It does not have to.
+    #[default]
+    No,
+    /// It is being told.
+    Trying,
+    /// It does.
+    Until {
+        /// When it forgets us.
+        at: Instant,
+        /// Where it was told.
+        hop: Option<Hop>,
+        /// How often it wants to hear from us on that flow, in seconds (RFC 5626 §4.4).
+        flow_timer: Option<u32>,
+    },
+    /// It does not.
+    Failed {
+        /// Why not, in its own words.
+        why: String,
+    },
 }
 
 impl States {
+    /// The state of a trunk.
+    #[must_use]
+    pub fn get(&self, id: TrunkId) -> Option<&State> {
+        self.rows.get(&id)
+    }
+
     /// Whether nothing speaks against sending by it.
     #[must_use]
     pub fn is_up(&self, id: TrunkId) -> bool {
-        self.rows.get(&id).is_none_or(|state| !state.down)
+        self.rows.get(&id).is_none_or(|state| {
+            !matches!(state.health, Health::Down { .. })
+                && !matches!(state.registered, Registered::Failed { .. })
+        })
     }
 
-    /// It does not answer, or answers again.
-    pub fn set_down(&mut self, id: TrunkId, down: bool) {
-        self.rows.entry(id).or_default().down = down;
+    /// Through whom requests outside of dialogs go.
+    #[must_use]
+    pub fn service_route(&self, id: TrunkId) -> &[String] {
+        self.rows
+            .get(&id)
+            .map_or(&[], |state| state.service_route.as_slice())
+    }
+
+    /// It answers, or not; tells whether that is news.
+    pub fn set_health(&mut self, id: TrunkId, health: Health) -> bool {
+        let state = self.rows.entry(id).or_default();
+        let down = |health: &Health| matches!(health, Health::Down { .. });
+        let news = down(&state.health) != down(&health);
+        state.health = health;
+        news
+    }
+
+    /// It knows where we are, or not.
+    pub fn set_registered(&mut self, id: TrunkId, registered: Registered) {
+        let state = self.rows.entry(id).or_default();
+        if matches!(registered, Registered::Failed { .. }) {
+            // RFC 3608 §6.1: what a registration brought ends with it.
+            state.service_route.clear();
+        }
+        state.registered = registered;
+    }
+
+    /// Through whom requests outside of dialogs go from now on.
+    pub fn set_route(&mut self, id: TrunkId, route: Vec<String>) {
+        self.rows.entry(id).or_default().service_route = route;
+    }
+
+    /// A call on it began.
+    pub fn add_call(&mut self, id: TrunkId) {
+        self.rows.entry(id).or_default().calls += 1;
+    }
+
+    /// A call on it ended.
+    pub fn remove_call(&mut self, id: TrunkId) {
+        let state = self.rows.entry(id).or_default();
+        state.calls = state.calls.saturating_sub(1);
+    }
+
+    /// How many calls are on it.
+    #[must_use]
+    pub fn calls(&self, id: TrunkId) -> usize {
+        self.rows.get(&id).map_or(0, |state| state.calls)
     }
 }

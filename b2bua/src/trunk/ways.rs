@@ -126,8 +126,8 @@ impl Ways {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trunk::Trunk;
     use crate::trunk::tests::trunk;
+    use crate::trunk::{Health, Trunk};
 
     fn steps(trunks: Vec<Trunk>, down: &[usize]) -> Vec<String> {
         #[expect(
@@ -138,7 +138,8 @@ mod tests {
         let trunks = Trunks::new(trunks);
         let mut states = States::default();
         for at in down {
-            states.set_down(TrunkId(*at), true);
+            let why = String::new();
+            states.set_health(TrunkId(*at), Health::Down { why });
         }
         let (mut dns, mut mint) = (Dns::default(), Mint::new([5; 16]));
         let mut guide = Guide {

@@ -162,6 +162,10 @@ fn write_trunk(text: &mut String, trunk: &Trunk<'_>) {
     if let Some(split) = trunk.split {
         keys.push(("split", split.to_string()));
     }
+    // Scripted parties would have to answer every question whether they are there.
+    if !trunk.extra.contains("keepalive") {
+        keys.push(("keepalive", "0".to_owned()));
+    }
     table(text, "[[trunk]]", &keys);
     append(text, trunk.extra);
 }

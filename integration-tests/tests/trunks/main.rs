@@ -2,4 +2,5 @@
 //! (checklist rows N01 to N11, N14, M08, A08, Z01 to Z06).
 
 mod cluster;
+mod registration;
 mod scene;

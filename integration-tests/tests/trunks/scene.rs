@@ -97,6 +97,23 @@ impl Scene {
         Ok(call)
     }
 
+    /// Somebody in the network calls alice's number by `node`, she takes it, and each hears the other.
+    pub(crate) fn call_in(&self, node: &str) -> Result<Call<'_>> {
+        let sound = Peer::bind(&format!("{}:0", net::ADDRESS))?;
+        let parties = ("sip:+15559001@network.test", "sip:+15550001@provider.test");
+        let offer = sound.describe(Law::A, "sendrecv")?;
+        let calling = self.network.call(node, parties, &[], &offer)?;
+        let proposal = self.alice.wait_proposal()?;
+        self.alice.take_proposal(&proposal)?;
+        let sid = proposal.id.clone();
+        let dialog = calling.wait_accepted("")?;
+        let to = media_address(&dialog.description).context("no media address")?;
+        sound.send(Stream::tone(to, Law::A, TONE));
+        let call = Call { sid, dialog, sound };
+        self.both_hear(&call)?;
+        Ok(call)
+    }
+
     pub(crate) fn both_hear(&self, call: &Call<'_>) -> Result<()> {
         self.alice.wait_tone(&call.sid, TONE)?;
         call.sound.wait_tone(CLIENT_TONE).map(drop)

@@ -352,6 +352,9 @@ impl Job {
             cx.settings,
             cx.key,
         )?;
+        for proxy in cx.states.service_route(way.trunk) {
+            request.headers.push(Name::Route, proxy);
+        }
         if let Some(account) = cx.accounts.get_mut(&way.trunk) {
             account.authorize(&mut request, cx.mint);
         }

@@ -484,7 +484,8 @@ fn nothing_new_is_sent_when_the_end_is_near() {
     bench.send(to("romeo", 1));
     bench.send(to("romeo", 2));
     let (first, _) = bench.request();
-    bench.core.close();
+    let now = bench.now;
+    bench.core.close(now);
     bench.answer(&first, 200, None);
     assert_eq!(reasons(&mut bench), [delivered("romeo1")]);
     assert!(bench.requests().is_empty());

@@ -174,7 +174,7 @@ fn an_asserted_identity_counts_only_where_it_is_trusted() {
         .push(Name::PAssertedIdentity, "<sip:+1555888@192.0.2.1>");
     assert_eq!(message(&claimed).from.user, "Romeo");
     let settings = settings();
-    let mut trunk = settings.trunks.of_source(SOURCE).unwrap().clone();
+    let mut trunk = settings.trunks.of(&claimed, SOURCE).unwrap().1.clone();
     trunk.trust_identity = true;
     let trusted = party::sender(&claimed, Some(&trunk), &settings).unwrap();
     assert_eq!(trusted.user, "+1555888");

@@ -1,0 +1,551 @@
+//! Registrations at trunks: who calls us has to know where we are (RFC 3261 §10.2; RFC 5626 §4.2;
+//! specs 10.4).
+//!
+//! One REGISTER at a time for each account. What went well is refreshed before it is over, what
+//! went wrong is tried again, each time later; a password that is not accepted is tried again so
+//! seldom that nobody takes us for a burglar.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tandem_shared::mint::{self, Mint};
+use tandem_shared::timers::Timers;
+
+use crate::dns::{Dns, PENALTY};
+use crate::message::outbound::Accounts;
+use crate::settings::Settings;
+use crate::sip::digest::Rounds;
+use crate::sip::endpoint::{ClientToken, Failure};
+use crate::sip::hop::ConnectionId;
+use crate::sip::{Endpoint, Hop, Request, Response};
+use crate::trunk::{Guide, Health, Registered, States, Step, TrunkId, Ways};
+
+mod reply;
+mod request;
+
+use reply::Reply;
+
+/// All registrations.
+#[derive(Debug, Default)]
+pub struct Registrations {
+    rows: BTreeMap<TrunkId, Registration>,
+    timers: Timers<TrunkId>,
+    /// When a REGISTER nobody has answered goes elsewhere.
+    patience: Timers<TrunkId>,
+    tokens: u64,
+    closed: bool,
+}
+
+/// What registrations work with, lent by the core.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// What sends requests.
+    pub endpoint: &'a mut Endpoint,
+    /// What was configured.
+    pub settings: &'a Settings,
+    /// The installation key.
+    pub key: &'a [u8; 16],
+    /// Where names lead.
+    pub dns: &'a mut Dns,
+    /// How trunks are.
+    pub states: &'a mut States,
+    /// The accounts at next hops.
+    pub accounts: &'a mut Accounts,
+    /// For what must not be guessed.
+    pub mint: &'a mut Mint,
+    /// The time.
+    pub now: Instant,
+}
+
+/// One account at one trunk.
+#[derive(Debug)]
+struct Registration {
+    stage: Stage,
+    call_id: String,
+    tag: String,
+    cseq: u32,
+    /// Seconds asked for.
+    expires: u32,
+    outbound: bool,
+    ways: Ways,
+    hop: Option<Hop>,
+    /// The stream it was made on; its end is the registration's end.
+    connection: Option<ConnectionId>,
+    sent: Option<Request>,
+    rounds: Rounds,
+    /// Failures in a row.
+    failures: u32,
+    /// Whether the registrar has us.
+    held: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// A name is being asked for.
+    Locating,
+    /// A REGISTER is under way.
+    Asking(ClientToken),
+    /// To be refreshed, or tried again, at its time.
+    Resting,
+    /// The process ends: the last REGISTER is under way.
+    Leaving(ClientToken),
+}
+
+impl Registrations {
+    /// Registers at every trunk that wants it.
+    pub fn begin(&mut self, cx: &mut Context<'_>) {
+        let trunks = cx.settings.trunks.iter();
+        let wanted: Vec<TrunkId> = trunks
+            .filter(|(_, trunk)| trunk.register.is_some())
+            .map(|(id, _)| id)
+            .collect();
+        for id in wanted {
+            let trunk = cx.settings.trunks.get(id);
+            let register = trunk.and_then(|trunk| trunk.register.as_ref());
+            self.rows.insert(
+                id,
+                Registration {
+                    stage: Stage::Resting,
+                    call_id: cx.mint.token(),
+                    tag: cx.mint.token(),
+                    cseq: 0,
+                    expires: register.map_or(0, |register| register.expires),
+                    outbound: register.is_some_and(|register| register.outbound),
+                    ways: Ways::by(id),
+                    hop: None,
+                    connection: None,
+                    sent: None,
+                    rounds: Rounds::default(),
+                    failures: 0,
+                    held: false,
+                },
+            );
+            cx.states.set_registered(id, Registered::Trying);
+            self.start(id, cx);
+        }
+    }
+
+    /// Registers now, whatever was planned; false when the trunk has no registration.
+    pub fn force(&mut self, id: TrunkId, cx: &mut Context<'_>) -> bool {
+        let Some(row) = self.rows.get_mut(&id) else {
+            return false;
+        };
+        row.failures = 0;
+        if matches!(row.stage, Stage::Resting | Stage::Locating) {
+            self.start(id, cx);
+        }
+        true
+    }
+
+    /// A name server answered, or nobody did.
+    pub fn handle_located(&mut self, cx: &mut Context<'_>) {
+        let waits = |row: &Registration| row.stage == Stage::Locating;
+        let waiting: Vec<TrunkId> = self.of(waits);
+        for id in waiting {
+            self.go_on(id, cx);
+        }
+    }
+
+    /// A REGISTER was given to this stream.
+    pub fn handle_bound(&mut self, token: ClientToken, connection: ConnectionId) {
+        let asks = |row: &Registration| row.stage == Stage::Asking(token);
+        for id in self.of(asks) {
+            if let Some(row) = self.rows.get_mut(&id) {
+                row.connection = Some(connection);
+            }
+        }
+    }
+
+    /// A stream ended: who was registered on it cannot be reached any more (RFC 5626 §4.5).
+    pub fn handle_closed(&mut self, connection: ConnectionId, cx: &mut Context<'_>) {
+        let was = |row: &Registration| row.connection == Some(connection);
+        for id in self.of(was) {
+            let Some(row) = self.rows.get_mut(&id) else {
+                continue;
+            };
+            row.connection = None;
+            if row.stage == Stage::Resting && row.held {
+                row.held = false;
+                tracing::warn!(
+                    trunk = name(id, cx),
+                    "the connection of a registration ended"
+                );
+                let why = "The connection ended.".to_owned();
+                cx.states.set_registered(id, Registered::Failed { why });
+                // Soon, but not everybody at the same moment.
+                let soon = Duration::from_millis(fraction(cx.mint, 1000));
+                self.timers.set(id, cx.now + soon);
+            }
+        }
+    }
+
+    /// A final response came.
+    pub fn handle_response(
+        &mut self,
+        token: ClientToken,
+        response: &Response,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(id) = self.of_token(token) else {
+            return;
+        };
+        self.patience.cancel(&id);
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
+        let leaving = row.stage == Stage::Leaving(token);
+        let trunk = cx.settings.trunks.get(id);
+        let line = trunk.map_or("", |trunk| &trunk.line);
+        match reply::read(response, line, row.expires) {
+            Reply::Challenge if leaving => self.answer(id, response, cx),
+            _ if leaving => {
+                self.rows.remove(&id);
+            }
+            Reply::Granted(granted) => self.succeed(id, &granted, cx),
+            Reply::Challenge => self.answer(id, response, cx),
+            Reply::TooShort(seconds) if seconds > row.expires => {
+                row.expires = seconds;
+                self.send(id, cx);
+            }
+            Reply::NoOutbound if row.outbound => {
+                row.outbound = false;
+                self.send(id, cx);
+            }
+            Reply::Elsewhere(after) => {
+                if let Some(hop) = &row.hop {
+                    cx.dns.penalise(hop, after.unwrap_or(PENALTY), cx.now);
+                }
+                if row.ways.pass() {
+                    self.go_on(id, cx);
+                } else {
+                    self.fail(id, &reply::words(response), after, cx);
+                }
+            }
+            Reply::Refused => self.give_in(id, &reply::words(response), cx),
+            Reply::Failed(after) => self.fail(id, &reply::words(response), after, cx),
+            Reply::TooShort(_) | Reply::NoOutbound => {
+                self.fail(id, &reply::words(response), None, cx);
+            }
+        }
+    }
+
+    /// No final response will come.
+    pub fn handle_failed(&mut self, token: ClientToken, failure: Failure, cx: &mut Context<'_>) {
+        let Some(id) = self.of_token(token) else {
+            return;
+        };
+        self.patience.cancel(&id);
+        match self.rows.get(&id).map(|row| row.stage) {
+            Some(Stage::Leaving(_)) => {
+                self.rows.remove(&id);
+            }
+            Some(Stage::Asking(_)) => {
+                let why = match failure {
+                    Failure::Timeout | Failure::Lost => "The registrar does not answer.",
+                    Failure::NotSent(_) => "The registrar cannot be reached.",
+                };
+                self.pass(id, why, cx);
+            }
+            Some(Stage::Locating | Stage::Resting) | None => {}
+        }
+    }
+
+    /// Lets every timer due fire.
+    pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        while let Some(id) = self.timers.pop(cx.now) {
+            let stage = self.rows.get(&id).map(|row| row.stage);
+            if stage == Some(Stage::Resting) && !self.closed {
+                self.start(id, cx);
+            }
+        }
+        while let Some(id) = self.patience.pop(cx.now) {
+            self.pass(id, "The registrar does not answer.", cx);
+        }
+    }
+
+    /// When [`Registrations::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let both = [self.timers.next(), self.patience.next()];
+        both.into_iter().flatten().min()
+    }
+
+    /// The process ends: our own bindings, and no others, are taken back.
+    pub fn close(&mut self, cx: &mut Context<'_>) {
+        self.closed = true;
+        let held = |row: &Registration| row.held && row.stage == Stage::Resting;
+        for id in self.of(held) {
+            if let Some(row) = self.rows.get_mut(&id) {
+                row.expires = 0;
+                row.ways = Ways::by(id);
+            }
+            self.send(id, cx);
+        }
+    }
+
+    /// How many requests wait for their final response.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        let open = |row: &&Registration| matches!(row.stage, Stage::Leaving(_));
+        self.rows.values().filter(open).count()
+    }
+
+    /// Tries all ways from the beginning.
+    fn start(&mut self, id: TrunkId, cx: &mut Context<'_>) {
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
+        self.timers.cancel(&id);
+        // Where it is registered it stays, as long as that works.
+        if !row.held {
+            row.hop = None;
+        }
+        row.ways = Ways::by(id);
+        row.rounds = Rounds::default();
+        if row.hop.is_some() {
+            return self.send(id, cx);
+        }
+        self.go_on(id, cx);
+    }
+
+    /// Tries the next way.
+    fn go_on(&mut self, id: TrunkId, cx: &mut Context<'_>) {
+        let (Some(row), Some(trunk)) = (self.rows.get_mut(&id), cx.settings.trunks.get(id)) else {
+            return;
+        };
+        let mut guide = Guide {
+            trunks: &cx.settings.trunks,
+            states: cx.states,
+            dns: cx.dns,
+            mint: cx.mint,
+            now: cx.now,
+        };
+        let contact = request::registrar(trunk);
+        match row.ways.step(&contact, &mut guide) {
+            Step::Go(_, hop) => {
+                row.hop = Some(hop);
+                row.rounds = Rounds::default();
+                self.send(id, cx);
+            }
+            Step::Wait => row.stage = Stage::Locating,
+            Step::End => self.fail(id, "The registrar has no address.", None, cx),
+        }
+    }
+
+    fn send(&mut self, id: TrunkId, cx: &mut Context<'_>) {
+        let (Some(row), Some(trunk)) = (self.rows.get_mut(&id), cx.settings.trunks.get(id)) else {
+            return;
+        };
+        let Some(hop) = row.hop.clone() else {
+            return;
+        };
+        row.cseq += 1;
+        let mut request = request::compose(trunk, row, &hop, cx.settings, cx.key);
+        if let Some(account) = cx.accounts.get_mut(&id) {
+            account.authorize(&mut request, cx.mint);
+        }
+        self.transmit(id, request, hop, cx);
+    }
+
+    fn transmit(&mut self, id: TrunkId, request: Request, hop: Hop, cx: &mut Context<'_>) {
+        self.tokens += 1;
+        let token = ClientToken(MARK | self.tokens);
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
+        row.connection = None;
+        row.sent = Some(request.clone());
+        match cx.endpoint.request(token, request, hop, cx.now) {
+            Ok(()) => {
+                row.stage = match self.closed {
+                    true => Stage::Leaving(token),
+                    false => Stage::Asking(token),
+                };
+                if row.ways.has_more() {
+                    self.patience.set(id, cx.now + PATIENCE);
+                }
+            }
+            Err(_) => self.fail(id, "Too many requests are open.", None, cx),
+        }
+    }
+
+    fn answer(&mut self, id: TrunkId, response: &Response, cx: &mut Context<'_>) {
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
+        let (Some(account), Some(mut request)) = (cx.accounts.get_mut(&id), row.sent.take()) else {
+            return self.give_in(id, "The registrar wants a password, and there is none.", cx);
+        };
+        match account.answer(response, &mut request, &mut row.rounds, cx.mint) {
+            Ok(()) => {
+                row.cseq += 1;
+                request::renumber(&mut request, row.cseq);
+                // Digests cover what they protect, so the number comes first.
+                let hop = row.hop.clone();
+                if let Some(hop) = hop {
+                    self.transmit(id, request, hop, cx);
+                }
+            }
+            Err(denied) => {
+                let why = format!("{} ({denied})", reply::words(response));
+                self.give_in(id, &why, cx);
+            }
+        }
+    }
+
+    fn succeed(&mut self, id: TrunkId, granted: &reply::Granted, cx: &mut Context<'_>) {
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
+        let first = !std::mem::replace(&mut row.held, true);
+        row.stage = Stage::Resting;
+        row.failures = 0;
+        row.sent = None;
+        let life = Duration::from_secs(granted.seconds.into());
+        let refresh = refresh_after(granted.seconds, cx.mint);
+        self.timers.set(id, cx.now + refresh);
+        if let Some(hop) = &row.hop {
+            cx.dns.pardon(hop);
+            cx.settings.trunks.welcome(id, hop.host.ip());
+        }
+        cx.states.set_route(id, granted.service_route.clone());
+        cx.states.set_registered(
+            id,
+            Registered::Until {
+                at: cx.now + life,
+                hop: row.hop.clone(),
+                flow_timer: granted.flow_timer.filter(|_| row.outbound),
+            },
+        );
+        cx.states.set_health(id, Health::Up);
+        let (seconds, trunk) = (granted.seconds, name(id, cx));
+        match first {
+            true => tracing::info!(trunk, seconds, "registered"),
+            false => tracing::debug!(trunk, seconds, "registered again"),
+        }
+    }
+
+    /// This way leads nowhere: the next one, or all of them again, later.
+    fn pass(&mut self, id: TrunkId, why: &str, cx: &mut Context<'_>) {
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
+        if let Some(hop) = &row.hop {
+            cx.dns.penalise(hop, PENALTY, cx.now);
+        }
+        row.held = false;
+        if row.ways.pass() {
+            return self.go_on(id, cx);
+        }
+        self.fail(id, why, None, cx);
+    }
+
+    /// It did not work; again after a while that grows (RFC 5626 §4.5).
+    fn fail(&mut self, id: TrunkId, why: &str, after: Option<Duration>, cx: &mut Context<'_>) {
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
+        let most = BASE * 2_u32.saturating_pow(row.failures.min(10));
+        let most = u64::try_from(most.min(MOST).as_millis()).unwrap_or(u64::MAX);
+        let pause = Duration::from_millis(most / 2 + fraction(cx.mint, most / 2));
+        let pause = after.map_or(pause, |after| after.clamp(pause, MOST));
+        row.failures += 1;
+        self.rest(id, why, pause, cx);
+        tracing::warn!(
+            trunk = name(id, cx),
+            why,
+            again_in = pause.as_secs(),
+            "not registered"
+        );
+    }
+
+    /// The registrar does not want us: nothing will change by asking often.
+    fn give_in(&mut self, id: TrunkId, why: &str, cx: &mut Context<'_>) {
+        self.rest(id, why, REFUSED, cx);
+        tracing::error!(
+            trunk = name(id, cx),
+            why,
+            again_in = REFUSED.as_secs(),
+            "the registrar refuses the account; check username, password and realm"
+        );
+    }
+
+    fn rest(&mut self, id: TrunkId, why: &str, pause: Duration, cx: &mut Context<'_>) {
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
+        row.stage = Stage::Resting;
+        row.held = false;
+        row.hop = None;
+        row.sent = None;
+        self.patience.cancel(&id);
+        self.timers.set(id, cx.now + pause);
+        let why = why.to_owned();
+        cx.states.set_registered(id, Registered::Failed { why });
+    }
+
+    fn of(&self, wanted: impl Fn(&Registration) -> bool) -> Vec<TrunkId> {
+        let found = self.rows.iter().filter(|(_, row)| wanted(row));
+        found.map(|(id, _)| *id).collect()
+    }
+
+    fn of_token(&self, token: ClientToken) -> Option<TrunkId> {
+        let open = |row: &Registration| matches!(row.stage, Stage::Asking(open) | Stage::Leaving(open) if open == token);
+        self.of(open).first().copied()
+    }
+}
+
+/// Whether a request is one of ours.
+#[must_use]
+pub fn owns(token: ClientToken) -> bool {
+    token.0 >> 61 == MARK >> 61
+}
+
+/// Our name for ourselves at the registrar, the same in every run (RFC 5626 §4.1).
+#[must_use]
+pub fn instance(key: &[u8; 16]) -> String {
+    let bits = mint::hash(key, &[b"instance"]);
+    // Version 4, variant 1, as RFC 4122 draws random ones.
+    let bits = bits & !(0xF << 76) | 0x4 << 76;
+    let bits = bits & !(0x3 << 62) | 0x2 << 62;
+    let hex = format!("{bits:032x}");
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!(
+        "urn:uuid:{}-{}-{}-{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(12, 16),
+        part(16, 20),
+        part(20, 32)
+    )
+}
+
+/// When a registration of so many seconds is made again: with a share of it left, at chance, so
+/// that the accounts of a restarted gateway spread.
+fn refresh_after(seconds: u32, mint: &mut Mint) -> Duration {
+    let life = u64::from(seconds) * 1000;
+    let after = life / 2 + fraction(mint, life * 3 / 10);
+    Duration::from_millis(after.max(1000).min(life.max(1000)))
+}
+
+fn fraction(mint: &mut Mint, most: u64) -> u64 {
+    u64::try_from(mint.number() % (u128::from(most) + 1)).unwrap_or_default()
+}
+
+fn name<'a>(id: TrunkId, cx: &Context<'a>) -> &'a str {
+    let trunk = cx.settings.trunks.get(id);
+    trunk.map_or("", |trunk| trunk.name.as_str())
+}
+
+/// Marks our tokens among those of messages and sessions.
+const MARK: u64 = 1 << 62;
+/// How long a REGISTER may go without any response while there is another way.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The pause after the first failure, and the longest (RFC 5626 §4.5).
+const BASE: Duration = Duration::from_secs(30);
+const MOST: Duration = Duration::from_secs(1800);
+/// The pause after the account was refused.
+const REFUSED: Duration = Duration::from_secs(1800);
+
+#[cfg(test)]
+mod tests;

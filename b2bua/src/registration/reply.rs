@@ -1,0 +1,114 @@
+//! What a registrar says to a REGISTER (RFC 3261 §10.2.4; RFC 3608 §6.1; RFC 5626 §4.2.1).
+
+use std::time::Duration;
+
+use crate::sip::header::Name;
+use crate::sip::uri::Uri;
+use crate::sip::{NameAddr, Response, grammar};
+
+/// What it means for us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// We are registered.
+    Granted(Granted),
+    /// It wants to know that it is us.
+    Challenge,
+    /// 423: so many seconds at least.
+    TooShort(u32),
+    /// 439: the proxy before the registrar knows no flows (RFC 5626 §6).
+    NoOutbound,
+    /// Another server of the same registrar may do.
+    Elsewhere(Option<Duration>),
+    /// It does not want us.
+    Refused,
+    /// It failed; again later.
+    Failed(Option<Duration>),
+}
+
+/// What was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Granted {
+    /// For how long.
+    pub(super) seconds: u32,
+    /// Through whom requests outside of dialogs go.
+    pub(super) service_route: Vec<String>,
+    /// Seconds after which a silent flow is taken for dead, where the registrar keeps flows.
+    pub(super) flow_timer: Option<u32>,
+}
+
+/// Reads `response` to a REGISTER for the contact with the user `line`, for `asked` seconds.
+pub(super) fn read(response: &Response, line: &str, asked: u32) -> Reply {
+    let after = response.retry_after();
+    let after = after.map(|seconds| Duration::from_secs(seconds.into()));
+    match response.status.code() {
+        200..300 => Reply::Granted(Granted {
+            seconds: granted(response, line).unwrap_or(asked),
+            service_route: response
+                .headers
+                .values(Name::ServiceRoute)
+                .filter(|route| NameAddr::parse(route).is_ok())
+                .take(MAX_ROUTES)
+                .map(str::to_owned)
+                .collect(),
+            flow_timer: response
+                .headers
+                .has_option(Name::Require, "outbound")
+                .then(|| number(response.headers.get(Name::FlowTimer)).unwrap_or(FLOW)),
+        }),
+        401 | 407 => Reply::Challenge,
+        423 => match number(response.headers.get(Name::MinExpires)) {
+            Some(seconds) if seconds <= MAX_EXPIRES => Reply::TooShort(seconds),
+            Some(_) | None => Reply::Failed(after),
+        },
+        439 => Reply::NoOutbound,
+        430 | 503 => Reply::Elsewhere(after),
+        400 | 402..=406 | 410 | 413..=422 | 600..=699 => Reply::Refused,
+        _ => Reply::Failed(after),
+    }
+}
+
+/// How long our own contact is kept: its `expires`, else that of the response.
+fn granted(response: &Response, line: &str) -> Option<u32> {
+    let contacts = response.headers.values(Name::Contact);
+    let ours = contacts.take(MAX_CONTACTS).find_map(|text| {
+        let contact = NameAddr::parse(text).ok()?;
+        match &contact.uri {
+            Uri::Sip(uri) if uri.raw_user() == Some(line) => Some(contact),
+            Uri::Sip(_) | Uri::Tel(_) | Uri::Other { .. } => None,
+        }
+    });
+    let own = ours.and_then(|contact| number(contact.params.get("expires").as_deref()));
+    own.or_else(|| number(response.headers.get(Name::Expires)))
+}
+
+/// The registrar's own words, for people.
+pub(super) fn words(response: &Response) -> String {
+    let reason: String = response
+        .reason
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect();
+    let warning = response.headers.get(Name::Warning).unwrap_or_default();
+    let warning: String = warning
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(200)
+        .collect();
+    let reason: String = reason.chars().take(200).collect();
+    match warning.is_empty() {
+        true => format!("{} {reason}", response.status.code()),
+        false => format!("{} {reason}; {warning}", response.status.code()),
+    }
+}
+
+fn number(text: Option<&str>) -> Option<u32> {
+    grammar::parse_number(text?).and_then(|number| u32::try_from(number).ok())
+}
+
+/// Most bindings looked at, and proxies kept.
+const MAX_CONTACTS: usize = 64;
+const MAX_ROUTES: usize = 8;
+/// The longest registration a registrar may want.
+const MAX_EXPIRES: u32 = 7 * 24 * 3600;
+/// How often a flow is kept alive whose registrar does not say.
+const FLOW: u32 = 120;
