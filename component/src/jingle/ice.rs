@@ -11,6 +11,8 @@ use tandem_shared::refusal::Refusal;
 
 /// The longest user name fragment and password (RFC 8839 allows 256 characters each).
 const CREDENTIAL_MAX: usize = 256;
+/// The component that carries RTP.
+const RTP: u8 = 1;
 
 /// A `<transport/>`. Clients that trickle send it with less and less in it.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -80,8 +82,10 @@ impl Transport {
     }
 }
 
-/// A candidate, or nothing when it is not for us: over TCP, or behind a name (mDNS).
+/// A candidate, or nothing when it is not for us: over TCP, behind a name (mDNS), or for RTCP on a
+/// port of its own. RTCP shares the port of RTP here, so the last are listed by clients in vain.
 fn read_candidate(element: &Element) -> Option<Candidate> {
+    let component: u8 = number(element, "component").unwrap_or(RTP);
     let udp = element
         .attr("protocol")
         .is_none_or(|name| name.eq_ignore_ascii_case("udp"));
@@ -89,7 +93,7 @@ fn read_candidate(element: &Element) -> Option<Candidate> {
     let related: Option<IpAddr> = number(element, "rel-addr");
     let candidate = Candidate {
         foundation: is_token(foundation, 32).then(|| foundation.to_owned())?,
-        component: number(element, "component").unwrap_or(1),
+        component,
         priority: number(element, "priority")?,
         ip: number(element, "ip")?,
         port: number(element, "port").filter(|port| *port > 0)?,
@@ -103,7 +107,7 @@ fn read_candidate(element: &Element) -> Option<Candidate> {
         related: related.zip(number(element, "rel-port")),
         generation: number(element, "generation").unwrap_or(0),
     };
-    udp.then_some(candidate)
+    (udp && component == RTP).then_some(candidate)
 }
 
 fn write_candidate(candidate: &Candidate) -> Element {

@@ -65,6 +65,20 @@ fn too_much_is_refused() {
         ))
     };
     assert!(jingle("transport-info", &candidates(32)).is_ok());
+    // What cannot be used does not count: clients list RTCP's port for every address (specs 6.8).
+    let doubled = candidates(32)
+        .replace("</transport>", "")
+        .replace("</content>", "")
+        + &candidates(32)
+            .replace("component='1'", "component='2'")
+            .split_once("ice-udp:1'>")
+            .map_or_else(String::new, |(_, rest)| rest.to_owned());
+    let read = jingle("transport-info", &doubled).unwrap();
+    let Some(Transport::Ice(transport)) = &read.contents[0].transport else {
+        panic!("{read:?}");
+    };
+    assert_eq!(transport.candidates.len(), 32);
+    assert!(transport.candidates.iter().all(|one| one.component == 1));
     assert_eq!(
         reason_of(jingle("transport-info", &candidates(33))),
         refusal::Reason::BadRequest

@@ -72,7 +72,7 @@ fn candidate() -> impl Strategy<Value = Candidate> {
         Just(CandidateKind::Relayed)
     ];
     let related = any::<Option<(std::net::IpAddr, u16)>>();
-    let numbers = (1..3u8, any::<u32>(), 1..=u16::MAX, any::<u32>());
+    let numbers = (Just(1u8), any::<u32>(), 1..=u16::MAX, any::<u32>());
     (token(), any::<std::net::IpAddr>(), kind, related, numbers).prop_map(
         |(foundation, ip, kind, related, (component, priority, port, generation))| Candidate {
             foundation,
