@@ -7,6 +7,8 @@ use tandem_shared::media::{Dtls, Setup};
 
 /// The longest digest: that of SHA-512, in pairs with colons.
 const DIGEST_MAX: usize = 64 * 3 - 1;
+/// Hashes that are strong enough, best first: the first one is what the other side of the bus checks.
+const HASHES: [&str; 3] = ["sha-256", "sha-384", "sha-512"];
 
 /// A `<fingerprint/>`, or nothing when it is none. Without a role either may begin.
 pub(super) fn read(element: &Element) -> Option<Dtls> {
@@ -24,6 +26,18 @@ pub(super) fn read(element: &Element) -> Option<Dtls> {
             _ => Setup::Actpass,
         },
     })
+}
+
+/// The one of two by which a certificate is rather recognised: clients may announce it under several
+/// hashes, in any order (RFC 8122). Of equal ones the first.
+pub(super) fn better(known: Option<Dtls>, other: Option<Dtls>) -> Option<Dtls> {
+    let rank = |dtls: &Dtls| HASHES.iter().position(|hash| *hash == dtls.hash);
+    let rank = |dtls: &Option<Dtls>| dtls.as_ref().map(|dtls| rank(dtls).unwrap_or(HASHES.len()));
+    match (rank(&known), rank(&other)) {
+        (Some(known), Some(new)) if new < known => other,
+        (None, _) => other,
+        (Some(_), _) => known,
+    }
 }
 
 pub(super) fn write(dtls: &Dtls) -> Element {

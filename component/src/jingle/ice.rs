@@ -53,8 +53,8 @@ impl Transport {
         for child in element.children() {
             if child.is("candidate", xml::ICE_UDP) {
                 transport.candidates.extend(read_candidate(child));
-            } else if child.is("fingerprint", xml::DTLS) && transport.dtls.is_none() {
-                transport.dtls = dtls::read(child);
+            } else if child.is("fingerprint", xml::DTLS) {
+                transport.dtls = dtls::better(transport.dtls, dtls::read(child));
             } else if child.name() == "gathering-complete" {
                 transport.complete = true;
             }

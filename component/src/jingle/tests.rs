@@ -86,6 +86,49 @@ fn too_much_is_refused() {
 }
 
 #[test]
+fn the_best_of_several_fingerprints_is_taken() {
+    let taken = |hashes: &[(&str, &str)]| {
+        let prints: String = hashes
+            .iter()
+            .map(|(hash, digest)| {
+                format!(
+                    "<fingerprint xmlns='urn:xmpp:jingle:apps:dtls:0' hash='{hash}' setup='active'>{digest}</fingerprint>"
+                )
+            })
+            .collect();
+        let text = format!(
+            "<content name='a'><transport xmlns='urn:xmpp:jingle:transports:ice-udp:1'>{prints}</transport></content>"
+        );
+        let read = jingle("session-accept", &text).unwrap();
+        let Some(Transport::Ice(transport)) = &read.contents[0].transport else {
+            panic!("{read:?}");
+        };
+        transport.dtls.as_ref().map(|dtls| dtls.fingerprint.clone())
+    };
+    let taken = |hashes| taken(hashes).unwrap_or_default();
+    assert_eq!(taken(&[("sha-1", "AA:01"), ("sha-256", "AA:02")]), "AA:02");
+    assert_eq!(
+        taken(&[("sha-512", "AA:05"), ("sha-256", "AA:02")]),
+        "AA:02"
+    );
+    assert_eq!(taken(&[("sha-1", "AA:01"), ("sha-384", "AA:03")]), "AA:03");
+    assert_eq!(
+        taken(&[("sha-256", "AA:02"), ("sha-256", "BB:02")]),
+        "AA:02"
+    );
+    assert_eq!(
+        taken(&[("sha-256", "no digest"), ("sha-512", "AA:05")]),
+        "AA:05"
+    );
+    assert_eq!(
+        taken(&[("sha-1", "AA:01")]),
+        "AA:01",
+        "refused where it is checked"
+    );
+    assert_eq!(taken(&[]), "");
+}
+
+#[test]
 fn names_that_would_mean_something_in_sdp_are_refused() {
     for name in ["", "a b", "a&#13;&#10;b", "é", &"x".repeat(65)] {
         let content = format!("<content creator='initiator' name='{name}'/>");
