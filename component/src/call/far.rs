@@ -110,7 +110,13 @@ impl Calls {
     }
 
     fn handle_describe(&mut self, mut leg: Leg, describe: Describe, context: &mut Context) {
-        let Describe { role, description } = describe;
+        let Describe {
+            role,
+            mut description,
+        } = describe;
+        if let Some(theirs) = &leg.theirs {
+            description = translate::settled(description, theirs);
+        }
         let nothing = End::new(EndReason::Unknown);
         match (role, leg.state) {
             (Role::Offer, State::Taken(_)) => {
@@ -200,11 +206,17 @@ impl Calls {
         if !leg.state.has_session() || trickle.candidates.is_empty() {
             return;
         }
-        let streams = leg.ours.as_ref().map(|ours| &ours.streams);
-        let stream =
-            streams.and_then(|streams| streams.iter().find(|stream| stream.mid == trickle.mid));
+        let mut streams = leg.ours.iter().flat_map(|ours| &ours.streams);
+        let mut sounding = streams.clone().filter(|stream| translate::sounds(stream));
+        // All our streams have one transport; nothing more is said about a content that was declined.
+        let named = streams.find(|stream| stream.mid == trickle.mid && translate::sounds(stream));
+        let stream = named.or_else(|| sounding.next());
+        let mut trickle = trickle.clone();
+        if let Some(stream) = stream {
+            trickle.mid.clone_from(&stream.mid);
+        }
         let current = stream.and_then(|stream| stream.transport.ice.as_ref());
-        let content = translate::trickled(trickle, current);
+        let content = translate::trickled(&trickle, current);
         speak::send_contents(leg, Action::TransportInfo, vec![content], context);
     }
 
@@ -241,7 +253,8 @@ impl Calls {
             return;
         };
         let mut contents = Vec::new();
-        for (stream, holds) in theirs.streams.iter_mut().zip(&ours.streams) {
+        let pairs = theirs.streams.iter_mut().zip(&ours.streams);
+        for (stream, holds) in pairs.filter(|(_, holds)| !holds.rejected) {
             stream.direction = holds.direction.reversed();
             let mut content = Content::named(&stream.mid, Party::Initiator);
             content.senders = Some(Senders::of(holds.direction, leg.role));

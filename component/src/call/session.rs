@@ -279,10 +279,9 @@ impl Calls {
                 stream.direction = Direction::None;
             }
         }
-        let theirs = leg.theirs.iter();
-        let nothing_left = theirs
-            .flat_map(|theirs| &theirs.streams)
-            .all(|stream| stream.rejected);
+        let mut theirs = leg.theirs.iter().flat_map(|theirs| &theirs.streams);
+        let nothing_left =
+            !theirs.any(|stream| translate::sounds(stream) && is_taken(&leg, &stream.mid));
         if changed && nothing_left {
             let reason = match leg.state.is_active() {
                 true => EndReason::Success,
@@ -303,6 +302,9 @@ impl Calls {
             let Some(jingle::Transport::Ice(transport)) = &content.transport else {
                 continue;
             };
+            if !is_taken(leg, &content.name) {
+                continue;
+            }
             let new = translate::credentials(transport);
             let stream = stream_of(leg, &content.name);
             if let (Some(stream), Some(new)) = (stream, new)
@@ -324,7 +326,9 @@ impl Calls {
             self.tell_change(leg, Change::Restart, context);
             return;
         }
-        for trickle in translate::trickles(jingle) {
+        let mut trickles = translate::trickles(jingle);
+        trickles.retain(|trickle| is_taken(leg, &trickle.mid));
+        for trickle in trickles {
             self.publish(leg, Fact::Trickle(trickle));
         }
     }
@@ -357,6 +361,27 @@ fn check_order(jingle: &Jingle, state: State) -> Result<(), Wrong> {
 /// Whether `frame` comes from and goes to exactly the two who hold the session.
 fn is_between(leg: &Leg, frame: &Frame) -> bool {
     leg.user == frame.from && leg.contact == frame.to
+}
+
+/// Whether the content `name` is one that may come to carry something, as far as that is decided: what
+/// is told of others is acknowledged and leads to nothing.
+fn is_taken(leg: &Leg, name: &str) -> bool {
+    let Some(theirs) = &leg.theirs else {
+        return true;
+    };
+    let named = |stream: &&Stream| stream.mid == name;
+    let mut ours = leg.ours.iter().flat_map(|ours| &ours.streams);
+    if let Some(ours) = ours.find(named) {
+        return !ours.rejected;
+    }
+    // Not answered yet. Any content of a bundle may speak for the transport of all.
+    let bundled = theirs.bundle.iter().any(|mid| mid == name);
+    bundled
+        || theirs
+            .streams
+            .iter()
+            .find(named)
+            .is_none_or(translate::sounds)
 }
 
 fn stream_of<'a>(leg: &'a mut Leg, name: &str) -> Option<&'a mut Stream> {

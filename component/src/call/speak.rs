@@ -99,7 +99,13 @@ impl Calls {
                 self.timers.set((leg.call.clone(), Wait::Acknowledged), at);
                 describe(leg, Action::SessionInitiate, context);
             }
-            Output::SayAccept => describe(leg, Action::SessionAccept, context),
+            Output::SayAccept => {
+                describe(leg, Action::SessionAccept, context);
+                let refused = leg.ours.as_ref().map(translate::refused);
+                if let Some(refused) = refused.filter(|refused| !refused.is_empty()) {
+                    send_contents(leg, Action::ContentReject, refused, context);
+                }
+            }
             Output::PublishRinging => {
                 if !std::mem::replace(&mut leg.rung, true) {
                     self.publish(leg, Fact::Ringing);

@@ -88,14 +88,70 @@ pub fn answer(jingle: &Jingle, offer: &Description, author: Party) -> Result<Des
     Ok(description)
 }
 
-/// The contents that say `description` when `author` says it. All contents are the initiator's:
-/// nobody adds any later.
+/// Our answer `ours` to `theirs` in the form that the user's client survives.
+///
+/// COMPAT(libwebrtc): who bundles its contents needs each of them in the answer, with a format and, for
+/// Conversations, with the certificate of the others. What is declined of a bundle stays in it
+/// and idles: nobody sends, and it has nothing of its own to connect.
+///
+/// COMPAT(Dino): without a bundle what is declined stays rejected and is left out: a client may know no
+/// `senders='none'`.
+#[must_use]
+pub fn settled(mut ours: Description, theirs: &Description) -> Description {
+    let bundled = |mid: &String| theirs.bundle.contains(mid);
+    let mut streams = ours.streams.iter();
+    let carrier = streams.find(|stream| !stream.rejected && bundled(&stream.mid));
+    let Some(transport) = carrier.map(|carrier| carrier.transport.clone()) else {
+        return ours;
+    };
+    let mut idle = false;
+    for stream in &mut ours.streams {
+        let offered = theirs.streams.iter().find(|one| one.mid == stream.mid);
+        let format = offered.and_then(|offered| offered.codecs.first());
+        let Some(format) = format.filter(|_| stream.rejected && bundled(&stream.mid)) else {
+            continue;
+        };
+        idle = true;
+        stream.rejected = false;
+        stream.codecs = vec![format.clone()];
+        stream.rtcp_mux = true;
+        stream.transport = transport.clone();
+        stream.transport.candidates.clear();
+    }
+    if idle {
+        let open = |mid: &&String| {
+            let mut streams = ours.streams.iter();
+            streams.any(|stream| stream.mid == **mid && !stream.rejected)
+        };
+        ours.bundle = theirs.bundle.iter().filter(open).cloned().collect();
+    }
+    ours
+}
+
+/// Whether `stream` is one that sound may flow in.
+#[must_use]
+pub fn sounds(stream: &Stream) -> bool {
+    stream.media == Media::Audio && !stream.rejected
+}
+
+/// The contents that say `description` when `author` says it, but for those that are rejected. All
+/// contents are the initiator's: nobody adds any later.
 #[must_use]
 pub fn contents(description: &Description, author: Party) -> Vec<Content> {
-    description
-        .streams
-        .iter()
+    let streams = description.streams.iter();
+    streams
+        .filter(|stream| !stream.rejected)
         .map(|stream| content(stream, author))
+        .collect()
+}
+
+/// The contents that `description` rejects, by name (XEP-0166 §7.2.4).
+#[must_use]
+pub fn refused(description: &Description) -> Vec<Content> {
+    let streams = description.streams.iter();
+    streams
+        .filter(|stream| stream.rejected)
+        .map(|stream| Content::named(&stream.mid, Party::Initiator))
         .collect()
 }
 
@@ -243,21 +299,13 @@ fn content(stream: &Stream, author: Party) -> Content {
     };
     let transport = write_transport(stream);
     let mut content = Content::named(&stream.mid, Party::Initiator);
-    // A rejected stream stays, with nothing to connect to: clients on WebRTC need every content of
-    // their offer in the answer, and read this one as port 0.
-    content.senders = Some(match stream.rejected {
-        true => Senders::None,
-        false => Senders::of(stream.direction, author),
-    });
+    content.senders = Some(Senders::of(stream.direction, author));
     content.application = Some(Application::Rtp(Box::new(description)));
     content.transport = Some(jingle::Transport::Ice(Box::new(transport)));
     content
 }
 
 fn write_transport(stream: &Stream) -> ice::Transport {
-    if stream.rejected {
-        return ice::Transport::default();
-    }
     let transport = &stream.transport;
     ice::Transport {
         ufrag: transport.ice.as_ref().map(|ice| ice.ufrag.clone()),

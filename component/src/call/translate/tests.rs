@@ -277,11 +277,49 @@ fn what_we_write_is_whole() {
         generation: 0,
     });
     answer.streams[1] = rejected(&answer.streams[1]);
+    answer.bundle = vec!["0".into()];
+    let theirs = offer(&asked, Party::Initiator).unwrap();
+    let answer = settled(answer, &theirs);
     let mut jingle = Jingle::new(jingle::Action::SessionAccept, "s");
     jingle.contents = contents(&answer, Party::Responder);
-    jingle.bundle = vec!["0".into()];
+    jingle.bundle.clone_from(&answer.bundle);
     let written = String::from(&jingle.write(None, Some("+1@sip.example.com/sip")));
     insta::assert_snapshot!(written.replace("><", ">\n<"));
+}
+
+#[test]
+fn what_is_declined_idles_in_its_bundle_and_is_left_out_without_one() {
+    let text = include_str!("../../jingle/fixtures/stanza-video.xml");
+    let asked = recorded(text, jingle::Action::SessionInitiate);
+    let theirs = offer(&asked, Party::Initiator).unwrap();
+    let mut ours = theirs.clone();
+    ours.streams[1] = rejected(&theirs.streams[1]);
+    ours.bundle = vec!["0".into()];
+    let settled_in = settled(ours.clone(), &theirs);
+    let [sound, pictures] = &settled_in.streams[..] else {
+        panic!("{settled_in:?}");
+    };
+    assert_eq!(*sound, ours.streams[0], "what is taken stays as it is");
+    assert_eq!(settled_in.bundle, ["0", "1"]);
+    assert_eq!(
+        (pictures.direction, pictures.rejected),
+        (Direction::None, false)
+    );
+    assert_eq!(pictures.codecs, theirs.streams[1].codecs[..1]);
+    assert_eq!(pictures.transport.ice, sound.transport.ice);
+    assert_eq!(pictures.transport.dtls, sound.transport.dtls);
+    assert!(refused(&settled_in).is_empty());
+
+    let mut apart = theirs;
+    apart.bundle.clear();
+    ours.bundle.clear();
+    let settled_apart = settled(ours.clone(), &apart);
+    assert_eq!(settled_apart, ours);
+    let names = |contents: Vec<Content>| -> Vec<String> {
+        contents.into_iter().map(|content| content.name).collect()
+    };
+    assert_eq!(names(contents(&settled_apart, Party::Responder)), ["0"]);
+    assert_eq!(names(refused(&settled_apart)), ["1"]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod active;
 mod errors;
 mod from_sip;
 mod from_user;
+mod pictures;
 mod restart;
 
 const USER: &str = "juliet@example.com/phone";
