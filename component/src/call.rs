@@ -226,14 +226,15 @@ impl Calls {
         let error = stanza.children().find(|child| child.name() == "error");
         let unknown = error
             .is_some_and(|error| error.has_child("unknown-session", crate::xml::JINGLE_ERRORS));
-        if word == "session" || unknown {
-            let reason = match leg.state.is_active() {
-                true => EndReason::Connectivity,
-                false => EndReason::Unreachable,
-            };
-            if let Some(leg) = self.legs.remove(&call) {
-                self.step(leg, Input::Bounce, &End::new(reason), context);
-            }
+        let (input, reason) = match (leg.state.is_active(), word) {
+            (true, _) if unknown => (Input::Bounce, EndReason::Connectivity),
+            // It refuses our acceptance, but has the session open still.
+            (true, "session") => (Input::Fail, EndReason::Failed),
+            (false, _) if word == "session" || unknown => (Input::Bounce, EndReason::Unreachable),
+            (true | false, _) => return,
+        };
+        if let Some(leg) = self.legs.remove(&call) {
+            self.step(leg, input, &End::new(reason), context);
         }
     }
 

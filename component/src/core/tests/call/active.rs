@@ -291,6 +291,58 @@ fn who_knows_of_no_session_has_none() {
 }
 
 #[test]
+fn a_device_that_refuses_our_acceptance_has_its_session_closed() {
+    let accept = |bench: &mut Bench, proposed: bool| {
+        let call = if proposed {
+            let call = bench.propose().call();
+            bench.far(&call, Fact::Ready(Ready::default()));
+            bench.jingle(SID, "session-initiate", CONTENT);
+            call
+        } else {
+            bench.jingle(SID, "session-initiate", CONTENT).call()
+        };
+        let round = bench.far_describes(&call, Role::Answer, ours());
+        round.stanza("jingle").attr("id").unwrap().to_owned()
+    };
+    let error = |bench: &mut Bench, id: &str, inside: &str| {
+        bench.stanza(&format!(
+            "<iq from='{USER}' to='{FULL}' type='error' id='{id}'><error type='cancel'>{inside}</error></iq>"
+        ));
+        bench.round()
+    };
+    // A browser that cannot take the description says no more than this.
+    let odd = "<undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>";
+    let unknown = "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+        <unknown-session xmlns='urn:xmpp:jingle:errors:1'/>";
+    let terminate = "iq /phone: session-terminate(general-error)";
+    for (proposed, inside, reason, said) in [
+        (
+            true,
+            odd,
+            EndReason::Failed,
+            &[terminate, "message /phone: finish(general-error)"][..],
+        ),
+        (false, odd, EndReason::Failed, &[terminate]),
+        (
+            true,
+            unknown,
+            EndReason::Connectivity,
+            &["message /phone: finish(connectivity-error)"],
+        ),
+        (false, unknown, EndReason::Connectivity, &[]),
+    ] {
+        let mut bench = Bench::open();
+        let id = accept(&mut bench, proposed);
+        let round = error(&mut bench, &id, inside);
+        assert_eq!(
+            (round.end(), round.said()),
+            (reason, said.iter().map(|said| (*said).to_owned()).collect())
+        );
+        bench.expect_nothing_left(&round);
+    }
+}
+
+#[test]
 fn a_call_goes_on_on_another_device() {
     let mut bench = Bench::open();
     let call = bench.active_from_sip();
