@@ -8,6 +8,7 @@ pub mod closing;
 pub mod devices;
 mod far;
 pub mod leg;
+mod past;
 mod propose;
 mod session;
 mod speak;
@@ -26,6 +27,7 @@ use devices::{Devices, Way};
 use jid::{BareJid, Jid};
 use leg::{Input, Leg, State};
 use minidom::Element;
+use past::{Past, Used};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use tandem_shared::call::{CallEvent, CallId, End, EndReason};
@@ -86,6 +88,7 @@ pub struct Calls {
     timers: Timers<(CallId, Wait)>,
     devices: Devices,
     closings: Closings,
+    past: Past,
     told: Recent<BareJid, ()>,
     events: VecDeque<CallEvent>,
     /// Whether SIP can be reached.
@@ -105,6 +108,7 @@ impl Calls {
             timers: Timers::default(),
             devices: Devices::default(),
             closings: Closings::default(),
+            past: Past::default(),
             told: Recent::new(WORDS_EVERY, 10_000),
             events: VecDeque::new(),
             up: false,
@@ -126,6 +130,12 @@ impl Calls {
 
     /// Takes an id that the store held: whoever had it open is gone.
     pub fn restore(&mut self, open: &Open, context: &mut Context) {
+        let used = match open.state.has_session() {
+            true => Used::Session,
+            false => Used::Proposal,
+        };
+        self.past
+            .remember(open.key(), &open.user, used, context.now);
         self.closings.restore(open, context);
     }
 

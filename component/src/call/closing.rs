@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use tandem_shared::call::{End, EndReason};
 
 /// Names an open id: two users may have the same one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OpenKey {
     /// Whose it is.
     pub user: BareJid,

@@ -254,6 +254,8 @@ pub struct Leg {
     pub change: Option<Change>,
     /// Another that came meanwhile.
     pub next_change: Option<Change>,
+    /// The stanza id of the user's `session-initiate`.
+    pub initiated: Option<String>,
     /// The stanza id of a proposal that asked for a receipt.
     pub receipt: Option<String>,
     /// Why SIP hung up, where the user is yet to be told.
@@ -288,6 +290,7 @@ impl Leg {
             theirs: None,
             change: None,
             next_change: None,
+            initiated: None,
             receipt: None,
             over: None,
             rung: false,

@@ -2,6 +2,7 @@
 
 use super::devices::Way;
 use super::leg::{Input, Leg, Output, State};
+use super::past::{Past, Used};
 use super::{Calls, OpenKey, contact_at, speak};
 use crate::context::Context;
 use crate::jingle::Party;
@@ -106,19 +107,24 @@ impl Calls {
         let (Some(contact), Some(_)) = (contact_at(&frame.to), frame.from.resource()) else {
             return Err(Refusal::new(Cause::BadRequest).with_text("A call needs a device."));
         };
-        if self.find(&key).is_some() {
+        if self.find(&key).is_some() || self.past.has_call(&key, context.now) {
+            tracing::debug!(id = key.sid, "a proposal came again");
             return Ok(());
         }
-        let reject = |end: &End, context: &mut Context| {
+        let reject = |past: &mut Past, end: &End, context: &mut Context| {
             let ends = (&contact, &frame.from);
             let stanza = speak::closer(Output::SayReject, &key.sid, ends, end, context);
             stanza.into_iter().for_each(|stanza| context.send(stanza));
+            past.remember(key.clone(), &frame.from, Used::Proposal, context.now);
         };
         if !media.contains(&Media::Audio) {
-            reject(&End::new(EndReason::UnsupportedMedia), context);
+            let end = End::new(EndReason::UnsupportedMedia);
+            reject(&mut self.past, &end, context);
             return Ok(());
         }
         if self.lose_tie(&key, (&contact, &frame.from), context) {
+            let (key, user) = (key.clone(), &frame.from);
+            self.past.remember(key, user, Used::Proposal, context.now);
             return Ok(());
         }
         if let Some(old) = self.take_active(&frame.from, &contact) {
@@ -126,7 +132,7 @@ impl Calls {
             return Ok(());
         }
         if let Err(end) = self.admit(&key.user, context) {
-            reject(&end, context);
+            reject(&mut self.past, &end, context);
             return Ok(());
         }
         let call = CallId::mint(context.mint);

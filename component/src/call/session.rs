@@ -4,6 +4,7 @@
 
 use super::devices::Way;
 use super::leg::{Change, Input, Leg, State};
+use super::past::Used;
 use super::translate::{self, Fault};
 use super::wrong::Wrong;
 use super::{Calls, OpenKey, speak};
@@ -46,6 +47,11 @@ impl Calls {
                     if !is_between(leg, frame) {
                         return Err(Wrong::UnknownSession);
                     }
+                    if leg.initiated.is_some() && leg.initiated == frame.id {
+                        // Sent again, not meant again.
+                        context.send(frame.result());
+                        return Ok(());
+                    }
                     match state {
                         State::Proceeded | State::Lapsed => {
                             self.go_on(frame, &key, jingle, context);
@@ -83,24 +89,25 @@ impl Calls {
     ) -> Result<(), Wrong> {
         let to = context.mapping.contact_from_jid(&frame.to)?.account();
         let from = context.mapping.user_from_jid(&frame.from)?;
+        match self.past.used_by(&frame.from, key, context.now) {
+            Some(Used::Session) => {
+                context.send(frame.result());
+                return Ok(());
+            }
+            Some(Used::Proposal) => return Err(Wrong::UnknownSession),
+            None => {}
+        }
         self.lose_session_tie(key, frame, context)?;
-        let ends = (&frame.to, &frame.from);
         let description = match translate::offer(jingle, Party::Initiator) {
             Ok(description) => description,
             Err(fault) => {
                 let reason = fault.condition().ok_or_else(|| malformed(fault))?;
-                context.send(frame.result());
-                let reason = Reason::new(reason);
-                let terminate = speak::terminate(&key.sid, ends, reason, context);
-                context.send(terminate);
+                self.turn_down(frame, key, Reason::new(reason), context);
                 return Ok(());
             }
         };
         if let Err(end) = self.admit(&key.user, context) {
-            context.send(frame.result());
-            let reason = Reason::from_end(&end);
-            let terminate = speak::terminate(&key.sid, ends, reason, context);
-            context.send(terminate);
+            self.turn_down(frame, key, Reason::from_end(&end), context);
             return Ok(());
         }
         let call = CallId::mint(context.mint);
@@ -112,6 +119,7 @@ impl Calls {
         let mut leg = Leg::new(ids, state, sides, context.now);
         leg.media = translate::media(&description);
         leg.theirs = Some(description.clone());
+        leg.initiated.clone_from(&frame.id);
         let offer = Offer {
             from,
             to,
@@ -124,6 +132,16 @@ impl Calls {
         self.open(leg, context);
         context.send(frame.result());
         Ok(())
+    }
+
+    /// Acknowledges a session that there shall not be, and ends it for `reason`.
+    fn turn_down(&mut self, frame: &Frame, key: &OpenKey, reason: Reason, context: &mut Context) {
+        context.send(frame.result());
+        let ends = (&frame.to, &frame.from);
+        let terminate = speak::terminate(&key.sid, ends, reason, context);
+        context.send(terminate);
+        self.past
+            .remember(key.clone(), &frame.from, Used::Session, context.now);
     }
 
     /// Both began a session at once: the lower id wins (XEP-0166 §7.2.16).
@@ -163,6 +181,7 @@ impl Calls {
             Ok(description) => {
                 context.send(frame.result());
                 leg.theirs = Some(description);
+                leg.initiated.clone_from(&frame.id);
                 let end = leg.over.clone();
                 let end = end.unwrap_or_else(|| End::new(EndReason::Cancelled));
                 self.step(leg, Input::Initiate, &end, context);

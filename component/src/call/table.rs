@@ -114,6 +114,7 @@ impl Calls {
         for wait in WAITS {
             self.timers.cancel(&(leg.call.clone(), wait));
         }
+        self.past.remember_leg(&leg, context.now);
         let key = OpenKey::new(&leg.user, &leg.sid);
         self.keys.remove(&key);
         if leg.stored.is_some() || !closing.is_empty() {

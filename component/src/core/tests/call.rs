@@ -14,6 +14,7 @@ mod errors;
 mod from_sip;
 mod from_user;
 mod pictures;
+mod repeats;
 mod restart;
 
 const USER: &str = "juliet@example.com/phone";
@@ -204,12 +205,16 @@ impl Bench {
     }
 
     fn propose(&mut self) -> Round {
+        self.propose_as(SID)
+    }
+
+    fn propose_as(&mut self, sid: &str) -> Round {
         let word = format!(
-            "<propose xmlns='urn:xmpp:jingle-message:0' id='{SID}'>\
+            "<propose xmlns='urn:xmpp:jingle-message:0' id='{sid}'>\
              <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/></propose>\
              <request xmlns='urn:xmpp:receipts'/>"
         );
-        self.message_from(USER, CONTACT, &format!("jm-propose-{SID}"), &word)
+        self.message_from(USER, CONTACT, &format!("jm-propose-{sid}"), &word)
     }
 
     fn far(&mut self, call: &CallId, fact: Fact) -> Round {

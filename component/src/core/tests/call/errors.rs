@@ -36,7 +36,11 @@ fn a_session_before_its_time_is_unknown() {
     );
     assert_eq!(round.said(), ["iq /tablet: item-not-found+unknown-session"]);
     bench.jingle(SID, "session-initiate", CONTENT);
-    let round = bench.jingle(SID, "session-initiate", CONTENT);
+    bench.stanza(&format!(
+        "<iq from='{USER}' to='{FULL}' id='i2' type='set'>\
+         <jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='{SID}'>{CONTENT}</jingle></iq>"
+    ));
+    let round = bench.round();
     assert_eq!(round.said(), ["iq /phone: unexpected-request+out-of-order"]);
 }
 
@@ -59,6 +63,7 @@ fn sessions_that_make_no_call() {
         assert_eq!(round.said(), ["iq /phone: result", &*terminate]);
         assert!(round.facts().is_empty());
 
+        let mut bench = Bench::open();
         let call = bench.propose().call();
         bench.far(&call, Fact::Ready(Ready::default()));
         let round = bench.jingle(SID, "session-initiate", content);

@@ -132,12 +132,12 @@ fn a_forbidden_number_is_explained_once_in_words() {
     );
     assert_eq!(round.stanza("body").attr("from"), Some(CONTACT));
     bench.pong(&round.actions);
-    let call = bench.propose().call();
+    let call = bench.propose_as("second").call();
     let round = bench.far(&call, end(EndReason::Emergency));
     assert_eq!(round.said(), ["message /phone: reject(decline)"]);
     bench.pong(&round.actions);
     bench.after(61);
-    let call = bench.propose().call();
+    let call = bench.propose_as("third").call();
     assert_eq!(bench.far(&call, end(EndReason::Forbidden)).said().len(), 2);
 }
 
@@ -150,12 +150,14 @@ fn the_caller_gives_up_at_every_state() {
     assert_eq!((round.end(), round.said()), (EndReason::Cancelled, vec![]));
     bench.expect_nothing_left(&round);
 
+    let mut bench = Bench::open();
     let call = bench.propose().call();
     bench.far(&call, Fact::Ready(Ready::default()));
     let round = retract(&mut bench);
     assert_eq!((round.end(), round.said()), (EndReason::Cancelled, vec![]));
     bench.expect_nothing_left(&round);
 
+    let mut bench = Bench::open();
     let call = bench.propose().call();
     bench.far(&call, Fact::Ready(Ready::default()));
     bench.jingle(SID, "session-initiate", CONTENT);

@@ -155,7 +155,7 @@ fn without_sip_every_call_ends() {
     ];
     assert_eq!(said, expected);
     bench.expect_nothing_left(&round);
-    let round = bench.propose();
+    let round = bench.propose_as("another");
     assert_eq!(round.said(), ["message /phone: reject(general-error)"]);
 }
 
