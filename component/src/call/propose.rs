@@ -107,7 +107,10 @@ impl Calls {
         let (Some(contact), Some(_)) = (contact_at(&frame.to), frame.from.resource()) else {
             return Err(Refusal::new(Cause::BadRequest).with_text("A call needs a device."));
         };
-        if self.find(&key).is_some() || self.past.has_call(&key, context.now) {
+        let known = self
+            .find(&key)
+            .is_some_and(|leg| !is_crossed(leg, &contact));
+        if known || self.past.has_call(&key, context.now) {
             tracing::debug!(id = key.sid, "a proposal came again");
             return Ok(());
         }
@@ -154,24 +157,22 @@ impl Calls {
         Ok(())
     }
 
-    /// Both call each other at once: the lower id wins (XEP-0353 §4.1). True when the user's loses; a
-    /// call of ours that loses is given up.
+    /// Both call each other at once: the lower id wins, and of equal ones that of the lower JID
+    /// (XEP-0353 §4.1). True when the user's loses; a call of ours that loses is given up.
     fn lose_tie(
         &mut self,
         key: &OpenKey,
         (contact, user): (&Jid, &Jid),
         context: &mut Context,
     ) -> bool {
-        let crossing = |leg: &&Leg| {
-            let proposed = matches!(leg.state, State::Choosing | State::Proposing | State::Rung);
-            proposed && leg.contact == *contact
-        };
-        let Some(ours) = self.of_user(&key.user).find(crossing) else {
+        let crossing = |leg: &&Leg| is_crossed(leg, contact);
+        let same = self.find(key).filter(crossing);
+        let Some(ours) = same.or_else(|| self.of_user(&key.user).find(crossing)) else {
             return false;
         };
         let (sid, silent) = (ours.sid.clone(), ours.state == State::Choosing);
         let give_way = |word, to: &Jid| speak::message(&key.sid, word).write(contact, to);
-        if sid < key.sid && !silent {
+        if goes_before((&sid, contact), key) && !silent {
             context.send(give_way(Word::Reject(Ended::by_tie_break()), user));
             return true;
         }
@@ -216,6 +217,18 @@ impl Calls {
         let sid = self.of_user(&user).find(goes_on)?.sid.clone();
         self.take(&OpenKey { user, sid })
     }
+}
+
+/// Whether a proposal of the user's to `contact` crosses the call that `leg` is of.
+fn is_crossed(leg: &Leg, contact: &Jid) -> bool {
+    let proposed = matches!(leg.state, State::Choosing | State::Proposing | State::Rung);
+    proposed && leg.contact == *contact
+}
+
+/// Whether our call, of `sid` and from `contact`, wins over that of `theirs`.
+pub(super) fn goes_before((sid, contact): (&str, &Jid), theirs: &OpenKey) -> bool {
+    // Which device a call comes from is not known on both sides.
+    (sid, contact.to_bare().as_str()) < (&*theirs.sid, theirs.user.as_str())
 }
 
 /// What `word` means to `leg`, if its sender may say it.

@@ -5,6 +5,7 @@
 use super::devices::Way;
 use super::leg::{Change, Input, Leg, State};
 use super::past::Used;
+use super::propose::goes_before;
 use super::translate::{self, Fault};
 use super::wrong::Wrong;
 use super::{Calls, OpenKey, speak};
@@ -58,12 +59,15 @@ impl Calls {
                             Ok(())
                         }
                         State::Proposed => Err(Wrong::UnknownSession),
+                        State::Taken(Way::Direct) | State::Initiated(Way::Direct) => {
+                            self.begin(frame, &key, jingle, context)
+                        }
                         State::Offered(_)
                         | State::Choosing
                         | State::Proposing
                         | State::Rung
-                        | State::Taken(_)
-                        | State::Initiated(_)
+                        | State::Taken(Way::Proposed)
+                        | State::Initiated(Way::Proposed)
                         | State::Active(_)
                         | State::Ended => Err(Wrong::OutOfOrder),
                     }
@@ -144,7 +148,8 @@ impl Calls {
             .remember(key.clone(), &frame.from, Used::Session, context.now);
     }
 
-    /// Both began a session at once: the lower id wins (XEP-0166 §7.2.16).
+    /// Both began a session at once: the lower id wins, and of equal ones that of the lower JID
+    /// (XEP-0166 §7.2.16).
     fn lose_session_tie(
         &mut self,
         key: &OpenKey,
@@ -158,15 +163,23 @@ impl Calls {
             );
             begun && leg.contact.to_bare() == frame.to.to_bare()
         };
-        let Some(ours) = self.of_user(&key.user).find(crossing) else {
+        let same = self.find(key).filter(crossing);
+        let Some(ours) = same.or_else(|| self.of_user(&key.user).find(crossing)) else {
             return Ok(());
         };
         let sid = ours.sid.clone();
-        if sid < key.sid {
+        if goes_before((&sid, &ours.contact), key) {
             return Err(Wrong::TieBreak);
         }
-        if let Some(leg) = self.take(&OpenKey::new(&frame.from, &sid)) {
-            let end = End::new(EndReason::Replaced);
+        let Some(leg) = self.take(&OpenKey::new(&frame.from, &sid)) else {
+            return Ok(());
+        };
+        let end = End::new(EndReason::Replaced);
+        if sid == key.sid {
+            // To end it would end the user's, which has its name.
+            self.publish(&leg, Fact::End(end));
+            self.remove(leg, Vec::new(), context);
+        } else {
             self.step(leg, Input::Fail, &end, context);
         }
         Ok(())

@@ -10,6 +10,7 @@ use tandem_shared::media::{
 };
 
 mod active;
+mod crossing;
 mod errors;
 mod from_sip;
 mod from_user;

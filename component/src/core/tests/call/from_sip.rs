@@ -180,7 +180,7 @@ fn sip_gives_up() {
 }
 
 /// A device that shows capabilities, asked for and answered.
-fn show(bench: &mut Bench, resource: &str, features: &[&str]) -> Round {
+pub(super) fn show(bench: &mut Bench, resource: &str, features: &[&str]) -> Round {
     bench.stanza(&format!(
         "<presence from='juliet@example.com/{resource}' to='{CONTACT}'>\
          <c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='n' ver='{resource}'/></presence>"
@@ -203,7 +203,7 @@ fn show(bench: &mut Bench, resource: &str, features: &[&str]) -> Round {
     bench.round()
 }
 
-const SESSION: [&str; 5] = [
+pub(super) const SESSION: [&str; 5] = [
     crate::xml::JINGLE,
     crate::xml::RTP,
     crate::xml::RTP_AUDIO,
@@ -370,61 +370,4 @@ fn facts_about_a_call_that_is_over_are_answered() {
     assert_eq!(bench.far(&call, Fact::Ringing).end(), EndReason::Failed);
     assert!(bench.far(&call, end(EndReason::Success)).facts().is_empty());
     assert!(bench.far(&call, Fact::Unknown).facts().is_empty());
-}
-
-#[test]
-fn both_call_each_other_at_once() {
-    // The lower id wins: the user's.
-    let mut bench = Bench::open();
-    let propose = |bench: &mut Bench, id: &str| {
-        let word = format!(
-            "<propose xmlns='urn:xmpp:jingle-message:0' id='{id}'>\
-             <description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/></propose>"
-        );
-        bench.message_from(USER, CONTACT, "m", &word)
-    };
-    bench.far_offer();
-    let round = propose(&mut bench, "00000000-low");
-    assert_eq!(round.said(), ["message : retract(expired)"]);
-    assert!(
-        round
-            .stanza("retract")
-            .children()
-            .any(|child| child.has_child("tie-break", crate::xml::JINGLE_MESSAGE))
-    );
-    let facts = round.facts();
-    assert_eq!(facts[0], end(EndReason::Replaced));
-    assert!(matches!(facts[1], Fact::Offer(_)) && facts.len() == 2);
-
-    // Ours.
-    let mut bench = Bench::open();
-    bench.far_offer();
-    let round = propose(&mut bench, "ffffffff-high");
-    assert_eq!(round.said(), ["message /phone: reject(expired)"]);
-    assert!(round.facts().is_empty());
-    assert_eq!(bench.core.calls_held(), (1, 0));
-
-    // The user saw it first.
-    let round = bench.answer(USER, "reject", "<tie-break/>");
-    assert_eq!(round.end(), EndReason::Replaced);
-}
-
-#[test]
-fn both_begin_a_session_at_once() {
-    for (id, ours_wins) in [("00-low", false), ("ff-high", true)] {
-        let mut bench = Bench::open();
-        show(&mut bench, "phone", &SESSION);
-        bench.far_offer();
-        bench.far_describes(&CallId(CALL.into()), Role::Offer, ours());
-        let round = bench.jingle(id, "session-initiate", CONTENT);
-        if ours_wins {
-            assert_eq!(round.said(), ["iq /phone: conflict+tie-break"]);
-        } else {
-            assert_eq!(
-                round.said(),
-                ["iq /phone: session-terminate(expired)", "iq /phone: result"]
-            );
-            assert_eq!(round.facts()[0], end(EndReason::Replaced));
-        }
-    }
 }
