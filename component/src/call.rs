@@ -1,9 +1,10 @@
 //! Calls as XMPP sees them: the legs toward the users (specs 6).
 //!
-//! [`leg`] is the machine of one leg; `propose` and `session` hear the user, `far` hears SIP,
-//! `speak` says what the machine wants said, and `table` is the life of legs from their first
+//! [`leg`] is the machine of one leg; `propose`, `session` and `change` hear the user, `far` hears
+//! SIP, `speak` says what the machine wants said, and `table` is the life of legs from their first
 //! word to their last. Nothing here decides about media.
 
+mod change;
 pub mod closing;
 pub mod devices;
 mod far;
