@@ -40,6 +40,8 @@ const RINGBACK: Duration = Duration::from_secs(2);
 const OFFERED_WITHIN: Duration = Duration::from_secs(30);
 /// How long a device may be away before its call ends.
 const AWAY: Duration = Duration::from_secs(10);
+/// How long the session may take in which a user said a call goes on.
+const MOVED_WITHIN: Duration = Duration::from_secs(10);
 /// How often a user is told in words why calls are not allowed.
 const WORDS_EVERY: Duration = Duration::from_secs(60);
 
@@ -56,14 +58,17 @@ enum Wait {
     Change,
     /// The device's return.
     Return,
+    /// The session in which the user goes on.
+    Move,
 }
 
-const WAITS: [Wait; 5] = [
+const WAITS: [Wait; 6] = [
     Wait::Next,
     Wait::Ringback,
     Wait::Acknowledged,
     Wait::Change,
     Wait::Return,
+    Wait::Move,
 ];
 
 /// What happened to calls, for the log.
@@ -260,6 +265,11 @@ impl Calls {
                 (Wait::Next, state) => (Input::Fail, state.expiry()),
                 (Wait::Ringback, _) => (Input::Ringing, EndReason::Unknown),
                 (Wait::Acknowledged, _) => (Input::Fail, EndReason::Unreachable),
+                (Wait::Move, _) => (Input::Finish, EndReason::Success),
+                (Wait::Return, _) if leg.moves => {
+                    self.legs.insert(call, leg);
+                    continue;
+                }
                 (Wait::Return, State::Active(_)) => (Input::Fail, EndReason::Connectivity),
                 (Wait::Return, _) if leg.role == crate::jingle::Party::Responder => {
                     (Input::Fail, EndReason::Cancelled)

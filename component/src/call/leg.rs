@@ -258,6 +258,8 @@ pub struct Leg {
     pub initiated: Option<String>,
     /// The stanza id of a proposal that asked for a receipt.
     pub receipt: Option<String>,
+    /// Whether the user said that it goes on in another session, which has not come yet.
+    pub moves: bool,
     /// Why SIP hung up, where the user is yet to be told.
     pub over: Option<End>,
     /// Whether ringing was told, to whichever side is to know.
@@ -292,6 +294,7 @@ impl Leg {
             next_change: None,
             initiated: None,
             receipt: None,
+            moves: false,
             over: None,
             rung: false,
             stored: None,

@@ -3,7 +3,7 @@
 use super::devices::Way;
 use super::leg::{Input, Leg, Output, State};
 use super::past::{Past, Used};
-use super::{Calls, OpenKey, contact_at, speak};
+use super::{Calls, MOVED_WITHIN, OpenKey, Wait, contact_at, speak};
 use crate::context::Context;
 use crate::jingle::Party;
 use crate::jingle::propose::{Ended, Message, Word, of_stanza_id};
@@ -52,6 +52,13 @@ impl Calls {
         let Some(mut leg) = self.take(&key) else {
             return Ok(());
         };
+        if let Word::Finish(Ended {
+            migrated: Some(to), ..
+        }) = &said.word
+        {
+            self.await_move(leg, to, context);
+            return Ok(());
+        }
         if input == Input::Proceed && matches!(leg.state, State::Proposing | State::Rung) {
             leg.user = frame.from.clone();
         }
@@ -206,6 +213,22 @@ impl Calls {
         let user = leg.user.clone();
         self.open(leg, context);
         self.input(&OpenKey::new(&user, &new), Input::FarReady, context);
+    }
+
+    /// The user says that the call of `leg` goes on in the session `to`, which is what the responder of
+    /// that session says of the old one (XEP-0353 §4.2). Where it is a call of its own already,
+    /// this one is replaced by it; else it waits for it.
+    fn await_move(&mut self, mut leg: Leg, to: &str, context: &mut Context) {
+        let is_there = self.keys.contains_key(&OpenKey::new(&leg.user, to));
+        if is_there || leg.state != State::Active(Way::Proposed) {
+            let end = End::new(EndReason::Replaced);
+            self.step(leg, Input::Finish, &end, context);
+            return;
+        }
+        leg.moves = true;
+        let wait = (leg.call.clone(), Wait::Move);
+        self.timers.set(wait, context.now + MOVED_WITHIN);
+        self.legs.insert(leg.call.clone(), leg);
     }
 
     fn take_active(&mut self, user: &Jid, contact: &Jid) -> Option<Leg> {

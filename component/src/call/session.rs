@@ -226,6 +226,8 @@ impl Calls {
     fn perform(&mut self, mut leg: Leg, jingle: &Jingle, context: &mut Context) {
         match jingle.action {
             Action::SessionAccept => return self.accept(leg, jingle, context),
+            // It ends the session, and not the call.
+            Action::SessionTerminate if leg.moves => {}
             Action::SessionTerminate => {
                 let without = EndReason::Unreachable;
                 let end = End::new(leg.ended_by_user(jingle.reason.as_ref(), without));

@@ -340,36 +340,3 @@ fn a_device_that_refuses_our_acceptance_has_its_session_closed() {
         bench.expect_nothing_left(&round);
     }
 }
-
-#[test]
-fn a_call_goes_on_on_another_device() {
-    let mut bench = Bench::open();
-    let call = bench.active_from_sip();
-    let tablet = "juliet@example.com/tablet";
-    let audio = "<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/>";
-    let round = bench.jmi(tablet, CONTACT, "propose", audio);
-    let said = [
-        "iq /phone: session-terminate(success)",
-        "message /phone: finish(expired)",
-        "message /tablet: proceed",
-    ];
-    assert_eq!(round.said(), said);
-    assert!(
-        String::from(round.stanza("finish")).contains(SID),
-        "it names the new session"
-    );
-    assert!(round.facts().is_empty(), "SIP hears nothing yet");
-    let round = bench.jingle_as((tablet, FULL), SID, "session-initiate", CONTENT);
-    assert_eq!(
-        (round.call(), round.described().role),
-        (call.clone(), Role::Offer)
-    );
-    let round = bench.far_describes(&call, Role::Answer, ours());
-    assert_eq!(round.said(), ["iq /tablet: session-accept(content)"]);
-    let round = bench.far(&call, end(EndReason::Success));
-    let said = [
-        "iq /tablet: session-terminate(success)",
-        "message /tablet: finish(success)",
-    ];
-    assert_eq!(round.said(), said);
-}

@@ -119,3 +119,105 @@ fn of_equal_sessions_that_of_the_lower_jid_wins() {
         }
     }
 }
+
+#[test]
+fn a_call_goes_on_on_another_device() {
+    let mut bench = Bench::open();
+    let call = bench.active_from_sip();
+    let tablet = "juliet@example.com/tablet";
+    let audio = "<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/>";
+    let round = bench.jmi(tablet, CONTACT, "propose", audio);
+    let said = [
+        "iq /phone: session-terminate(success)",
+        "message /phone: finish(expired)",
+        "message /tablet: proceed",
+    ];
+    assert_eq!(round.said(), said);
+    assert!(
+        String::from(round.stanza("finish")).contains(SID),
+        "it names the new session"
+    );
+    assert!(round.facts().is_empty(), "SIP hears nothing yet");
+    let round = bench.jingle_as((tablet, FULL), SID, "session-initiate", CONTENT);
+    assert_eq!(
+        (round.call(), round.described().role),
+        (call.clone(), Role::Offer)
+    );
+    let round = bench.far_describes(&call, Role::Answer, ours());
+    assert_eq!(round.said(), ["iq /tablet: session-accept(content)"]);
+    let round = bench.far(&call, end(EndReason::Success));
+    let said = [
+        "iq /tablet: session-terminate(success)",
+        "message /tablet: finish(success)",
+    ];
+    assert_eq!(round.said(), said);
+}
+
+/// The user says that SIP's call goes on in the session `to`.
+fn says_moved(bench: &mut Bench, to: &str) -> Round {
+    let inside =
+        format!("<reason xmlns='urn:xmpp:jingle:1'><expired/></reason><migrated to='{to}'/>");
+    bench.answer(USER, "finish", &inside)
+}
+
+#[test]
+fn a_call_that_is_said_to_go_on_waits_for_its_new_session() {
+    let mut bench = Bench::open();
+    let call = bench.active_from_sip();
+    let round = says_moved(&mut bench, SID);
+    assert!(round.facts().is_empty() && round.said().is_empty());
+    // The old session may be closed now, and its device leave.
+    let round = bench.jingle(CALL, "session-terminate", "<reason><expired/></reason>");
+    assert_eq!(
+        (round.said(), round.facts()),
+        (vec!["iq /phone: result".into()], vec![])
+    );
+    bench.stanza(&format!(
+        "<presence from='{USER}' to='{CONTACT}' type='unavailable'/>"
+    ));
+    bench.round();
+    assert!(bench.after(9).facts().is_empty());
+    let audio = "<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/>";
+    let tablet = "juliet@example.com/tablet";
+    let round = bench.jmi(tablet, CONTACT, "propose", audio);
+    assert!(
+        round
+            .said()
+            .contains(&"message /tablet: proceed".to_owned())
+    );
+    assert!(round.facts().is_empty());
+    assert!(bench.after(9).facts().is_empty());
+    let round = bench.jingle_as((tablet, FULL), SID, "session-initiate", CONTENT);
+    assert_eq!((round.call(), round.described().role), (call, Role::Offer));
+}
+
+#[test]
+fn a_call_whose_new_session_never_comes_is_hung_up() {
+    let mut bench = Bench::open();
+    bench.active_from_sip();
+    says_moved(&mut bench, SID);
+    assert!(bench.after(9).facts().is_empty());
+    let round = bench.after(1);
+    assert_eq!(round.end(), EndReason::Success, "and not lost");
+    bench.expect_nothing_left(&round);
+}
+
+#[test]
+fn a_call_that_goes_on_in_another_that_is_there_is_replaced_by_it() {
+    // The same number calls a second time: to the client that is the first call, going on.
+    let mut bench = Bench::open();
+    let first = bench.active_from_sip();
+    let second = CallId("second".into());
+    bench.far(&second, Fact::Offer(Box::new(offer())));
+    let round = says_moved(&mut bench, "second");
+    assert_eq!((round.call(), round.end()), (first, EndReason::Replaced));
+    assert_eq!(round.said(), ["message /phone: finish(expired)"]);
+    assert_eq!(bench.core.calls_held().0, 1);
+}
+
+#[test]
+fn a_call_that_nobody_took_and_that_goes_on_elsewhere_is_replaced() {
+    let mut bench = Bench::open();
+    bench.far_offer();
+    assert_eq!(says_moved(&mut bench, SID).end(), EndReason::Replaced);
+}
