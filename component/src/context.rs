@@ -2,6 +2,7 @@
 
 use crate::action::Action;
 use crate::confirm::{Confirm, Written};
+use crate::presence::Pairs;
 use minidom::Element;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -13,6 +14,8 @@ use tandem_shared::mint::Mint;
 pub struct Context<'a> {
     /// Which JIDs stand for which SIP parties.
     pub mapping: &'a Mapping,
+    /// Who sees which contact anyway.
+    pub pairs: &'a Pairs,
     /// Where ids come from.
     pub mint: &'a mut Mint,
     /// What is known of the server's progress; absent while the stream is down.

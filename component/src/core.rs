@@ -361,6 +361,7 @@ impl Core {
     fn features(&mut self) -> (&mut Messages, &mut Calls, Context<'_>) {
         let context = Context {
             mapping: &self.config.mapping,
+            pairs: &self.pairs,
             mint: &mut self.mint,
             confirm: self.stream_open.then_some(&mut self.confirm),
             now: self.now.instant,

@@ -62,6 +62,15 @@ impl Pairs {
         self.known.is_empty()
     }
 
+    /// Whether `watcher` sees `contact`, because it asked to.
+    #[must_use]
+    pub fn sees(&self, watcher: &Jid, contact: &Jid) -> bool {
+        self.known.contains(&Pair {
+            watcher: watcher.to_bare(),
+            contact: contact.to_bare(),
+        })
+    }
+
     /// Answers the presence stanza `frame`, from a user the gateway serves.
     pub fn handle(&mut self, frame: &Frame, mapping: &Mapping) -> Answer {
         let pair = Pair {

@@ -262,6 +262,8 @@ pub struct Leg {
     pub moves: bool,
     /// Why SIP hung up, where the user is yet to be told.
     pub over: Option<End>,
+    /// Whom the contact's presence was shown for this call, who would not see it otherwise.
+    pub shown: Option<Jid>,
     /// Whether ringing was told, to whichever side is to know.
     pub rung: bool,
     /// What the store says of it.
@@ -296,6 +298,7 @@ impl Leg {
             receipt: None,
             moves: false,
             over: None,
+            shown: None,
             rung: false,
             stored: None,
             asked: 0,

@@ -93,7 +93,10 @@ impl Calls {
         match output {
             Output::SayPropose => self.propose(leg, context),
             Output::SayRinging => ring(leg, context),
-            Output::SayProceed => tell(leg, Word::Proceed, context),
+            Output::SayProceed => {
+                show_to_stranger(leg, context);
+                tell(leg, Word::Proceed, context);
+            }
             Output::SayInitiate => {
                 let at = context.now + ACKNOWLEDGED_WITHIN;
                 self.timers.set((leg.call.clone(), Wait::Acknowledged), at);
@@ -129,11 +132,8 @@ impl Calls {
     }
 
     fn propose(&mut self, leg: &mut Leg, context: &mut Context) {
-        let everyone = Jid::from(leg.user.to_bare());
         // Who does not see the contact's presence learns from this that it may trust the call.
-        let mut presence = stanza("presence", &leg.contact, &everyone);
-        presence.append_child(caps::element(Entity::Device));
-        context.send(presence);
+        show(leg, Jid::from(leg.user.to_bare()), context);
         let word = Word::Propose(leg.media.clone());
         let mut propose = message(&leg.sid, word).write(&leg.contact, &leg.user);
         // Older clients never say that they ring, but that they have the message.
@@ -151,6 +151,35 @@ impl Calls {
     }
 }
 
+/// Shows the contact, and what it can do, to `whom` (XEP-0353 §3.1).
+fn show(leg: &mut Leg, whom: Jid, context: &mut Context) {
+    let mut presence = stanza("presence", &leg.contact, &whom);
+    presence.append_child(caps::element(Entity::Device));
+    context.send(presence);
+    if !context.pairs.sees(&whom, &leg.contact) {
+        leg.shown = Some(whom);
+    }
+}
+
+/// Shows the contact once to a calling user who does not see it: clients look for what the device they
+/// call can do before they go on (XEP-0353 §3.4).
+fn show_to_stranger(leg: &mut Leg, context: &mut Context) {
+    if leg.shown.is_none() && !context.pairs.sees(&leg.user, &leg.contact) {
+        show(leg, leg.user.clone(), context);
+    }
+}
+
+/// What takes the contact away again from whoever it was shown to for the call of `leg`.
+pub(super) fn hide(leg: &Leg, context: &Context) -> Option<Element> {
+    let whom = leg.shown.as_ref()?;
+    if context.pairs.sees(whom, &leg.contact) {
+        return None;
+    }
+    let mut presence = stanza("presence", &leg.contact, whom);
+    set(&mut presence, "type", "unavailable");
+    Some(presence)
+}
+
 fn tell(leg: &Leg, word: Word, context: &mut Context) {
     context.send(message(&leg.sid, word).write(&leg.contact, &leg.user));
 }
@@ -164,6 +193,7 @@ fn ring(leg: &mut Leg, context: &mut Context) {
         inform(leg, Info::Ringing, context);
         return;
     }
+    show_to_stranger(leg, context);
     tell(leg, Word::Ringing, context);
     if let Some(id) = &leg.receipt {
         let mut received = Element::bare("received", xml::RECEIPTS);

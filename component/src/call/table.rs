@@ -109,7 +109,7 @@ impl Calls {
     }
 
     /// Forgets `leg`, which was taken out, when the server has `closing`.
-    pub(super) fn remove(&mut self, leg: Leg, closing: Vec<Element>, context: &mut Context) {
+    pub(super) fn remove(&mut self, leg: Leg, mut closing: Vec<Element>, context: &mut Context) {
         self.counters.ended += 1;
         for wait in WAITS {
             self.timers.cancel(&(leg.call.clone(), wait));
@@ -117,6 +117,12 @@ impl Calls {
         self.past.remember_leg(&leg, context.now);
         let key = OpenKey::new(&leg.user, &leg.sid);
         self.keys.remove(&key);
+        // Another call may need it still.
+        let needs = |other: &Leg| other.contact == leg.contact && other.shown == leg.shown;
+        let needed = self.of_user(&key.user).any(needs);
+        if !needed {
+            closing.extend(speak::hide(&leg, context));
+        }
         if leg.stored.is_some() || !closing.is_empty() {
             self.closings.close(key, closing, context);
         }

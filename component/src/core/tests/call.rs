@@ -17,6 +17,7 @@ mod from_user;
 mod pictures;
 mod repeats;
 mod restart;
+mod strangers;
 
 const USER: &str = "juliet@example.com/phone";
 const SID: &str = "ca3cf894-5325-482f-a412-a6e9f832298d";
@@ -161,6 +162,23 @@ fn within(child: &Element) -> String {
 }
 
 impl Bench {
+    /// One whose user sees the presence of everybody who calls or is called here.
+    fn befriended() -> Self {
+        let mut bench = Self::open();
+        for contact in [
+            CONTACT,
+            "+15550000000@sip.example.com",
+            "zoe@sip.example.com",
+        ] {
+            let pair = crate::presence::Pair {
+                watcher: USER.parse::<Jid>().unwrap().to_bare(),
+                contact: contact.parse().unwrap(),
+            };
+            bench.core.restore(vec![Record::Pair(pair)], bench.now);
+        }
+        bench
+    }
+
     fn round(&mut self) -> Round {
         let actions = self.drain();
         Round { actions }

@@ -12,7 +12,7 @@ fn transport(ufrag: &str, port: u16) -> String {
 #[test]
 fn candidates_go_both_ways() {
     for from_user in [true, false] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let (call, sid) = match from_user {
             true => (bench.active_from_user(), SID),
             false => (bench.active_from_sip(), CALL),
@@ -43,7 +43,7 @@ fn candidates_go_both_ways() {
 
 #[test]
 fn candidates_may_come_before_the_answer() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.far_offer();
     bench.answer(USER, "proceed", "");
     bench.far_describes(&CallId(CALL.into()), Role::Offer, ours());
@@ -57,7 +57,7 @@ fn candidates_may_come_before_the_answer() {
 
 #[test]
 fn new_credentials_begin_ice_anew() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.active_from_user();
     let round = bench.jingle(SID, "transport-info", &transport("vvvv", 7));
     assert_eq!(round.said(), ["iq /phone: result"]);
@@ -93,7 +93,7 @@ fn the_user_changes_who_sends() {
         (true, "none", Direction::None),
         (false, "initiator", Direction::Receive),
     ] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let (call, sid) = match from_user {
             true => (bench.active_from_user(), SID),
             false => (bench.active_from_sip(), CALL),
@@ -114,7 +114,7 @@ fn the_user_changes_who_sends() {
 
 #[test]
 fn a_change_that_is_never_answered_does_not_block_the_next() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.active_from_user();
     bench.jingle(SID, "transport-info", &transport("vvvv", 7));
     bench.after(30);
@@ -124,7 +124,7 @@ fn a_change_that_is_never_answered_does_not_block_the_next() {
 
 #[test]
 fn sip_changes_who_sends_and_nothing_else() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.active_from_user();
     let mut held = ours();
     held.streams[0].direction = Direction::Send;
@@ -154,7 +154,7 @@ fn sip_changes_who_sends_and_nothing_else() {
 
 #[test]
 fn holding_is_told_both_ways() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.active_from_user();
     assert_eq!(
         bench.far(&call, Fact::Hold(true)).said(),
@@ -176,7 +176,7 @@ fn holding_is_told_both_ways() {
 
 #[test]
 fn what_else_sessions_say() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.active_from_user();
     let key = "<dtmf xmlns='urn:xmpp:jingle:dtmf:0' code='#' duration='200'/>";
     let pressed = Dtmf {
@@ -228,7 +228,7 @@ fn what_else_sessions_say() {
 
 #[test]
 fn a_session_without_contents_is_over() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.active_from_user();
     let round = bench.jingle(
         SID,
@@ -247,7 +247,7 @@ fn a_session_without_contents_is_over() {
 
 #[test]
 fn a_device_that_goes_away_has_ten_seconds() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.active_from_user();
     let presence = |bench: &mut Bench, form: &str| {
         bench.stanza(&format!("<presence from='{USER}' to='{CONTACT}'{form}/>"));
@@ -265,7 +265,7 @@ fn a_device_that_goes_away_has_ten_seconds() {
 
 #[test]
 fn who_knows_of_no_session_has_none() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.active_from_user();
     let round = bench.far(&call, Fact::Hold(true));
     let id = round.stanza("jingle").attr("id").unwrap().to_owned();
@@ -330,7 +330,7 @@ fn a_device_that_refuses_our_acceptance_has_its_session_closed() {
         ),
         (false, unknown, EndReason::Connectivity, &[]),
     ] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let id = accept(&mut bench, proposed);
         let round = error(&mut bench, &id, inside);
         assert_eq!(

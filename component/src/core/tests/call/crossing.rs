@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn both_call_each_other_at_once() {
     // The lower id wins: the user's.
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.far_offer();
     let round = bench.propose_as("00000000-low");
     assert_eq!(round.said(), ["message : retract(expired)"]);
@@ -21,7 +21,7 @@ fn both_call_each_other_at_once() {
     assert!(matches!(facts[1], Fact::Offer(_)) && facts.len() == 2);
 
     // Ours.
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.far_offer();
     let round = bench.propose_as("ffffffff-high");
     assert_eq!(round.said(), ["message /phone: reject(expired)"]);
@@ -36,7 +36,7 @@ fn both_call_each_other_at_once() {
 #[test]
 fn both_begin_a_session_at_once() {
     for (id, ours_wins) in [("00-low", false), ("ff-high", true)] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         show(&mut bench, "phone", &SESSION);
         bench.far_offer();
         bench.far_describes(&CallId(CALL.into()), Role::Offer, ours());
@@ -64,7 +64,7 @@ fn offer_from(user: &str) -> Offer {
 #[test]
 fn of_equal_ids_that_of_the_lower_jid_wins() {
     for (number, theirs_wins) in [("+15551234567", false), ("zoe", true)] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let call = CallId(CALL.into());
         bench.far(&call, Fact::Offer(Box::new(offer_from(number))));
         let word = format!(
@@ -101,7 +101,7 @@ fn of_equal_ids_that_of_the_lower_jid_wins() {
 #[test]
 fn of_equal_sessions_that_of_the_lower_jid_wins() {
     for (number, theirs_wins) in [("+15551234567", false), ("zoe", true)] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let call = CallId(CALL.into());
         show(&mut bench, "phone", &SESSION);
         bench.far(&call, Fact::Offer(Box::new(offer_from(number))));
@@ -122,7 +122,7 @@ fn of_equal_sessions_that_of_the_lower_jid_wins() {
 
 #[test]
 fn a_call_goes_on_on_another_device() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.active_from_sip();
     let tablet = "juliet@example.com/tablet";
     let audio = "<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/>";
@@ -162,7 +162,7 @@ fn says_moved(bench: &mut Bench, to: &str) -> Round {
 
 #[test]
 fn a_call_that_is_said_to_go_on_waits_for_its_new_session() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.active_from_sip();
     let round = says_moved(&mut bench, SID);
     assert!(round.facts().is_empty() && round.said().is_empty());
@@ -193,7 +193,7 @@ fn a_call_that_is_said_to_go_on_waits_for_its_new_session() {
 
 #[test]
 fn a_call_whose_new_session_never_comes_is_hung_up() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.active_from_sip();
     says_moved(&mut bench, SID);
     assert!(bench.after(9).facts().is_empty());
@@ -205,7 +205,7 @@ fn a_call_whose_new_session_never_comes_is_hung_up() {
 #[test]
 fn a_call_that_goes_on_in_another_that_is_there_is_replaced_by_it() {
     // The same number calls a second time: to the client that is the first call, going on.
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let first = bench.active_from_sip();
     let second = CallId("second".into());
     bench.far(&second, Fact::Offer(Box::new(offer())));
@@ -217,7 +217,7 @@ fn a_call_that_goes_on_in_another_that_is_there_is_replaced_by_it() {
 
 #[test]
 fn a_call_that_nobody_took_and_that_goes_on_elsewhere_is_replaced() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.far_offer();
     assert_eq!(says_moved(&mut bench, SID).end(), EndReason::Replaced);
 }

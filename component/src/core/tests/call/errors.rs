@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 #[test]
 fn a_session_is_between_two_exact_jids() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.active_from_user();
     for ends in [
         ("juliet@example.com/tablet", FULL),
@@ -23,7 +23,7 @@ fn a_session_is_between_two_exact_jids() {
 
 #[test]
 fn a_session_before_its_time_is_unknown() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.propose().call();
     let round = bench.jingle(SID, "session-initiate", CONTENT);
     assert_eq!(round.said(), ["iq /phone: item-not-found+unknown-session"]);
@@ -57,13 +57,13 @@ fn sessions_that_make_no_call() {
         (&*foreign, "unsupported-applications"),
         (&*raw, "unsupported-transports"),
     ] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let round = bench.jingle(SID, "session-initiate", content);
         let terminate = format!("iq /phone: session-terminate({condition})");
         assert_eq!(round.said(), ["iq /phone: result", &*terminate]);
         assert!(round.facts().is_empty());
 
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let call = bench.propose().call();
         bench.far(&call, Fact::Ready(Ready::default()));
         let round = bench.jingle(SID, "session-initiate", content);
@@ -80,7 +80,7 @@ fn sessions_that_make_no_call() {
     }
     let twice = [CONTENT, CONTENT].concat();
     for content in ["", &*twice] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let round = bench.jingle(SID, "session-initiate", content);
         assert_eq!(round.said(), ["iq /phone: bad-request+text"]);
         let call = bench.propose().call();
@@ -93,7 +93,7 @@ fn sessions_that_make_no_call() {
 
 #[test]
 fn an_answer_without_encryption_ends_the_call() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.far_offer();
     bench.answer(USER, "proceed", "");
     bench.far_describes(&CallId(CALL.into()), Role::Offer, ours());
@@ -113,7 +113,7 @@ fn an_answer_without_encryption_ends_the_call() {
 
 #[test]
 fn sip_that_takes_no_description_ends_the_call() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.jingle(SID, "session-initiate", CONTENT).call();
     let round = bench.far_describes(&call, Role::Refusal, Description::default());
     assert_eq!(
@@ -126,7 +126,7 @@ fn sip_that_takes_no_description_ends_the_call() {
 
 #[test]
 fn offers_out_of_turn_are_refused() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.propose().call();
     let round = bench.far_describes(&call, Role::Offer, ours());
     assert_eq!(round.described().role, Role::Refusal);
@@ -135,7 +135,7 @@ fn offers_out_of_turn_are_refused() {
 
 #[test]
 fn questions_that_are_no_requests_are_not_sessions() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.stanza(&format!(
         "<iq from='{USER}' to='{FULL}' id='i' type='get'><jingle xmlns='urn:xmpp:jingle:1'/></iq>"
     ));
@@ -165,7 +165,7 @@ proptest! {
              <jingle xmlns='urn:xmpp:jingle:1' action='{}' sid='{sid}'>{content}</jingle></iq>",
             ALL_ACTIONS[action]
         );
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let sid = match stage {
             0 => SID,
             1 => {

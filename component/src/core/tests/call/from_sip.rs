@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_call_by_messages_from_ringing_to_the_end() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = CallId(CALL.into());
     let round = bench.far_offer();
     assert!(matches!(&round.actions[0], Action::Store(Record::Call(_))));
@@ -66,7 +66,7 @@ fn a_call_by_messages_from_ringing_to_the_end() {
 
 #[test]
 fn nobody_answers() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.far_offer();
     assert!(bench.after_ms(1999).facts().is_empty());
     assert_eq!(
@@ -93,7 +93,7 @@ fn a_device_rejects() {
         (30, reason("decline"), EndReason::Declined),
         (40, String::new(), EndReason::Busy),
     ] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         bench.far_offer();
         bench.after(after);
         let round = bench.answer(USER, "reject", &inside);
@@ -122,7 +122,7 @@ fn a_proposal_comes_back() {
         (USER, "service-unavailable", None),
         ("romeo@example.com", "service-unavailable", None),
     ] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         bench.far_offer();
         bench.stanza(&format!(
             "<message from='{from}' to='{FULL}' id='propose-{CALL}' type='error'><error type='cancel'>\
@@ -145,7 +145,7 @@ fn sip_gives_up() {
         (EndReason::Cancelled, "cancel"),
         (EndReason::AnsweredElsewhere, "success"),
     ] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let call = CallId(CALL.into());
         bench.far_offer();
         let round = bench.far(&call, end(reason));
@@ -153,7 +153,7 @@ fn sip_gives_up() {
         bench.expect_nothing_left(&round);
         assert!(bench.answer(USER, "proceed", "").facts().is_empty());
     }
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = CallId(CALL.into());
     bench.far_offer();
     bench.answer(USER, "proceed", "");
@@ -213,7 +213,7 @@ pub(super) const SESSION: [&str; 5] = [
 
 #[test]
 fn a_device_that_knows_no_messages_is_called_by_a_session() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = CallId(CALL.into());
     show(&mut bench, "phone", &SESSION);
     let round = bench.far_offer();
@@ -238,7 +238,7 @@ fn a_device_that_knows_no_messages_is_called_by_a_session() {
 
 #[test]
 fn a_device_that_declines_a_session() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = CallId(CALL.into());
     show(&mut bench, "phone", &SESSION);
     bench.far_offer();
@@ -250,7 +250,7 @@ fn a_device_that_declines_a_session() {
 
 #[test]
 fn who_is_slow_to_say_what_it_can_is_called_by_messages() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     show(&mut bench, "phone", &[]);
     let round = bench.far_offer();
     assert!(round.said().is_empty() && round.facts().is_empty());
@@ -263,7 +263,7 @@ fn who_is_slow_to_say_what_it_can_is_called_by_messages() {
 
 #[test]
 fn an_answer_in_time_decides_how_a_device_is_called() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let round = show(&mut bench, "phone", &[]);
     let id = round.stanza("query").attr("id").unwrap().to_owned();
     bench.far_offer();
@@ -286,7 +286,7 @@ fn a_device_that_does_not_take_the_session_is_unreachable() {
         let round = bench.far_describes(&call, Role::Offer, ours());
         round.stanza("jingle").attr("id").unwrap().to_owned()
     };
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let id = begin(&mut bench);
     bench.stanza(&format!(
         "<iq from='{USER}' to='{FULL}' type='error' id='{id}'><error type='cancel'>\
@@ -318,7 +318,7 @@ fn a_device_that_does_not_take_the_session_is_unreachable() {
 
 #[test]
 fn sip_that_makes_no_offer_loses_the_call() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.far_offer();
     bench.answer(USER, "proceed", "");
     let round = bench.after(30);
@@ -335,7 +335,7 @@ fn sip_that_makes_no_offer_loses_the_call() {
 
 #[test]
 fn calls_that_cannot_be_placed_end_at_once() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = CallId(CALL.into());
     let mut place = |change: &dyn Fn(&mut Offer)| {
         let mut offer = offer();
@@ -365,7 +365,7 @@ fn calls_that_cannot_be_placed_end_at_once() {
 
 #[test]
 fn facts_about_a_call_that_is_over_are_answered() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = CallId("gone".into());
     assert_eq!(bench.far(&call, Fact::Ringing).end(), EndReason::Failed);
     assert!(bench.far(&call, end(EndReason::Success)).facts().is_empty());

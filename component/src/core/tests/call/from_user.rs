@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_proposed_call_from_ringing_to_the_end() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let round = bench.propose();
     let stored = matches!(&round.actions[0], Action::Store(Record::Call(_)));
     assert!(stored, "{round:?}");
@@ -69,7 +69,7 @@ fn a_proposed_call_from_ringing_to_the_end() {
 
 #[test]
 fn a_session_without_a_proposal() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let round = bench.jingle_as((USER, CONTACT), SID, "session-initiate", CONTENT);
     assert_eq!(round.said(), ["iq /phone: result"]);
     let call = round.call();
@@ -108,7 +108,7 @@ fn sip_refuses_before_anything_else() {
         (EndReason::NoAnswer, "timeout"),
         (EndReason::Failed, "general-error"),
     ] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let call = bench.propose().call();
         let round = bench.far(&call, Fact::End(End::new(reason).with_status(486)));
         assert_eq!(
@@ -123,7 +123,7 @@ fn sip_refuses_before_anything_else() {
 
 #[test]
 fn a_forbidden_number_is_explained_once_in_words() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.propose().call();
     let round = bench.far(&call, end(EndReason::Emergency));
     assert_eq!(
@@ -144,20 +144,20 @@ fn a_forbidden_number_is_explained_once_in_words() {
 #[test]
 fn the_caller_gives_up_at_every_state() {
     let retract = |bench: &mut Bench| bench.jmi(USER, CONTACT, "retract", "");
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.propose();
     let round = retract(&mut bench);
     assert_eq!((round.end(), round.said()), (EndReason::Cancelled, vec![]));
     bench.expect_nothing_left(&round);
 
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.propose().call();
     bench.far(&call, Fact::Ready(Ready::default()));
     let round = retract(&mut bench);
     assert_eq!((round.end(), round.said()), (EndReason::Cancelled, vec![]));
     bench.expect_nothing_left(&round);
 
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.propose().call();
     bench.far(&call, Fact::Ready(Ready::default()));
     bench.jingle(SID, "session-initiate", CONTENT);
@@ -172,7 +172,7 @@ fn the_caller_gives_up_at_every_state() {
 
 #[test]
 fn somebody_else_cannot_give_up_the_call() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.propose();
     for other in ["juliet@example.com/tablet", "romeo@example.com/phone"] {
         let round = bench.jmi(other, CONTACT, "retract", "");
@@ -182,7 +182,7 @@ fn somebody_else_cannot_give_up_the_call() {
 
 #[test]
 fn a_session_that_comes_after_sip_hung_up_is_told_why() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.propose().call();
     bench.far(&call, Fact::Ready(Ready::default()));
     let round = bench.far(&call, end(EndReason::Busy));
@@ -198,7 +198,7 @@ fn a_session_that_comes_after_sip_hung_up_is_told_why() {
 
 #[test]
 fn a_device_that_never_begins_its_session_loses_the_call() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.propose().call();
     bench.far(&call, Fact::Ready(Ready::default()));
     assert!(bench.after(59).facts().is_empty());
@@ -210,7 +210,7 @@ fn a_device_that_never_begins_its_session_loses_the_call() {
 
 #[test]
 fn a_proceed_that_comes_back_ends_the_call() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.propose().call();
     bench.far(&call, Fact::Ready(Ready::default()));
     bench.stanza(&format!(
@@ -224,7 +224,7 @@ fn a_proceed_that_comes_back_ends_the_call() {
 
 #[test]
 fn a_proposal_that_comes_twice_is_one_call() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.propose();
     let again = bench.propose();
     assert!(again.facts().is_empty() && again.said().is_empty());
@@ -233,7 +233,7 @@ fn a_proposal_that_comes_twice_is_one_call() {
 
 #[test]
 fn a_call_without_sound_is_rejected() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let video = "<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='video'/>";
     let round = bench.jmi(USER, CONTACT, "propose", video);
     assert_eq!(
@@ -245,7 +245,7 @@ fn a_call_without_sound_is_rejected() {
 
 #[test]
 fn strangers_and_impossible_contacts_are_refused() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let audio = "<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/>";
     let round = bench.jmi("evil@example.org/x", CONTACT, "propose", audio);
     assert_eq!(round.said(), ["message evil@example.org/x: forbidden+text"]);
@@ -262,7 +262,7 @@ fn strangers_and_impossible_contacts_are_refused() {
 
 #[test]
 fn too_many_calls_are_rejected_in_words() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     for id in 0..5 {
         let word = format!(
             "<propose xmlns='urn:xmpp:jingle-message:0' id='{id}'>\

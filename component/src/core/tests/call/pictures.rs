@@ -66,7 +66,7 @@ fn trickled(round: &Round) -> Vec<String> {
 
 #[test]
 fn without_a_bundle_pictures_are_left_out_and_refused_beside() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let (call, round) = answered(&mut bench, &both());
     let said = [
         "iq /phone: session-accept(content)",
@@ -127,7 +127,7 @@ fn without_a_bundle_pictures_are_left_out_and_refused_beside() {
 
 #[test]
 fn in_a_bundle_pictures_idle() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let (call, round) = answered(&mut bench, &bundled());
     assert_eq!(round.said(), ["iq /phone: session-accept(content)"]);
     let contents: Vec<&Element> = round
@@ -167,7 +167,7 @@ fn in_a_bundle_pictures_idle() {
 #[test]
 fn a_session_that_only_has_refused_pictures_left_is_over() {
     for contents in [both(), bundled()] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         answered(&mut bench, &contents);
         let sound = "<content creator='initiator' name='0'/>";
         let round = bench.jingle(SID, "content-remove", sound);
@@ -179,7 +179,7 @@ fn a_session_that_only_has_refused_pictures_left_is_over() {
 #[test]
 fn candidates_of_pictures_that_are_not_in_a_bundle_go_nowhere_before_the_answer_too() {
     for (contents, expected) in [(both(), vec![]), (bundled(), vec!["1".to_owned()])] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         bench.jingle(SID, "session-initiate", &contents);
         let round = bench.jingle(SID, "transport-info", &candidate_of("1"));
         assert_eq!(

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_proposal_that_comes_again_after_its_end_is_no_call() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.propose().call();
     let round = bench.far(&call, end(EndReason::Busy));
     bench.expect_nothing_left(&round);
@@ -18,7 +18,7 @@ fn a_proposal_that_comes_again_after_its_end_is_no_call() {
 
 #[test]
 fn a_proposal_that_was_refused_is_not_refused_again() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let video = "<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='video'/>";
     assert_eq!(bench.jmi(USER, CONTACT, "propose", video).said().len(), 1);
     assert!(bench.jmi(USER, CONTACT, "propose", video).said().is_empty());
@@ -32,7 +32,7 @@ fn a_session_that_comes_again_is_acknowledged_and_no_call() {
         assert!(round.facts().is_empty(), "{round:?}");
     };
     for proposed in [false, true] {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let call = if proposed {
             bench.active_from_user()
         } else {
@@ -53,7 +53,7 @@ fn a_session_that_comes_again_is_acknowledged_and_no_call() {
 
 #[test]
 fn a_session_that_was_turned_down_is_turned_down_once() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let open = CONTENT.replace("fingerprint", "other");
     let first = bench.jingle(SID, "session-initiate", &open);
     assert_eq!(first.said().len(), 2);
@@ -63,7 +63,7 @@ fn a_session_that_was_turned_down_is_turned_down_once() {
 
 #[test]
 fn a_session_that_comes_after_its_proposal_is_over_is_unknown() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.propose();
     bench.jmi(USER, CONTACT, "retract", "");
     let round = bench.jingle(SID, "session-initiate", CONTENT);
@@ -73,7 +73,7 @@ fn a_session_that_comes_after_its_proposal_is_over_is_unknown() {
 
 #[test]
 fn what_was_open_before_a_restart_is_known_after_it() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let rows = bench
         .propose()
         .actions

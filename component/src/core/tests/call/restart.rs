@@ -77,7 +77,7 @@ fn after_a_crash_every_open_id_is_closed() {
         ),
     ];
     for (play, expected) in cases {
-        let mut bench = Bench::open();
+        let mut bench = Bench::befriended();
         let mut rows = Vec::new();
         for round in play(&mut bench) {
             left_behind(&round.actions, &mut rows);
@@ -97,7 +97,7 @@ fn propose_to_another(bench: &mut Bench) -> Round {
 
 #[test]
 fn what_the_server_did_not_confirm_is_said_again() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let call = bench.active_from_user();
     let round = bench.far(&call, end(EndReason::Success));
     assert_eq!(round.said().len(), 2);
@@ -110,7 +110,7 @@ fn what_the_server_did_not_confirm_is_said_again() {
 
 #[test]
 fn without_a_stream_answered_calls_go_on_and_others_end() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     let active = bench.active_from_sip();
     let waiting = propose_to_another(&mut bench).call();
     bench.core.handle_stream_closed(bench.now);
@@ -141,7 +141,7 @@ fn without_a_stream_answered_calls_go_on_and_others_end() {
 
 #[test]
 fn without_sip_every_call_ends() {
-    let mut bench = Bench::open();
+    let mut bench = Bench::befriended();
     bench.active_from_sip();
     propose_to_another(&mut bench);
     bench.core.handle_bus(Incoming::Disconnected, bench.now);
@@ -170,6 +170,7 @@ fn an_end_in_order_ends_every_call_on_both_sides() {
     let expected = [
         "iq /phone: session-terminate(general-error)",
         "message /phone: finish(general-error)",
+        "presence : ",
     ];
     assert_eq!(said, expected);
     let last = published(&round.actions).last().unwrap().event.clone();
