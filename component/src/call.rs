@@ -29,9 +29,9 @@ use jid::{BareJid, Jid};
 use leg::{Input, Leg, State};
 use minidom::Element;
 use past::{Past, Used};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
-use tandem_shared::call::{CallEvent, CallId, End, EndReason};
+use tandem_shared::call::{CallEvent, CallId, End, EndReason, Fact};
 use tandem_shared::timers::Timers;
 
 /// After how long a caller hears ringing although no device said that it rings.
@@ -44,6 +44,9 @@ const AWAY: Duration = Duration::from_secs(10);
 const MOVED_WITHIN: Duration = Duration::from_secs(10);
 /// How often a user is told in words why calls are not allowed.
 const WORDS_EVERY: Duration = Duration::from_secs(60);
+
+/// Facts that wait for room on the bus.
+const FACTS_MAX: usize = 1024;
 
 /// What a leg waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,6 +100,8 @@ pub struct Calls {
     past: Past,
     told: Recent<BareJid, ()>,
     events: VecDeque<CallEvent>,
+    /// Calls of which something could not be told.
+    unheard: BTreeSet<CallId>,
     /// Whether SIP can be reached.
     up: bool,
     counters: Counters,
@@ -117,6 +122,7 @@ impl Calls {
             past: Past::default(),
             told: Recent::new(WORDS_EVERY, 10_000),
             events: VecDeque::new(),
+            unheard: BTreeSet::new(),
             up: false,
             counters: Counters::default(),
         }
@@ -174,6 +180,26 @@ impl Calls {
         let end = End::new(EndReason::Failed).with_text("The gateway lost its SIP side.");
         self.fail_all(&end, context, |_| true);
         self.events.clear();
+        self.unheard.clear();
+    }
+
+    /// Ends the calls of which SIP could not be told something: the bus takes less than there is to say.
+    pub fn end_unheard(&mut self, context: &mut Context) {
+        while let Some(call) = self.unheard.pop_first() {
+            let offered =
+                |event: &CallEvent| event.call == call && matches!(event.fact, Fact::Offer(_));
+            let known = !self.events.iter().any(offered);
+            self.events.retain(|event| event.call != call);
+            tracing::warn!(%call, "a call ends because the bus is full");
+            if let Some(leg) = self.legs.remove(&call) {
+                let end = End::new(EndReason::ResourceConstraint);
+                self.step(leg, Input::Fail, &end, context);
+            }
+            if !known {
+                // What SIP has not heard of need not end there.
+                self.events.retain(|event| event.call != call);
+            }
+        }
     }
 
     /// The process ends in order.

@@ -187,6 +187,8 @@ impl Core {
 
     /// The bus takes `room` more envelopes than were published so far.
     pub fn handle_bus_room(&mut self, mut room: usize) {
+        let (calls, mut context) = self.calls();
+        calls.end_unheard(&mut context);
         while room > 0
             && self.link.is_up()
             && let Some(event) = self.calls.poll_event()

@@ -3,7 +3,7 @@
 use super::closing::{Open, OpenKey};
 use super::devices::{Choice, Way};
 use super::leg::{Input, Leg, State};
-use super::{Calls, OFFERED_WITHIN, WAITS, Wait, speak};
+use super::{Calls, FACTS_MAX, OFFERED_WITHIN, WAITS, Wait, speak};
 use crate::action::{Action, Record};
 use crate::context::Context;
 use jid::BareJid;
@@ -24,7 +24,7 @@ impl Calls {
             return Err(End::new(EndReason::Failed).with_text(text));
         }
         let held = self.legs.len() + self.closings.len();
-        if held >= self.section.max {
+        if held >= self.section.max || self.events.len() >= FACTS_MAX {
             self.counters.too_many += 1;
             return Err(End::new(EndReason::ResourceConstraint));
         }
@@ -156,8 +156,25 @@ impl Calls {
     }
 
     pub(super) fn publish_about(&mut self, call: CallId, fact: Fact) {
-        if self.up {
+        if !self.up {
+            return;
+        }
+        let most = match fact {
+            // Every call has one, so that they are no more than calls.
+            Fact::End(_) => FACTS_MAX + self.section.max,
+            Fact::Offer(_)
+            | Fact::Ringing
+            | Fact::Ready(_)
+            | Fact::Describe(_)
+            | Fact::Trickle(_)
+            | Fact::Hold(_)
+            | Fact::Dtmf(_)
+            | Fact::Unknown => FACTS_MAX,
+        };
+        if self.events.len() < most {
             self.events.push_back(CallEvent { call, fact });
+        } else {
+            self.unheard.insert(call);
         }
     }
 

@@ -14,6 +14,7 @@ mod crossing;
 mod errors;
 mod from_sip;
 mod from_user;
+mod full;
 mod pictures;
 mod repeats;
 mod restart;
