@@ -19,6 +19,7 @@ mod pictures;
 mod repeats;
 mod restart;
 mod strangers;
+mod timers;
 
 const USER: &str = "juliet@example.com/phone";
 const SID: &str = "ca3cf894-5325-482f-a412-a6e9f832298d";
