@@ -41,6 +41,14 @@ function tone() {
   return out.stream;
 }
 
+// The pictures this client sends: a canvas in the place of a camera.
+function pictures() {
+  const canvas = document.createElement("canvas");
+  const pen = canvas.getContext("2d");
+  setInterval(() => pen.fillRect(Math.random() * canvas.width, 0, 1, canvas.height), 100);
+  return canvas.captureStream(10).getVideoTracks();
+}
+
 function hear(session, stream) {
   sound ??= new AudioContext({ sampleRate: 48000 });
   // Without an element the browser does not decode a remote track at all.
@@ -141,8 +149,10 @@ window.peer = {
     return {};
   },
 
-  async call({ to, sid }) {
-    const session = client.jingle.createMediaSession(to, sid, tone());
+  async call({ to, sid, video }) {
+    const stream = tone();
+    if (video) pictures().forEach((track) => stream.addTrack(track));
+    const session = client.jingle.createMediaSession(to, sid, stream);
     adopt(session);
     // The track is added in the session's own queue, so this comes behind it.
     await session.processLocal("prefer", async () => prefer(session));

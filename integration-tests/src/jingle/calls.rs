@@ -57,6 +57,12 @@ impl Client {
         self.initiate(to, None)
     }
 
+    /// As [`Self::call`], and offers pictures besides; only a browser can.
+    pub fn call_with_pictures(&self, to: &str) -> Result<String> {
+        let answer = self.ask_client("call", json!({ "to": to, "video": true }))?;
+        Ok(answer["sid"].as_str().context("no sid")?.to_owned())
+    }
+
     /// Sends the session-initiate, with a sid of the caller's choice.
     pub(super) fn initiate(&self, to: &str, sid: Option<&str>) -> Result<String> {
         let answer = self.ask_client("call", json!({ "to": to, "sid": sid }))?;

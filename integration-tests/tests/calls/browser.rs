@@ -80,6 +80,30 @@ fn a_browser_calls_a_phone_and_each_hears_the_other() -> Result<()> {
 }
 
 #[test]
+fn a_browser_that_also_offers_pictures_is_heard() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let mut scene = Scene::open(bench, PhoneSetup::default(), JingleSetup::default())?;
+        let sid = scene.alice.call_with_pictures(&scene.carol())?;
+        scene.phone.wait_incoming()?;
+        scene.phone.accept()?;
+        scene.alice.wait_connected(&sid)?;
+        scene.phone.wait_established()?;
+        scene.alice.wait_tone(&sid, 440)?;
+        scene.phone.wait_tone(550)?;
+        // The pictures are not sent, and the sound survives that the whole bundle begins ICE anew.
+        scene.alice.restart_ice(&sid)?;
+        scene.alice.expect("new credentials", |stanza| {
+            stanza.xml.contains("transport-info") && stanza.xml.contains("pwd=")
+        })?;
+        scene.alice.wait_tone(&sid, 440)?;
+        scene.phone.wait_tone(550)?;
+        scene.alice.end(&sid, "success")?;
+        scene.phone.wait_closed()?;
+        scene.close()
+    })
+}
+
+#[test]
 fn a_phone_calls_a_browser_and_each_hears_the_other() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
         let mut scene = Scene::open(bench, PhoneSetup::default(), JingleSetup::default())?;
