@@ -1,4 +1,4 @@
-//! A browser with stanza and a real phone through Kamailio (C01, C03, C14).
+//! A browser with stanza and a real phone through Kamailio (C01, C03, C14, C15, C19).
 
 use anyhow::{Result, ensure};
 use integration_tests::baresip::{Baresip, Codec, Setup as PhoneSetup};

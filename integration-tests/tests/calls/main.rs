@@ -3,6 +3,7 @@
 mod basics;
 mod browser;
 mod changes;
+mod crossing;
 mod early;
 mod from_sip;
 mod giving_up;
@@ -11,4 +12,5 @@ mod lost;
 mod odd;
 mod scene;
 mod soak;
+mod strangers;
 mod to_sip;
