@@ -4,11 +4,13 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jid::Jid;
 use serde::{Deserialize, Serialize};
 use tandem_shared::address::{Mapping, number};
+use tandem_shared::bus::url::Url;
 use tandem_shared::config::{BusSection, ConfigError, LogSection, Schema, Secret};
 
 use crate::emergency::Emergency;
@@ -30,7 +32,7 @@ pub mod trunk;
 pub use call::{CallSection, MediaSection};
 pub use listen::{ListenRow, SipSection, TransportName};
 pub use message::{EmergencySection, MessageSection};
-pub use process::{Durability, LimitsSection, StoreSection};
+pub use process::{AdminSection, Durability, LimitsSection, StoreSection};
 pub use trunk::{Patterns, TrunkRow};
 
 /// The whole file.
@@ -63,6 +65,9 @@ pub struct Config {
     /// `[store]`
     #[serde(default)]
     pub store: StoreSection,
+    /// `[admin]`
+    #[serde(default)]
+    pub admin: AdminSection,
     /// `[limits]`
     #[serde(default)]
     pub limits: LimitsSection,
@@ -89,6 +94,7 @@ pub struct NumberRow {
 
 impl Schema for Config {
     const TABLES: &'static [&'static str] = &[
+        "admin",
         "bus",
         "call",
         "emergency",
@@ -169,6 +175,14 @@ impl Config {
     pub fn trunks(&self) -> Result<Arc<Trunks>, ConfigError> {
         let rows: Result<Vec<_>, _> = self.trunk.iter().map(TrunkRow::trunk).collect();
         Ok(Arc::new(Trunks::new(rows?)))
+    }
+
+    /// Where admins ask.
+    #[must_use]
+    pub fn admin_socket(&self) -> PathBuf {
+        let Url::Local(bus) = &self.bus.url;
+        let beside = || bus.with_file_name("b2bua-admin.sock");
+        self.admin.socket.clone().unwrap_or_else(beside)
     }
 
     /// What media is told.

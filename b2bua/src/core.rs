@@ -12,6 +12,7 @@ use tandem_shared::event::{Event as BusEvent, MessageOutcome};
 use tandem_shared::mint::Mint;
 
 use crate::action::{Action, Record};
+use crate::admin::{self, Answer as AdminAnswer, Ask};
 use crate::call::{self, Calls};
 use crate::clock::Now;
 use crate::counters::Counters;
@@ -250,6 +251,34 @@ impl Core {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.outbound.waiting()
+    }
+
+    /// An admin asks.
+    pub fn ask(&mut self, ask: &Ask, now: Now) -> AdminAnswer {
+        match ask {
+            Ask::Trunks => admin::show_trunks(&self.settings, &self.states, now.instant),
+            Ask::Register { trunk } => self.register(trunk, now),
+        }
+    }
+
+    fn register(&mut self, name: &str, now: Now) -> AdminAnswer {
+        let Some(id) = self.settings.trunks.named(name) else {
+            let names = self.settings.trunks.iter().map(|(_, trunk)| &*trunk.name);
+            let names: Vec<&str> = names.collect();
+            let names = names.join(", ");
+            return AdminAnswer::no(format!("there is no trunk {name:?}; there are {names}"));
+        };
+        let mut known = false;
+        self.with_registrations(now, |registrations, cx| known = registrations.force(id, cx));
+        self.drain_sip(now);
+        match known {
+            true => AdminAnswer::ok(format!(
+                "{name}: registering; \"trunks\" tells the outcome\n"
+            )),
+            false => AdminAnswer::no(format!(
+                "{name}: does not register; it has no register = true"
+            )),
+        }
     }
 
     /// All trunks.

@@ -1,6 +1,7 @@
 //! Tandem's SIP side: a pure core and, with the feature `shell`, the sockets around it.
 
 pub mod action;
+pub mod admin;
 pub mod body;
 pub mod call;
 pub mod clock;

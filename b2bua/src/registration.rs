@@ -417,7 +417,9 @@ impl Registrations {
                 flow_timer: granted.flow_timer.filter(|_| row.outbound),
             },
         );
-        cx.states.set_health(id, Health::Up);
+        if cx.states.set_health(id, Health::Up) {
+            tracing::info!(trunk = name(id, cx), "the trunk answers again");
+        }
         let (seconds, trunk) = (granted.seconds, name(id, cx));
         match first {
             true => tracing::info!(trunk, seconds, "registered"),

@@ -5,6 +5,7 @@
     reason = "only the shell reads a clock; the cores are handed the time"
 )]
 
+pub mod admin;
 pub mod media;
 pub mod run;
 

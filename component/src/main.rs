@@ -15,5 +15,6 @@ fn main() -> ExitCode {
         about: "Tandem's XMPP side: lets XMPP users message SIP addresses and telephone numbers.",
         log: |config| &config.log,
         run,
+        perform: |_, none| match none {},
     })
 }

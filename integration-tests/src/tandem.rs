@@ -42,6 +42,8 @@ pub struct Tandem {
     /// The SIP side.
     pub b2bua: Process,
     server: Server,
+    /// The b2bua's binary and configuration.
+    asked: (PathBuf, PathBuf),
     bus: PathBuf,
     udp_ports: Vec<u16>,
 }
@@ -62,11 +64,14 @@ impl Tandem {
             "component.toml",
             &config::write_component(bench, setup, &bus),
         )?;
-        let start = |name: &str, config: PathBuf| {
-            let binary = setup
+        let find = |name: &str| {
+            setup
                 .binaries
-                .map_or_else(|| find_binary(name), |directory| Ok(directory.join(name)))?;
-            let mut command = Command::new(binary);
+                .map_or_else(|| find_binary(name), |directory| Ok(directory.join(name)))
+        };
+        let asked = (find(B2BUA)?, b2bua.clone());
+        let start = |name: &str, config: PathBuf| {
+            let mut command = Command::new(find(name)?);
             command.arg("--config").arg(config);
             // Settings of whoever runs the tests are not those of the test.
             for (key, _) in env::vars_os() {
@@ -84,6 +89,7 @@ impl Tandem {
             b2bua: start(B2BUA, b2bua)?,
             component: start(COMPONENT, component)?,
             server: setup.server,
+            asked,
             bus,
             udp_ports: udp
                 .filter_map(|(_, address)| address.rsplit(':').next()?.parse().ok())
@@ -112,6 +118,17 @@ impl Tandem {
                 .any(|line| line.contains(SERVER_STREAM))
                 .then_some(()))
         })
+    }
+
+    /// Asks the b2bua as an admin does, and returns what it says.
+    pub fn ask(&self, arguments: &[&str]) -> Result<String> {
+        let (binary, config) = &self.asked;
+        let mut command = Command::new(binary);
+        command.arg("--config").arg(config).args(arguments);
+        let output = command.output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        ensure!(output.status.success(), "{}", text(&output.stderr));
+        Ok(text(&output.stdout))
     }
 
     /// Waits until both know of each other: only then does either take messages for the other.

@@ -1,15 +1,20 @@
 //! The command line both processes have: `run`, `check`, `print-config`.
 
 use crate::config::{self, ConfigError, EXIT_CONFIG, LogFormat, LogSection, Schema};
-use clap::{Parser, Subcommand, ValueEnum};
+pub use clap::Subcommand;
+use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// What one process is, to its command line.
+/// Commands of a process that has none of its own.
+#[derive(Debug, Subcommand)]
+pub enum NoCommands {}
+
+/// What one process is, to its command line; `X` are the commands it alone has.
 #[derive(Debug)]
-pub struct Program<C> {
+pub struct Program<C, X = NoCommands> {
     /// The binary's name.
     pub name: &'static str,
     /// One line of help.
@@ -18,11 +23,13 @@ pub struct Program<C> {
     pub log: fn(&C) -> &LogSection,
     /// Runs the process until it is told to end.
     pub run: fn(C) -> anyhow::Result<()>,
+    /// Does what a command of its own says.
+    pub perform: fn(&C, X) -> anyhow::Result<()>,
 }
 
 #[derive(Debug, Parser)]
 #[command(version, disable_help_subcommand = true)]
-struct Arguments {
+struct Arguments<X: Subcommand> {
     /// The configuration file.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -30,7 +37,7 @@ struct Arguments {
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<Format>,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Command<X>>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -39,27 +46,29 @@ enum Format {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
-enum Command {
+#[derive(Debug, Subcommand)]
+enum Command<X: Subcommand> {
     /// Run until told to end by SIGTERM or SIGINT (the default).
     Run,
     /// Check the configuration and say what is wrong with it.
     Check,
     /// Print the configuration as it takes effect, secrets masked.
     PrintConfig,
+    #[command(flatten)]
+    Own(X),
 }
 
 /// Reads the command line and does what it says.
 ///
 /// Exit codes: 0 when ended in order, 78 for a configuration that cannot be used, 1 for everything
 /// else, 2 for a wrong command line.
-pub fn main<C: Schema + Serialize>(program: &Program<C>) -> ExitCode {
-    let command = <Arguments as clap::CommandFactory>::command();
+pub fn main<C: Schema + Serialize, X: Subcommand>(program: &Program<C, X>) -> ExitCode {
+    let command = <Arguments<X> as clap::CommandFactory>::command();
     let matches = command
         .name(program.name)
         .about(program.about)
         .get_matches();
-    let arguments = <Arguments as clap::FromArgMatches>::from_arg_matches(&matches);
+    let arguments = <Arguments<X> as clap::FromArgMatches>::from_arg_matches(&matches);
     let arguments = match arguments {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
@@ -78,9 +87,9 @@ pub fn main<C: Schema + Serialize>(program: &Program<C>) -> ExitCode {
     }
 }
 
-fn perform<C: Schema + Serialize>(
-    program: &Program<C>,
-    arguments: Arguments,
+fn perform<C: Schema + Serialize, X: Subcommand>(
+    program: &Program<C, X>,
+    arguments: Arguments<X>,
 ) -> anyhow::Result<()> {
     let path = arguments
         .config
@@ -95,6 +104,7 @@ fn perform<C: Schema + Serialize>(
             )?;
             Ok(())
         }
+        Command::Own(command) => (program.perform)(&config, command),
         Command::PrintConfig => {
             std::io::stdout().write_all(config::show(&config)?.as_bytes())?;
             Ok(())

@@ -1,4 +1,4 @@
-//! `[store]` and `[limits]`: the process itself.
+//! `[store]`, `[admin]` and `[limits]`: the process itself.
 
 use std::path::PathBuf;
 
@@ -32,6 +32,15 @@ impl Default for StoreSection {
             durability: Durability::Process,
         }
     }
+}
+
+/// `[admin]`: who asks the running process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminSection {
+    /// The Unix socket for `tandem-b2bua trunks` and its like; beside that of the bus when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
 }
 
 /// `[limits]`: how far what peers cause may grow.

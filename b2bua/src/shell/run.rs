@@ -11,9 +11,10 @@ use tandem_shared::bus::url::Url;
 use tandem_shared::bus::{Bus, Envelope, Incoming, SendError};
 use tandem_shared::mint::Mint;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
 use tokio::time::timeout;
 
+use super::admin::{self, Question};
 use super::media::Media;
 use super::resolve::Resolver;
 use super::store::Store;
@@ -49,6 +50,8 @@ struct Process {
     resolver: Resolver,
     /// What name servers say.
     answers: UnboundedReceiver<(Query, Answer)>,
+    /// What admins ask.
+    questions: Receiver<Question>,
     store: Store,
     signals: Signals,
     /// Asked for, not yet begun.
@@ -72,6 +75,7 @@ enum Woken {
     Envelopes,
     Media(MediaEvent),
     Resolved(Query, Answer),
+    Question(Question),
     Stored,
     Time,
     Signal,
@@ -100,6 +104,9 @@ impl Process {
         let settings = config.settings(transport.listening())?;
         let bus = Local::listen(path)
             .with_context(|| format!("bus.url {}: cannot be listened on", path.display()))?;
+        let socket = config.admin_socket();
+        let questions = admin::listen(&socket)
+            .with_context(|| format!("admin.socket {}: cannot be listened on", socket.display()))?;
         let (say, heard) = mpsc::unbounded_channel();
         // Once the process ends nobody hears what media says.
         let media = Media::start(&config.media(), move |event| drop(say.send(event)))?;
@@ -120,6 +127,7 @@ impl Process {
             heard,
             resolver,
             answers,
+            questions,
             store,
             signals,
             gathered: Vec::new(),
@@ -142,6 +150,10 @@ impl Process {
                 Woken::Packets => self.take_packets(),
                 Woken::Envelopes => self.take_envelopes(),
                 Woken::Media(event) => self.core.handle_media(event, now()),
+                Woken::Question((ask, answer)) => {
+                    // Whoever asked may be gone.
+                    let _ = answer.send(self.core.ask(&ask, now()));
+                }
                 Woken::Resolved(query, answer) => self.core.handle_dns(query, answer, now()),
                 Woken::Stored => {
                     if let Some(actions) = self.storing.take() {
@@ -213,6 +225,7 @@ impl Process {
             () = self.bus.recv(&mut self.envelopes, ROUND), if ready && self.ending.is_none() => Woken::Envelopes,
             Some(event) = self.heard.recv() => Woken::Media(event),
             Some((query, answer)) = self.answers.recv() => Woken::Resolved(query, answer),
+            Some(question) = self.questions.recv() => Woken::Question(question),
             () = tokio::time::sleep_until(due) => Woken::Time,
             _ = self.signals.terminate.recv() => Woken::Signal,
             _ = self.signals.interrupt.recv() => Woken::Signal,

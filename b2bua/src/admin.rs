@@ -1,0 +1,132 @@
+//! What an admin may ask of the running process: how trunks are, and to register now.
+//!
+//! The shell carries questions and answers over a socket of its own; the core answers in words.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::Settings;
+use crate::trunk::{Health, Registered, State, States, Trunk};
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "ask")]
+pub enum Ask {
+    /// How all trunks are.
+    Trunks,
+    /// Register at a trunk now.
+    Register {
+        /// Its name.
+        trunk: String,
+    },
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whether it was done.
+    pub ok: bool,
+    /// For people, in lines.
+    pub text: String,
+}
+
+impl Answer {
+    /// It was done.
+    #[must_use]
+    pub fn ok(text: impl Into<String>) -> Self {
+        let (ok, text) = (true, text.into());
+        Self { ok, text }
+    }
+
+    /// It could not be done.
+    #[must_use]
+    pub fn no(text: impl Into<String>) -> Self {
+        let (ok, text) = (false, text.into());
+        Self { ok, text }
+    }
+}
+
+/// How all trunks are, a line or more for each.
+#[must_use]
+pub fn show_trunks(settings: &Settings, states: &States, now: Instant) -> Answer {
+    let mut text = String::new();
+    for (id, trunk) in settings.trunks.iter() {
+        let known = State::default();
+        show_trunk(&mut text, trunk, states.get(id).unwrap_or(&known), now);
+    }
+    if text.is_empty() {
+        text.push_str("no trunks: add a [[trunk]] to the configuration\n");
+    }
+    Answer::ok(text)
+}
+
+fn show_trunk(text: &mut String, trunk: &Trunk, state: &State, now: Instant) {
+    let health = match &state.health {
+        Health::Unknown => "not asked yet",
+        Health::Up => "answers",
+        Health::Down { .. } => "DOWN",
+    };
+    let _ = write!(text, "{}: {health}", trunk.name);
+    if let Health::Down { why } = &state.health {
+        let _ = write!(text, " ({why})");
+    }
+    match &state.registered {
+        Registered::No => {}
+        Registered::Trying => text.push_str(", registering"),
+        Registered::Until { at, hop, .. } => {
+            let left = at.saturating_duration_since(now).as_secs();
+            let _ = write!(text, ", registered for {left} s more");
+            if let Some(hop) = hop {
+                let name = hop.transport.as_str().to_lowercase();
+                let _ = write!(text, " at {} port {} over {name}", hop.host, hop.port);
+            }
+        }
+        Registered::Failed { why } => {
+            let _ = write!(text, ", NOT REGISTERED ({why})");
+        }
+    }
+    let _ = match trunk.channels {
+        0 => writeln!(text, ", {} calls", state.calls),
+        most => writeln!(text, ", {} of {most} calls", state.calls),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::bench::Bench;
+
+    #[test]
+    fn trunks_are_told_of_in_a_line_each() {
+        let mut bench = Bench::new();
+        let now = bench.now;
+        let answer = bench.core.ask(&Ask::Trunks, now);
+        assert!(answer.ok);
+        assert_eq!(answer.text.lines().count(), 3, "{}", answer.text);
+        assert!(answer.text.starts_with("numbers: not asked yet, 0 calls\n"));
+        let answer = bench.core.ask(
+            &Ask::Register {
+                trunk: "nobody".into(),
+            },
+            now,
+        );
+        assert!(
+            !answer.ok && answer.text.contains("numbers, pbx, sms"),
+            "{}",
+            answer.text
+        );
+        let answer = bench.core.ask(
+            &Ask::Register {
+                trunk: "pbx".into(),
+            },
+            now,
+        );
+        assert!(
+            !answer.ok && answer.text.contains("register = true"),
+            "{}",
+            answer.text
+        );
+    }
+}

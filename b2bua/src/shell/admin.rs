@@ -1,0 +1,104 @@
+//! The socket an admin's questions come by, and the client that asks them.
+//!
+//! One line of JSON each way, then the end. Only the user the process runs as, and root, can open it.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::admin::{Answer, Ask};
+
+/// A question, and where its answer goes.
+pub(super) type Question = (Ask, oneshot::Sender<Answer>);
+
+/// Listens at `path`; questions come out of the receiver.
+pub(super) fn listen(path: &Path) -> anyhow::Result<mpsc::Receiver<Question>> {
+    // As that of the bus: made beside and moved, so that it is never open to others.
+    let fresh = path.with_extension(format!("new.{}", std::process::id()));
+    let _ = std::fs::remove_file(&fresh);
+    let listener = UnixListener::bind(&fresh)?;
+    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&fresh, path)?;
+    let (sender, questions) = mpsc::channel(WAITING);
+    tokio::spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    tokio::spawn(serve(stream, sender.clone()));
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a question could not be accepted");
+                    tokio::time::sleep(AFTER_ERROR).await;
+                }
+            }
+        }
+    });
+    Ok(questions)
+}
+
+async fn serve(stream: UnixStream, questions: mpsc::Sender<Question>) {
+    let (reading, mut writing) = stream.into_split();
+    let mut line = String::new();
+    let mut reader = tokio::io::BufReader::new(reading.take(MAX_LINE));
+    let Ok(Ok(_)) = timeout(PATIENCE, reader.read_line(&mut line)).await else {
+        return;
+    };
+    let answer = match serde_json::from_str::<Ask>(&line) {
+        Ok(ask) => {
+            let (sender, answer) = oneshot::channel();
+            if questions.send((ask, sender)).await.is_err() {
+                return;
+            }
+            match timeout(PATIENCE, answer).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) | Err(_) => Answer::no("the process is ending"),
+            }
+        }
+        Err(error) => Answer::no(format!("this is no question: {error}")),
+    };
+    if let Ok(mut text) = serde_json::to_vec(&answer) {
+        text.push(b'\n');
+        // Whoever asked may be gone.
+        let _ = timeout(PATIENCE, writing.write_all(&text)).await;
+    }
+}
+
+/// Asks the process that listens at `path`.
+///
+/// # Errors
+/// When nobody answers there, or the answer is no.
+pub fn ask(path: &Path, ask: &Ask) -> anyhow::Result<String> {
+    let mut stream = std::os::unix::net::UnixStream::connect(path).with_context(|| {
+        format!(
+            "{}: nobody answers; is tandem-b2bua running, and are you its user or root?",
+            path.display()
+        )
+    })?;
+    stream.set_read_timeout(Some(PATIENCE * 2))?;
+    let mut line = serde_json::to_vec(ask)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = String::new();
+    BufReader::new(stream.take(MAX_ANSWER)).read_line(&mut answer)?;
+    let answer: Answer = serde_json::from_str(&answer).context("no answer")?;
+    if !answer.ok {
+        bail!("{}", answer.text.trim_end());
+    }
+    Ok(answer.text)
+}
+
+/// The longest question, in bytes, and the longest answer.
+const MAX_LINE: u64 = 4096;
+const MAX_ANSWER: u64 = 4 * 1024 * 1024;
+/// How long either side may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Most questions that wait.
+const WAITING: usize = 16;
+const AFTER_ERROR: Duration = Duration::from_millis(100);
