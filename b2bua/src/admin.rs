@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+pub mod route_test;
+
 use crate::settings::Settings;
 use crate::trunk::{Health, Registered, State, States, Trunk};
 
@@ -20,6 +22,14 @@ pub enum Ask {
     Register {
         /// Its name.
         trunk: String,
+    },
+    /// What would become of a call or message.
+    RouteTest {
+        /// To a number, an address or a JID.
+        to: String,
+        /// From this user.
+        #[serde(default)]
+        from: Option<String>,
     },
 }
 

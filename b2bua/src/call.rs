@@ -9,6 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use tandem_shared::address::Address;
 use tandem_shared::bus::SessionId;
 use tandem_shared::call::{CallEvent, CallId, End, EndReason, Fact};
 use tandem_shared::event::Event as BusEvent;
@@ -18,6 +19,7 @@ use tandem_shared::timers::Timers;
 use crate::action::Action;
 use crate::dns::Dns;
 use crate::media::{self, AnchorId, Command, Report};
+use crate::policy::Usage;
 use crate::settings::Settings;
 use crate::sip::Endpoint;
 use crate::sip::Status;
@@ -73,6 +75,8 @@ pub struct Context<'a> {
     pub dns: &'a mut Dns,
     /// How trunks are.
     pub states: &'a mut States,
+    /// What users have used.
+    pub usage: &'a mut Usage,
     /// What media is asked for, and what is to be stored.
     pub actions: &'a mut VecDeque<Action>,
     /// What is to be published.
@@ -92,6 +96,8 @@ pub struct CallSettings {
     pub ring: Duration,
     /// Whether what is to be heard before an answer connects the XMPP user.
     pub early_media: bool,
+    /// How long a call may last once it is answered.
+    pub longest: Option<Duration>,
     /// How long a session may go unrefreshed, in seconds (RFC 4028).
     pub session_expires: u32,
 }
@@ -102,6 +108,7 @@ impl Default for CallSettings {
             max: 1000,
             ring: Duration::from_secs(120),
             early_media: true,
+            longest: None,
             session_expires: 1800,
         }
     }
@@ -121,6 +128,10 @@ struct Call {
     xmpp: XmppLeg,
     /// How a call begins once media has its ports; gone afterwards.
     beginning: Option<Beginning>,
+    /// The user whose call it is and who pays for it; none for calls from SIP.
+    user: Option<Box<Address>>,
+    /// Since when it is up.
+    up_since: Option<Instant>,
     /// Where else an INVITE of ours may go, until somebody answers it.
     search: Option<Box<Search>>,
     /// Whether the component was told that it rings.
@@ -283,6 +294,13 @@ impl Calls {
             self.lose_patience(&id, cx);
         }
         while let Some(id) = self.timers.pop(cx.now) {
+            let stage = self.calls.get(&id).map(|call| call.stage);
+            if stage == Some(Stage::Up) {
+                let end = End::new(EndReason::Success)
+                    .with_text("The call has lasted for as long as calls may.");
+                self.end_both(&id, end, cx);
+                continue;
+            }
             tracing::info!(call = %id, "nobody answered in time");
             let end = End::new(EndReason::NoAnswer).with_text("Nobody answered.");
             self.expire(&id, cx);
@@ -420,6 +438,11 @@ impl Calls {
         if let Some(trunk) = call.trunk {
             cx.states.remove_call(trunk);
         }
+        if let Some(user) = &call.user {
+            let up = call.up_since.map_or(Duration::ZERO, |since| cx.now - since);
+            let allowance = &cx.settings.policy.allowance;
+            cx.usage.end_call(user, up, allowance, cx.now);
+        }
         if let Some(key) = call.sip.session {
             self.by_session.remove(&key);
         }
@@ -429,6 +452,25 @@ impl Calls {
             order(Command::Release { anchor }, cx);
         }
         Some(call)
+    }
+
+    /// A call is answered: from now on it lasts.
+    fn set_up(&mut self, id: &CallId, cx: &mut Context<'_>) {
+        self.timers.cancel(id);
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        call.stage = Stage::Up;
+        call.up_since = Some(cx.now);
+        let allowance = &cx.settings.policy.allowance;
+        let own = call
+            .user
+            .as_ref()
+            .and_then(|user| cx.usage.longest(user, allowance, cx.now));
+        let longest = own.into_iter().chain(cx.settings.call.longest).min();
+        if let Some(longest) = longest {
+            self.timers.set(id.clone(), cx.now + longest);
+        }
     }
 
     /// Puts a call into the tables.

@@ -7,9 +7,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jid::Jid;
 use serde::{Deserialize, Serialize};
-use tandem_shared::address::{Mapping, number};
+use tandem_shared::address::Mapping;
 use tandem_shared::bus::url::Url;
 use tandem_shared::config::{BusSection, ConfigError, LogSection, Schema, Secret};
 
@@ -26,12 +25,16 @@ use crate::trunk::Trunks;
 pub mod call;
 pub mod listen;
 pub mod message;
+pub mod numbering;
+pub mod policy;
 pub mod process;
 pub mod trunk;
 
 pub use call::{CallSection, MediaSection};
 pub use listen::{ListenRow, SipSection, TransportName};
 pub use message::{EmergencySection, MessageSection};
+pub use numbering::{NumberRow, NumberingSection};
+pub use policy::PolicySection;
 pub use process::{AdminSection, Durability, LimitsSection, StoreSection};
 pub use trunk::{Patterns, TrunkRow};
 
@@ -77,19 +80,15 @@ pub struct Config {
     /// `[[trunk]]`
     #[serde(default)]
     pub trunk: Vec<TrunkRow>,
+    /// `[numbering]`
+    #[serde(default)]
+    pub numbering: NumberingSection,
+    /// `[policy]`
+    #[serde(default)]
+    pub policy: PolicySection,
     /// `[[number]]`
     #[serde(default)]
     pub number: Vec<NumberRow>,
-}
-
-/// `[[number]]`: a telephone number and the XMPP user it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NumberRow {
-    /// The number: `+15551234567`, or a local one.
-    pub number: String,
-    /// The user, without a resource.
-    pub jid: String,
 }
 
 impl Schema for Config {
@@ -105,6 +104,8 @@ impl Schema for Config {
         "media",
         "message",
         "number",
+        "numbering",
+        "policy",
         "trunk",
         "sip",
         "store",
@@ -131,6 +132,15 @@ impl Schema for Config {
         self.message.check()?;
         self.call.check()?;
         self.media.check()?;
+        self.numbering.check()?;
+        self.policy.check()?;
+        if let Some(trunk) = &self.emergency.trunk
+            && !names.contains(trunk)
+        {
+            return Err(ConfigError(format!(
+                "emergency.trunk: there is no trunk {trunk:?}"
+            )));
+        }
         self.numbers()?;
         Ok(self)
     }
@@ -160,7 +170,10 @@ impl Config {
             mapping: self.mapping.clone(),
             trunks,
             numbers: self.numbers()?,
-            emergency: Emergency::new(self.emergency.numbers.iter().cloned()),
+            numbering: self.numbering.numbering(),
+            policy: self.policy.policy(&self.numbering),
+            emergency: Emergency::new(self.emergency.numbers.iter().cloned())
+                .with_trunk(self.emergency.trunk.clone()),
             endpoint,
             message: self.message.settings(),
             call: self.call.settings(),
@@ -173,7 +186,8 @@ impl Config {
     /// # Errors
     /// Names the key and the fix.
     pub fn trunks(&self) -> Result<Arc<Trunks>, ConfigError> {
-        let rows: Result<Vec<_>, _> = self.trunk.iter().map(TrunkRow::trunk).collect();
+        let plan = self.numbering.plan();
+        let rows: Result<Vec<_>, _> = self.trunk.iter().map(|row| row.trunk(&plan)).collect();
         Ok(Arc::new(Trunks::new(rows?)))
     }
 
@@ -228,27 +242,8 @@ impl Config {
     }
 
     fn numbers(&self) -> Result<Numbers, ConfigError> {
-        let rows = self.number.iter().map(|row| {
-            let number = number::parse(&row.number).ok_or_else(|| {
-                ConfigError(format!(
-                    "number.number: {:?} is no telephone number",
-                    row.number
-                ))
-            })?;
-            let user = Jid::new(&row.jid)
-                .ok()
-                .and_then(|jid| self.mapping.user_from_jid(&jid).ok())
-                .filter(|user| self.mapping.serves(&user.host))
-                .ok_or_else(|| {
-                    ConfigError(format!(
-                        "number.jid: {:?} is no user of {}",
-                        row.jid,
-                        self.mapping.user_domains.join(", ")
-                    ))
-                })?;
-            Ok((number.as_str().to_owned(), user))
-        });
-        Ok(Numbers::new(rows.collect::<Result<Vec<_>, _>>()?))
+        let rows = self.number.iter().map(|row| row.row(&self.mapping));
+        Ok(Numbers::with_rows(rows.collect::<Result<Vec<_>, _>>()?))
     }
 
     fn sent_by(&self, listening: &[(Transport, SocketAddr)]) -> SentBy {

@@ -12,7 +12,7 @@ use tandem_shared::event::{Event as BusEvent, MessageOutcome};
 use tandem_shared::mint::Mint;
 
 use crate::action::{Action, Record};
-use crate::admin::{self, Answer as AdminAnswer, Ask};
+use crate::admin::{self, Answer as AdminAnswer, Ask, route_test};
 use crate::call::{self, Calls};
 use crate::clock::Now;
 use crate::counters::Counters;
@@ -22,6 +22,7 @@ use crate::media;
 use crate::message::inbound::{self, Inbound};
 use crate::message::outbound::{self, Accounts, Outbound};
 use crate::message::thread::Threads;
+use crate::policy::Usage;
 use crate::refusal;
 use crate::registration::{self, Registrations};
 use crate::settings::Settings;
@@ -50,6 +51,7 @@ pub struct Core {
     states: States,
     registrations: Registrations,
     watch: Watch,
+    usage: Usage,
     counters: Counters,
     actions: VecDeque<Action>,
 }
@@ -77,6 +79,7 @@ impl Core {
             states: States::default(),
             registrations: Registrations::default(),
             watch: Watch::default(),
+            usage: Usage::default(),
             counters: Counters::default(),
             actions: VecDeque::new(),
         }
@@ -258,6 +261,19 @@ impl Core {
         match ask {
             Ask::Trunks => admin::show_trunks(&self.settings, &self.states, now.instant),
             Ask::Register { trunk } => self.register(trunk, now),
+            Ask::RouteTest { to, from } => {
+                let mut context = route_test::Context {
+                    settings: &self.settings,
+                    spellings: &self.spellings,
+                    states: &self.states,
+                    dns: &mut self.dns,
+                    mint: &mut self.mint,
+                    now: now.instant,
+                };
+                let answer = route_test::run(to, from.as_deref(), &mut context);
+                self.drain_sip(now);
+                answer
+            }
         }
     }
 
@@ -436,6 +452,7 @@ impl Core {
             mint: &mut self.mint,
             dns: &mut self.dns,
             states: &self.states,
+            usage: &mut self.usage,
             accounts: &mut self.accounts,
             counters: &mut self.counters,
             linked: self.link.is_up(),
@@ -481,6 +498,7 @@ impl Core {
             mint: &mut self.mint,
             dns: &mut self.dns,
             states: &mut self.states,
+            usage: &mut self.usage,
             actions: &mut self.actions,
             events: &mut events,
             linked: self.link.is_up(),

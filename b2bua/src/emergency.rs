@@ -11,6 +11,7 @@ use tandem_shared::refusal::{Reason, Refusal};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Emergency {
     numbers: Vec<String>,
+    trunk: Option<String>,
 }
 
 impl Emergency {
@@ -22,7 +23,21 @@ impl Emergency {
     pub fn new(numbers: impl IntoIterator<Item = String>) -> Self {
         Self {
             numbers: numbers.into_iter().collect(),
+            trunk: None,
         }
+    }
+
+    /// The same, with a trunk that calls to them go to.
+    #[must_use]
+    pub fn with_trunk(mut self, name: Option<String>) -> Self {
+        self.trunk = name;
+        self
+    }
+
+    /// The name of the trunk that calls to them go to.
+    #[must_use]
+    pub fn trunk(&self) -> Option<&str> {
+        self.trunk.as_deref()
     }
 
     /// Refuses when `user` is an emergency number in any spelling, or `sos`.
@@ -81,7 +96,9 @@ pub fn is_urn(scheme: &str, rest: &str) -> bool {
         && matches!(rest.as_bytes().get(NAME.len()), None | Some(b'.'))
 }
 
-fn refusal() -> Refusal {
+/// What whoever dials one reads.
+#[must_use]
+pub fn refusal() -> Refusal {
     Refusal::new(Reason::Emergency)
         .with_text("Emergency services cannot be reached here. Use a telephone.")
 }

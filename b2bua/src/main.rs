@@ -22,6 +22,14 @@ enum Command {
         /// The trunk's name.
         trunk: String,
     },
+    /// Tell what would become of a call or message, step by step.
+    RouteTest {
+        /// A number, a SIP address or the JID of a contact.
+        to: String,
+        /// The user who would call or write.
+        #[arg(long, value_name = "JID")]
+        from: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -38,6 +46,7 @@ fn perform(config: &Config, command: Command) -> anyhow::Result<()> {
     let ask = match command {
         Command::Trunks => Ask::Trunks,
         Command::Register { trunk } => Ask::Register { trunk },
+        Command::RouteTest { to, from } => Ask::RouteTest { to, from },
     };
     let text = admin::ask(&config.admin_socket(), &ask)?;
     std::io::stdout().write_all(text.as_bytes())?;

@@ -27,18 +27,22 @@ pub fn recipient(
 ) -> Result<Address, Refusal> {
     let user = request.uri.as_sip().and_then(SipUri::raw_user);
     if trunk.is_none_or(|trunk| user != Some(trunk.line.as_str())) {
-        return recipient_by_uri(&request.uri, settings);
+        return recipient_by_uri(&request.uri, trunk, settings);
     }
     let called = request.headers.values(Name::PCalledPartyId).next();
     let called = called.and_then(|text| NameAddr::parse(text).ok());
     let called = called.or_else(|| request.to().ok());
     match called {
-        Some(called) => recipient_by_uri(&called.uri, settings),
+        Some(called) => recipient_by_uri(&called.uri, trunk, settings),
         None => Err(Refusal::new(Reason::ItemNotFound)),
     }
 }
 
-fn recipient_by_uri(uri: &Uri, settings: &Settings) -> Result<Address, Refusal> {
+fn recipient_by_uri(
+    uri: &Uri,
+    trunk: Option<&Trunk>,
+    settings: &Settings,
+) -> Result<Address, Refusal> {
     let nobody = || Refusal::new(Reason::ItemNotFound);
     let unknown = |text: &str| Refusal::new(Reason::UnsupportedScheme).with_text(text);
     match uri {
@@ -46,7 +50,7 @@ fn recipient_by_uri(uri: &Uri, settings: &Settings) -> Result<Address, Refusal> 
         Uri::Sip(uri) if uri.secure => Err(unknown("A sips URI cannot be kept secure here.")),
         Uri::Sip(uri) => {
             let part = uri.raw_user().ok_or_else(nobody)?;
-            let mut address = recipient_by_user(part, &uri.host.to_string(), settings)?;
+            let mut address = recipient_by_user(part, &uri.host.to_string(), trunk, settings)?;
             if let Some(value) = uri.params.get("gr").filter(|value| !value.is_empty()) {
                 address.device = Some(uri::device_from_gr(&value)?);
                 settings.mapping.user_to_jid(&address)?;
@@ -56,12 +60,12 @@ fn recipient_by_uri(uri: &Uri, settings: &Settings) -> Result<Address, Refusal> 
         Uri::Tel(rest) => {
             let number = rest.as_str().split(';').next().unwrap_or_default();
             settings.emergency.check(number)?;
-            by_number(number, settings).ok_or_else(nobody)
+            by_number(number, trunk, settings).ok_or_else(nobody)
         }
         Uri::Other { scheme, rest } if matches!(&**scheme, "im" | "pres") => {
             let (part, host) = rest.as_str().rsplit_once('@').ok_or_else(nobody)?;
             let host = host.split(['?', ';']).next().unwrap_or_default();
-            recipient_by_user(part, host, settings)
+            recipient_by_user(part, host, trunk, settings)
         }
         Uri::Other { scheme, rest } if emergency::is_urn(scheme, rest.as_str()) => {
             settings.emergency.check("sos")?;
@@ -71,24 +75,33 @@ fn recipient_by_uri(uri: &Uri, settings: &Settings) -> Result<Address, Refusal> 
     }
 }
 
-fn recipient_by_user(part: &str, host: &str, settings: &Settings) -> Result<Address, Refusal> {
+fn recipient_by_user(
+    part: &str,
+    host: &str,
+    trunk: Option<&Trunk>,
+    settings: &Settings,
+) -> Result<Address, Refusal> {
     let user = uri::user_from_sip(part)?;
     settings.emergency.check(&user)?;
     match settings.mapping.user_from_sip(part, host) {
         Err(refusal) if refusal.reason == Reason::ItemNotFound => {
             let number = user.split(';').next().unwrap_or_default();
-            by_number(number, settings).ok_or(refusal)
+            by_number(number, trunk, settings).ok_or(refusal)
         }
         found => found,
     }
 }
 
-fn by_number(text: &str, settings: &Settings) -> Option<Address> {
-    let number = number::parse(text)?;
-    settings.numbers.user(number.as_str()).cloned()
+/// Whose number it is, as the trunk or anybody else writes it.
+fn by_number(text: &str, trunk: Option<&Trunk>, settings: &Settings) -> Option<Address> {
+    let global = trunk.and_then(|trunk| trunk.read_number(text));
+    let owner = global.and_then(|number| settings.numbers.user(&number));
+    owner.or_else(|| settings.numbers.user(number::parse(text)?.as_str()))
 }
 
-/// The contact a request comes from, by the trunk it came in.
+/// The contact a request comes from, by the trunk it came in: what a trusted one asserts
+/// (RFC 3325 §9.1, Remote-Party-ID), else From; nobody in particular where privacy is asked for
+/// (RFC 3323 §4.2).
 ///
 /// # Errors
 /// When it claims to be somebody of ours.
@@ -97,20 +110,18 @@ pub fn sender(
     trunk: Option<&Trunk>,
     settings: &Settings,
 ) -> Result<Address, Refusal> {
-    let asserted = request
-        .headers
-        .values(Name::PAssertedIdentity)
-        .next()
-        .filter(|_| trunk.is_some_and(|trunk| trunk.trust_identity))
-        .and_then(|text| NameAddr::parse(text).ok());
-    let from = match asserted {
+    if wants_privacy(request, trunk) {
+        return Ok(anonymous(settings));
+    }
+    let from = match asserted(request, trunk) {
         Some(asserted) => Some(asserted),
         None => request.from().ok(),
     };
     match from.map(|from| from.uri) {
-        Some(Uri::Sip(uri)) => sender_by_uri(&uri, settings),
+        Some(Uri::Sip(uri)) => sender_by_uri(&uri, trunk, settings),
         Some(Uri::Tel(rest)) => {
-            let number = number::parse(rest.as_str().split(';').next().unwrap_or_default());
+            let text = rest.as_str().split(';').next().unwrap_or_default();
+            let number = number_of(text, trunk);
             Ok(number.map_or_else(
                 || anonymous(settings),
                 |number| contact(number.as_str(), &settings.mapping.domain, settings),
@@ -120,13 +131,63 @@ pub fn sender(
     }
 }
 
-fn sender_by_uri(from: &SipUri, settings: &Settings) -> Result<Address, Refusal> {
+/// What a trusted trunk says who the sender is; a number where it gives several.
+#[must_use]
+pub fn asserted(request: &Request, trunk: Option<&Trunk>) -> Option<NameAddr> {
+    if !trunk.is_some_and(|trunk| trunk.trust_identity) {
+        return None;
+    }
+    let headers = &request.headers;
+    let asserted = headers.values(Name::PAssertedIdentity);
+    let asserted = asserted
+        .take(2)
+        .filter_map(|text| NameAddr::parse(text).ok());
+    let mut all: Vec<NameAddr> = asserted.collect();
+    if let Some(at) = all.iter().position(|one| matches!(one.uri, Uri::Tel(_))) {
+        return Some(all.swap_remove(at));
+    }
+    let remote = || {
+        let text = headers.values(Name::RemotePartyId).next()?;
+        NameAddr::parse(text).ok()
+    };
+    all.into_iter().next().or_else(remote)
+}
+
+fn wants_privacy(request: &Request, trunk: Option<&Trunk>) -> bool {
+    let headers = &request.headers;
+    let tokens = headers.get(Name::Privacy).unwrap_or_default();
+    let mut tokens = tokens.split([';', ',']).map(str::trim);
+    let private = ["id", "user", "header"];
+    if tokens.any(|token| private.iter().any(|it| token.eq_ignore_ascii_case(it))) {
+        return true;
+    }
+    let trusted = trunk.is_some_and(|trunk| trunk.trust_identity);
+    let remote = headers.get(Name::RemotePartyId).filter(|_| trusted);
+    remote
+        .and_then(|text| NameAddr::parse(text).ok())
+        .and_then(|party| party.params.get("privacy").map(|value| value == "full"))
+        .unwrap_or(false)
+}
+
+/// A number as a trunk, or anybody else, writes it.
+fn number_of(text: &str, trunk: Option<&Trunk>) -> Option<number::Number> {
+    let global = trunk.and_then(|trunk| trunk.read_number(text));
+    global
+        .map(number::Number::Global)
+        .or_else(|| number::parse(text))
+}
+
+fn sender_by_uri(
+    from: &SipUri,
+    trunk: Option<&Trunk>,
+    settings: &Settings,
+) -> Result<Address, Refusal> {
     let own = settings.mapping.domain.as_str();
     let Some(part) = from.raw_user() else {
         return Ok(anonymous(settings));
     };
     let user = uri::user_from_sip(part)?;
-    let number = number::parse(user.split(';').next().unwrap_or_default());
+    let number = number_of(user.split(';').next().unwrap_or_default(), trunk);
     let given = Address::new(&user, &from.host.to_string())?;
     if given.host == own && number.is_none() || settings.mapping.serves(&given.host) {
         return Err(spoofed());

@@ -7,7 +7,8 @@ use tandem_shared::address::Mapping;
 
 use crate::call::CallSettings;
 use crate::emergency::Emergency;
-use crate::number::Numbers;
+use crate::number::{Numbering, Numbers};
+use crate::policy::Policy;
 use crate::sip::endpoint::EndpointConfig;
 use crate::trunk::Trunks;
 
@@ -20,6 +21,10 @@ pub struct Settings {
     pub trunks: Arc<Trunks>,
     /// The users' telephone numbers.
     pub numbers: Numbers,
+    /// How users dial.
+    pub numbering: Numbering,
+    /// Which numbers they may reach.
+    pub policy: Policy,
     /// The numbers never carried.
     pub emergency: Emergency,
     /// What the SIP endpoint is told.
@@ -95,6 +100,9 @@ pub(crate) mod tests {
             },
             trunks,
             numbers: Numbers::new([("+15550001".to_owned(), juliet)]),
+            numbering: Numbering::default(),
+            policy: Policy::new(None, &["+*".to_owned()], &[])
+                .with_allowance(crate::policy::Allowance::unlimited()),
             emergency: Emergency::default(),
             endpoint: EndpointConfig::new(sent_by, admission),
             message: MessageSettings::default(),

@@ -5,32 +5,50 @@ use std::fmt::Write as _;
 use tandem_shared::address::{Address, number, uri};
 use tandem_shared::refusal::{Reason, Refusal};
 
+use crate::emergency;
 use crate::settings::Settings;
 use crate::sip::Transport;
 use crate::sip::uri::{Host, Uri};
 use crate::spelling::Spellings;
-use crate::trunk::{Identity, Trunk, TrunkId, host_of};
+use crate::trunk::{Trunk, TrunkId, host_of};
 
 /// Where a contact may be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The trunks that fit best.
     pub trunks: Vec<TrunkId>,
-    /// The user part as it is spelled.
+    /// The user part as it is spelled, numbers in their global form.
     pub user: String,
+    /// Whether the caller wants to be nobody in particular.
+    pub hidden: bool,
+    /// Whether it is an emergency number that the configuration names a trunk for.
+    pub emergency: bool,
 }
 
-/// Finds the trunks for a request to the contact `to`, which may pass `hops` more gateways.
+/// What a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A call.
+    Call,
+    /// A message.
+    Message,
+}
+
+/// Finds the trunks for a request of `from` to the contact `to`, which may pass `hops` more gateways.
 ///
 /// # Errors
-/// The refusal to answer with when it may go nowhere: emergency numbers, loops, no trunk.
+/// The refusal to answer with when it may go nowhere: emergency numbers, loops, no trunk, numbers
+/// that the policy keeps closed.
 pub fn find(
-    to: &Address,
+    kind: Kind,
+    (from, to): (&Address, &Address),
     hops: u8,
     spellings: &Spellings,
     settings: &Settings,
 ) -> Result<Found, Refusal> {
-    settings.emergency.check(&to.user)?;
+    if settings.emergency.is_emergency(&to.user) {
+        return find_emergency(kind, to, settings);
+    }
     if hops == 0 {
         return Err(Refusal::new(Reason::Looped).with_text("This went in circles."));
     }
@@ -38,11 +56,65 @@ pub fn find(
         return Err(Refusal::new(Reason::Looped)
             .with_text("This is an XMPP user; use that address directly."));
     }
-    let trunks = settings.trunks.find(to, settings.mapping.domain.as_str())?;
-    let user = spellings.spell(to);
+    let own = settings.mapping.domain.as_str();
+    if to.host != own {
+        let trunks = settings.trunks.find(to, own)?;
+        let user = spellings.spell(to).to_owned();
+        settings.emergency.check(&user)?;
+        return Ok(Found {
+            trunks,
+            user,
+            hidden: false,
+            emergency: false,
+        });
+    }
+    let (hidden, bare) = settings.numbering.unhide(&to.user);
+    if settings.emergency.is_emergency(bare) {
+        return find_emergency(kind, to, settings);
+    }
+    let line = settings.numbers.line(from);
+    let country = line.and_then(|line| line.country.as_deref());
+    let number = settings.numbering.plan.of(country).normalise(bare);
+    let user = match &number {
+        Some(number) => number.as_str(),
+        None if hidden => bare,
+        None => spellings.spell(to),
+    };
     settings.emergency.check(user)?;
-    let user = user.to_owned();
-    Ok(Found { trunks, user })
+    let mut contact = Address {
+        user: user.to_owned(),
+        host: to.host.clone(),
+        device: None,
+    };
+    let mut trunks = settings.trunks.find(&contact, own);
+    // A trunk may take what was dialled, as an extension that looks like a number.
+    if trunks.is_err() && number.is_some() {
+        bare.clone_into(&mut contact.user);
+        trunks = settings.trunks.find(&contact, own).or(trunks);
+    }
+    let trunks = trunks?;
+    settings.policy.allow(&contact.user)?;
+    Ok(Found {
+        trunks,
+        user: contact.user,
+        hidden,
+        emergency: false,
+    })
+}
+
+/// An emergency number goes to the trunk that is named for them, and nowhere else.
+fn find_emergency(kind: Kind, to: &Address, settings: &Settings) -> Result<Found, Refusal> {
+    let trunk = settings.emergency.trunk();
+    let trunk = trunk.and_then(|name| settings.trunks.named(name));
+    match trunk.filter(|_| kind == Kind::Call) {
+        Some(trunk) => Ok(Found {
+            trunks: vec![trunk],
+            user: to.user.clone(),
+            hidden: false,
+            emergency: true,
+        }),
+        None => Err(emergency::refusal()),
+    }
 }
 
 /// Who a request goes to, as SIP writes it.
@@ -52,16 +124,23 @@ pub struct Target {
     pub to: String,
     /// The Request-URI.
     pub uri: Uri,
+    /// Whether the caller wants to be nobody in particular.
+    pub hidden: bool,
 }
 
 impl Target {
-    /// The party `contact`, whose user part is spelled `user`, on `trunk`.
+    /// The party `contact`, found as `found`, on `trunk`.
     ///
     /// # Errors
-    /// When the contact has no SIP form.
-    pub fn new(contact: &Address, user: &str, trunk: &Trunk, own: &str) -> Result<Self, Refusal> {
+    /// When the contact has no SIP form there, or becomes an emergency number by it.
+    pub fn new(
+        contact: &Address,
+        found: &Found,
+        trunk: &Trunk,
+        settings: &Settings,
+    ) -> Result<Self, Refusal> {
         let mut to = String::with_capacity(64);
-        if contact.host == own {
+        if contact.host == settings.mapping.domain {
             let (host, port) = match (&trunk.domain, &trunk.next_hop) {
                 (Some(domain), _) => (domain, None),
                 (None, Some(hop)) => (&hop.host, hop.port),
@@ -69,12 +148,19 @@ impl Target {
             };
             let transport = trunk.transport.unwrap_or(Transport::Udp);
             let usual = |port: &u16| *port == transport.default_port();
-            write_uri(&mut to, user, host, port.filter(|port| !usual(port)));
-            if number::parse(user).is_some() {
+            let user = match found.emergency {
+                true => found.user.clone(),
+                false => trunk.dial(&found.user),
+            };
+            if !found.emergency {
+                settings.emergency.check(&user)?;
+            }
+            write_uri(&mut to, &user, host, port.filter(|port| !usual(port)));
+            if number::parse(&user).is_some() {
                 to.push_str(";user=phone");
             }
         } else {
-            write_uri(&mut to, user, &host_of(contact)?, None);
+            write_uri(&mut to, &found.user, &host_of(contact)?, None);
         }
         let mut full = to.clone();
         if let Some(device) = &contact.device {
@@ -83,43 +169,9 @@ impl Target {
         let uri = Uri::parse(&full).map_err(|_| {
             Refusal::new(Reason::JidMalformed).with_text("The address has no SIP form.")
         })?;
-        Ok(Self { to, uri })
+        let hidden = found.hidden;
+        Ok(Self { to, uri, hidden })
     }
-}
-
-/// Writes the URI `from` has on `trunk`.
-///
-/// # Errors
-/// When the user may not use the trunk.
-pub fn write_identity(
-    line: &mut String,
-    from: &Address,
-    trunk: &Trunk,
-    settings: &Settings,
-) -> Result<(), Refusal> {
-    let own = &settings.mapping.domain;
-    match &trunk.identity {
-        Identity::User => {
-            let _ = write!(line, "sip:{}@{own}", settings.mapping.user_to_sip(from));
-        }
-        Identity::Number => {
-            let number = settings.numbers.number(from).ok_or_else(|| {
-                Refusal::new(Reason::NotAllowed)
-                    .with_text("You have no telephone number of your own to send this from.")
-            })?;
-            match &trunk.domain {
-                Some(domain) => write_uri(line, number, domain, None),
-                None => {
-                    let _ = write!(line, "sip:{}@{own}", uri::user_to_sip(number));
-                }
-            }
-            line.push_str(";user=phone");
-        }
-        Identity::Fixed(uri) => {
-            let _ = write!(line, "{uri}");
-        }
-    }
-    Ok(())
 }
 
 fn write_uri(out: &mut String, user: &str, host: &Host, port: Option<u16>) {

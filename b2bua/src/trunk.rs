@@ -14,6 +14,7 @@ use tandem_shared::refusal::{Reason, Refusal};
 
 use crate::call::negotiate::Policy;
 use crate::dns::Place;
+use crate::number::{Format, Plan};
 use crate::sip::digest::Credential;
 use crate::sip::uri::{Host, SipUri, Uri};
 use crate::sip::{Hop, Request, Transport};
@@ -49,6 +50,16 @@ pub struct Trunk {
     pub domain: Option<Host>,
     /// Who our users are there.
     pub identity: Identity,
+    /// How it says who they are beside From.
+    pub asserts: Asserts,
+    /// How numbers are written toward it.
+    pub format: Format,
+    /// How it writes numbers.
+    pub inbound_format: Format,
+    /// By which plan both are done.
+    pub plan: Plan,
+    /// Digits before every number that is called, as for an outside line.
+    pub prefix: String,
     /// The account that answers its challenges.
     pub credentials: Option<Credential>,
     /// Whether texts that are too long go in parts.
@@ -71,6 +82,19 @@ pub struct Trunk {
     pub media: Policy,
     /// Whether P-Asserted-Identity names the sender (RFC 3325 §4).
     pub trust_identity: bool,
+}
+
+/// How a trunk is told who calls, beside From.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asserts {
+    /// Not at all.
+    Nothing,
+    /// P-Asserted-Identity: it trusts us (RFC 3325 §9.1).
+    Asserted,
+    /// P-Preferred-Identity: it knows us and may choose (RFC 3325 §9.2).
+    Preferred,
+    /// Remote-Party-ID, for old ones.
+    RemoteParty,
 }
 
 /// How we register at a trunk (RFC 3261 §10.2).
@@ -245,6 +269,11 @@ impl Trunk {
             tls_name: None,
             domain: None,
             identity: Identity::User,
+            asserts: Asserts::Nothing,
+            format: Format::Plus,
+            inbound_format: Format::Plus,
+            plan: Plan::default(),
+            prefix: String::new(),
             credentials: None,
             split: false,
             max_size: 8192,
@@ -257,6 +286,27 @@ impl Trunk {
             media: Policy::default(),
             trust_identity: false,
         }
+    }
+
+    /// A number as this trunk is to see it; what is no global one stays as it is.
+    #[must_use]
+    pub fn write_number(&self, number: &str) -> String {
+        match number.starts_with('+') {
+            true => self.plan.write(number, self.format),
+            false => number.to_owned(),
+        }
+    }
+
+    /// A number to be called as this trunk is to see it.
+    #[must_use]
+    pub fn dial(&self, number: &str) -> String {
+        format!("{}{}", self.prefix, self.write_number(number))
+    }
+
+    /// A number this trunk wrote, in its global form where that is known.
+    #[must_use]
+    pub fn read_number(&self, text: &str) -> Option<String> {
+        self.plan.read(text, self.inbound_format)
     }
 
     /// Where requests to `contact` go.

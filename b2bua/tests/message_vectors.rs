@@ -14,13 +14,14 @@ use tandem_b2bua::fingerprint::Fingerprint;
 use tandem_b2bua::message::request::{self, Attempt};
 use tandem_b2bua::message::thread::Threads;
 use tandem_b2bua::message::translate::{self, Translated};
-use tandem_b2bua::number::Numbers;
+use tandem_b2bua::number::{Numbering, Numbers};
+use tandem_b2bua::policy::{Allowance, Policy};
 use tandem_b2bua::settings::{MessageSettings, Settings};
 use tandem_b2bua::sip::endpoint::{Admission, EndpointConfig, SentBy};
 use tandem_b2bua::sip::parse::{Framing, parse};
 use tandem_b2bua::sip::uri::HostPort;
 use tandem_b2bua::sip::{self, Transport};
-use tandem_b2bua::target::Target;
+use tandem_b2bua::target::{Found, Target};
 use tandem_b2bua::trunk::{NextHop, Trunk, Trunks};
 use tandem_shared::address::Mapping;
 use tandem_shared::message::Message;
@@ -34,9 +35,15 @@ fn every_event_to_sip_is_its_request() {
     for folder in vectors("to-sip-") {
         let message = event(&folder);
         let own = settings.mapping.domain.as_str();
-        let found = settings.trunks.find(&message.to, own).unwrap();
-        let trunk = settings.trunks.get(found[0]).unwrap();
-        let target = Target::new(&message.to, &message.to.user, trunk, own).unwrap();
+        let trunks = settings.trunks.find(&message.to, own).unwrap();
+        let trunk = settings.trunks.get(trunks[0]).unwrap();
+        let found = Found {
+            trunks,
+            user: message.to.user.clone(),
+            hidden: false,
+            emergency: false,
+        };
+        let target = Target::new(&message.to, &found, trunk, &settings).unwrap();
         let attempt = Attempt {
             text: &message.body,
             part: 0,
@@ -103,6 +110,8 @@ fn settings() -> Settings {
         mapping: mapping.normalised().unwrap(),
         trunks: Arc::new(Trunks::new(vec![trunk])),
         numbers: Numbers::default(),
+        numbering: Numbering::default(),
+        policy: Policy::new(None, &["+*".to_owned()], &[]).with_allowance(Allowance::unlimited()),
         emergency: Emergency::new([]),
         endpoint: EndpointConfig::new(sent_by, Admission::new(|_| true)),
         message: MessageSettings::default(),

@@ -12,7 +12,8 @@ use tandem_b2bua::emergency::Emergency;
 use tandem_b2bua::fingerprint::Fingerprint;
 use tandem_b2bua::message::thread::Threads;
 use tandem_b2bua::message::translate::{self, Translated};
-use tandem_b2bua::number::Numbers;
+use tandem_b2bua::number::{Numbering, Numbers};
+use tandem_b2bua::policy::{Allowance, Policy};
 use tandem_b2bua::settings::{MessageSettings, Settings};
 use tandem_b2bua::sip::endpoint::{Admission, EndpointConfig, SentBy};
 use tandem_b2bua::sip::header::Name;
@@ -269,6 +270,8 @@ pub fn settings() -> Settings {
         mapping: xmpp::mapping(),
         trunks: Arc::new(Trunks::new(vec![first, trunk("net", &["*@example.net"])])),
         numbers: Numbers::new([("+1555000".to_owned(), juliet)]),
+        numbering: Numbering::default(),
+        policy: Policy::new(None, &["+*".to_owned()], &[]).with_allowance(Allowance::unlimited()),
         emergency: Emergency::new(["112", "911"].map(str::to_owned)),
         endpoint: EndpointConfig::new(sent_by, Admission::new(|_| true)),
         message: MessageSettings {

@@ -48,7 +48,7 @@ impl Default for Setup<'_> {
             name: "provider",
             address: "127.0.0.11",
             customers: &["tandem"],
-            numbers: &[("+15550001", "tandem")],
+            numbers: &[("+15550001000", "tandem")],
             algorithm: Algorithm::Md5,
             qop: "auth",
             challenges: true,

@@ -12,6 +12,7 @@ use super::negotiate::{NoAgreement, sip as sdp, xmpp};
 use super::outgoing::{local, name};
 use super::{Beginning, Call, Calls, Context, Stage, ending, sip, tell};
 use crate::body::sdp::Sdp;
+use crate::caller_name;
 use crate::party;
 use crate::refusal;
 use crate::sip::endpoint::{ServerToken, Source};
@@ -75,17 +76,12 @@ impl Calls {
         let trunk = trunk.map(|(_, trunk)| trunk);
         let to = party::recipient(request, trunk, settings).map_err(|refusal| refuse(&refusal))?;
         let from = party::sender(request, trunk, settings).map_err(|refusal| refuse(&refusal))?;
-        let named = request.from().ok().and_then(|from| from.display);
+        let name = caller_name::of(request, trunk);
         cx.spellings.hear(&from, cx.actions);
         Ok(Admitted::New(Box::new(Offer {
             from,
             to,
-            name: named.map(|name| {
-                name.chars()
-                    .filter(|c| !c.is_control())
-                    .take(NAME)
-                    .collect()
-            }),
+            name,
             media: vec![Media::Audio],
             description: None,
             hops: request.max_forwards().unwrap_or(HOPS).saturating_sub(1),
@@ -125,6 +121,8 @@ impl Calls {
             sip: leg,
             xmpp: XmppLeg::default(),
             trunk: Some(trunk_id),
+            user: None,
+            up_since: None,
             search: None,
             beginning: Some(Beginning::ToXmpp(offer)),
             told_ringing: false,
@@ -264,8 +262,7 @@ impl Calls {
         };
         let body = Body::sdp(ours.to_string());
         call.sip.sent = Some(ours);
-        call.stage = Stage::Up;
-        self.timers.cancel(id);
+        self.set_up(id, cx);
         tracing::info!(call = %id, "answered");
         self.sessions.with(key, &mut sip(cx), |session, cx| {
             session.answer(Some(body), cx);
@@ -287,7 +284,5 @@ enum Admitted {
     Replaces(CallId),
 }
 
-/// The longest name shown of a caller, in characters.
-const NAME: usize = 100;
 /// Hops of a request that does not count them.
 const HOPS: u8 = 70;

@@ -12,6 +12,7 @@ use super::negotiate::{Policy, sip as sdp, xmpp};
 use super::search::Search;
 use super::{Call, Calls, Context, Stage, ending, order, sip, tell};
 use crate::body::sdp::Sdp;
+use crate::identity;
 use crate::media::Command;
 use crate::settings::Settings;
 use crate::sip::header::{Headers, Name};
@@ -19,7 +20,7 @@ use crate::sip::hop::Target as Way;
 use crate::sip::session::{Body, Fork, Local, Outgoing, Wish};
 use crate::sip::uri::{SipUri, Uri};
 use crate::sip::{Hop, NameAddr, Status, Transport};
-use crate::target::{self, Target};
+use crate::target::{self, Kind, Target};
 use crate::trunk::Trunk;
 
 impl Calls {
@@ -39,7 +40,13 @@ impl Calls {
             let end = End::new(EndReason::UnsupportedMedia).with_text("Calls here need sound.");
             return tell(&id, Fact::End(end), cx);
         }
-        let found = target::find(&offer.to, offer.hops, cx.spellings, cx.settings);
+        let parties = (&offer.from, &offer.to);
+        let found = target::find(Kind::Call, parties, offer.hops, cx.spellings, cx.settings);
+        let allowance = &cx.settings.policy.allowance;
+        let found = found.and_then(|found| {
+            let begun = cx.usage.begin_call(&offer.from, allowance, cx.now);
+            begun.map(|()| found)
+        });
         match found {
             Ok(found) => {
                 let call = Call {
@@ -47,6 +54,8 @@ impl Calls {
                     stage: Stage::Locating,
                     policy: Policy::default(),
                     trunk: None,
+                    user: Some(Box::new(offer.from.account())),
+                    up_since: None,
                     sip: SipLeg::new(name(cx), IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
                     xmpp: XmppLeg {
                         offered: offer.description,
@@ -138,11 +147,13 @@ impl Calls {
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
-        call.stage = Stage::Up;
         call.search = None;
-        self.timers.cancel(id);
         self.patience.cancel(id);
         tracing::info!(call = %id, "answered");
+        self.set_up(id, cx);
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
         let early = std::mem::take(&mut call.sip.early);
         let answer = match answer {
             Some(body) => Sdp::read(&body.kind, &body.bytes).ok(),
@@ -271,11 +282,13 @@ pub(super) fn prepare(
     for proxy in route {
         headers.push(Name::Route, proxy);
     }
-    let mut from = String::new();
-    target::write_identity(&mut from, &search.from, trunk, settings)?;
+    let caller = identity::caller(&search.from, target.hidden, trunk, settings)?;
+    for (name, value) in caller.headers.iter() {
+        headers.push(name, value);
+    }
     let uri = |text: &str| Uri::parse(text).map_err(|_| malformed());
     let invite = Outgoing {
-        from: NameAddr::new(uri(&from)?),
+        from: caller.from,
         to: NameAddr::new(uri(&target.to)?),
         uri: target.uri,
         call_id: Some(id.0.clone()),

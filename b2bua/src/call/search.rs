@@ -151,9 +151,8 @@ impl Calls {
                 ways.pass_trunk();
                 continue;
             }
-            let own = cx.settings.mapping.domain.as_str();
             let route = cx.states.service_route(trunk_id);
-            let prepared = Target::new(&search.to, &search.found.user, trunk, own)
+            let prepared = Target::new(&search.to, &search.found, trunk, cx.settings)
                 .and_then(|target| prepare(id, search, (trunk, route), target, &hop, cx.settings));
             let (invite, local) = match prepared {
                 Ok(prepared) => prepared,

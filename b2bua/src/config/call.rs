@@ -22,6 +22,8 @@ pub struct CallSection {
     pub early_media: EarlyMedia,
     /// Seconds a session may go unrefreshed; 0 asks for no timer.
     pub session_expires: u32,
+    /// Seconds an answered call may last; 0 for no bound.
+    pub longest: u64,
 }
 
 /// What is done with sound before the answer.
@@ -43,6 +45,7 @@ impl Default for CallSection {
             ring: defaults.ring.as_secs(),
             early_media: EarlyMedia::Connect,
             session_expires: defaults.session_expires,
+            longest: 14_400,
         }
     }
 }
@@ -67,6 +70,7 @@ impl CallSection {
             ring: Duration::from_secs(self.ring),
             early_media: self.early_media == EarlyMedia::Connect,
             session_expires: self.session_expires,
+            longest: (self.longest > 0).then(|| Duration::from_secs(self.longest)),
         }
     }
 }

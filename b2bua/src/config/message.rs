@@ -77,12 +77,16 @@ impl MessageSection {
 pub struct EmergencySection {
     /// The numbers, as digits.
     pub numbers: Vec<String>,
+    /// The trunk that calls to them go to after all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<String>,
 }
 
 impl Default for EmergencySection {
     fn default() -> Self {
         Self {
             numbers: Emergency::DEFAULT.map(str::to_owned).to_vec(),
+            trunk: None,
         }
     }
 }

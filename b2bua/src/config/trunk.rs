@@ -10,10 +10,11 @@ use tandem_shared::config::{ConfigError, Secret};
 use super::listen::{HostName, ListenRow, TransportName};
 use super::optional_secret;
 use crate::call::negotiate::{Demand, Encoding, Policy, Srtp};
+use crate::number::{Format, Plan};
 use crate::sip::Transport;
 use crate::sip::digest::Credential;
 use crate::sip::uri::{Host, HostPort, Uri};
-use crate::trunk::{Identity, Network, NextHop, Pattern, Register, Trunk};
+use crate::trunk::{Asserts, Identity, Network, NextHop, Pattern, Register, Trunk};
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,21 @@ pub struct TrunkRow {
     /// Who users are there.
     #[serde(default)]
     pub from: FromText,
+    /// How it is told who calls, beside From.
+    #[serde(default)]
+    pub identity: IdentityHeader,
+    /// How numbers are written toward it.
+    #[serde(default)]
+    pub number_format: NumberFormat,
+    /// How it writes numbers; the same when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbound_format: Option<NumberFormat>,
+    /// The code of the country it is in; that of `[numbering]` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// Digits before every number that is called.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
     /// Ranges of addresses inbound requests may come from.
     #[serde(default)]
     pub inbound: Networks,
@@ -102,6 +118,46 @@ pub struct TrunkRow {
     /// Milliseconds of sound in a packet, where the other side has no wish.
     #[serde(default = "ptime")]
     pub ptime: u16,
+}
+
+/// How a trunk is told who calls, beside From.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentityHeader {
+    /// Not at all.
+    #[default]
+    None,
+    /// P-Asserted-Identity.
+    Asserted,
+    /// P-Preferred-Identity.
+    Preferred,
+    /// Remote-Party-ID.
+    RemoteParty,
+}
+
+/// How numbers are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NumberFormat {
+    /// `+15551234567`
+    #[default]
+    #[serde(rename = "+e164")]
+    Plus,
+    /// `15551234567`
+    #[serde(rename = "e164")]
+    Bare,
+    /// As people of the country dial.
+    #[serde(rename = "national")]
+    National,
+}
+
+impl From<NumberFormat> for Format {
+    fn from(format: NumberFormat) -> Self {
+        match format {
+            NumberFormat::Plus => Self::Plus,
+            NumberFormat::Bare => Self::Bare,
+            NumberFormat::National => Self::National,
+        }
+    }
 }
 
 /// How requests go that are too large for UDP.
@@ -275,6 +331,13 @@ impl TrunkRow {
             return wrong("username: only with a next_hop, so that no other host is ever answered");
         }
         let by_host = |pattern: &Pattern| matches!(pattern, Pattern::Host(_));
+        if !self
+            .prefix
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b == b'*' || b == b'#')
+        {
+            return wrong("prefix: must be digits, * and #");
+        }
         if self.register && self.username.is_empty() && self.account.is_none() {
             return wrong("register: needs an account; give username and password, or account");
         }
@@ -323,7 +386,7 @@ impl TrunkRow {
     }
 
     /// The trunk it describes.
-    pub(super) fn trunk(&self) -> Result<Trunk, ConfigError> {
+    pub(super) fn trunk(&self, plan: &Plan) -> Result<Trunk, ConfigError> {
         let credentials = (!self.username.is_empty()).then(|| Credential {
             user: self.username.as_str().into(),
             password: self.password.reveal().into(),
@@ -346,6 +409,16 @@ impl TrunkRow {
             tls_name: self.tls_name.as_deref().map(Into::into),
             domain: self.domain.clone().map(|HostName(host)| host),
             identity: self.from.0.clone(),
+            asserts: match self.identity {
+                IdentityHeader::None => Asserts::Nothing,
+                IdentityHeader::Asserted => Asserts::Asserted,
+                IdentityHeader::Preferred => Asserts::Preferred,
+                IdentityHeader::RemoteParty => Asserts::RemoteParty,
+            },
+            format: self.number_format.into(),
+            inbound_format: self.inbound_format.unwrap_or(self.number_format).into(),
+            plan: plan.of(self.country.as_deref()),
+            prefix: self.prefix.clone(),
             credentials,
             split: self.split,
             max_size: self.max_size,

@@ -20,6 +20,7 @@ use super::request;
 use super::thread::Threads;
 use crate::counters::Counters;
 use crate::dns::{Dns, PENALTY};
+use crate::policy::Usage;
 use crate::settings::Settings;
 use crate::sip::digest::Digest;
 use crate::sip::endpoint::{ClientToken, Failure};
@@ -27,7 +28,7 @@ use crate::sip::hop::NotSent;
 use crate::sip::transaction::key::ByKey;
 use crate::sip::{Endpoint, Response};
 use crate::spelling::Spellings;
-use crate::target;
+use crate::target::{self, Kind};
 use crate::trunk::{States, TrunkId};
 
 pub mod backoff;
@@ -78,6 +79,8 @@ pub struct Context<'a> {
     pub dns: &'a mut Dns,
     /// How trunks are.
     pub states: &'a States,
+    /// What users have used.
+    pub usage: &'a mut Usage,
     /// The accounts at next hops.
     pub accounts: &'a mut Accounts,
     /// What is counted.
@@ -113,8 +116,20 @@ impl Outbound {
         }
         let to = &message.to;
         let key = mint::hash(cx.key, &[to.user.as_bytes(), to.host.as_bytes()]);
-        let found = target::find(to, message.hops, cx.spellings, cx.settings);
-        match found.and_then(|found| self.check_room(key, cx).map(|()| found)) {
+        let parties = (&message.from, to);
+        let found = target::find(
+            Kind::Message,
+            parties,
+            message.hops,
+            cx.spellings,
+            cx.settings,
+        );
+        let found = found.and_then(|found| self.check_room(key, cx).map(|()| found));
+        let allowance = &cx.settings.policy.allowance;
+        match found.and_then(|found| {
+            let taken = cx.usage.take_message(&message.from, allowance, cx.now);
+            taken.map(|()| found)
+        }) {
             Ok(found) => {
                 self.register.begin(&message.id);
                 cx.counters.taken += 1;

@@ -12,10 +12,11 @@ use tandem_shared::mint::{self, Mint};
 use tandem_shared::refusal::{Reason, Refusal};
 
 use crate::clock;
+use crate::identity;
 use crate::settings::Settings;
 use crate::sip::header::Name;
 use crate::sip::{Method, Request, Transport};
-use crate::target::{self, Target};
+use crate::target::Target;
 use crate::trunk::Trunk;
 
 /// One try of one part of a message.
@@ -45,9 +46,8 @@ pub fn compose(
     let headers = &mut request.headers;
     let mut line = String::with_capacity(96);
 
-    line.push('<');
-    target::write_identity(&mut line, &message.from, trunk, settings)?;
-    line.push_str(">;tag=");
+    let caller = identity::caller(&message.from, target.hidden, trunk, settings)?;
+    let _ = write!(line, "{};tag=", caller.from);
     line.push_str(&derive(key, b"tag", message, attempt.part));
     headers.push(Name::From, &line);
 
@@ -65,6 +65,9 @@ pub fn compose(
     }
 
     headers.push(Name::CSeq, &cseq(message, attempt.round));
+    for (name, value) in caller.headers.iter() {
+        headers.push(name, value);
+    }
 
     line.clear();
     let _ = write!(line, "{}", message.hops);

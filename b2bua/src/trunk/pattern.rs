@@ -3,6 +3,7 @@
 //! `+1555*` takes numbers that begin so, `+15551234567` or `*97` one number, `*` every number;
 //! `*@pbx.example.com` and `@pbx.example.com` take everybody at that host.
 
+use std::fmt;
 use std::str::FromStr;
 
 use tandem_shared::address::{Address, host_from_text, number};
@@ -42,6 +43,16 @@ impl Pattern {
 
 fn is_number(user: &str) -> bool {
     !user.starts_with(|c: char| c.is_ascii_alphabetic()) && number::parse(user).is_some()
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => f.write_str(number),
+            Self::Prefix(prefix) => write!(f, "{prefix}*"),
+            Self::Host(host) => write!(f, "*@{host}"),
+        }
+    }
 }
 
 impl FromStr for Pattern {

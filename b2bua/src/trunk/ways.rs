@@ -100,6 +100,11 @@ impl Ways {
         }
     }
 
+    /// The trunks that are left, best first.
+    pub fn trunks(&self) -> impl Iterator<Item = TrunkId> {
+        self.trunks.iter().copied()
+    }
+
     /// Gives up the place tried last; true when another way is left.
     pub fn pass(&mut self) -> bool {
         self.hops.pop_front();

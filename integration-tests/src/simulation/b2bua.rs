@@ -7,7 +7,8 @@ use tandem_b2bua::call::CallSettings;
 use tandem_b2bua::clock::Now;
 use tandem_b2bua::core::Core;
 use tandem_b2bua::emergency::Emergency;
-use tandem_b2bua::number::Numbers;
+use tandem_b2bua::number::{Numbering, Numbers};
+use tandem_b2bua::policy::{Allowance, Policy};
 use tandem_b2bua::settings::{MessageSettings, Settings};
 use tandem_b2bua::sip::digest::Credential;
 use tandem_b2bua::sip::endpoint::{Admission, EndpointConfig, SentBy};
@@ -149,6 +150,8 @@ fn settings() -> Settings {
         mapping: mapping.normalised().expect("the domain is valid"),
         trunks: Arc::new(Trunks::new(vec![trunk])),
         numbers: Numbers::default(),
+        numbering: Numbering::default(),
+        policy: Policy::new(None, &["+*".to_owned()], &[]).with_allowance(Allowance::unlimited()),
         emergency: Emergency::new([]),
         endpoint: EndpointConfig::new(sent_by, Admission::new(|_| true)),
         message: MessageSettings {

@@ -3,5 +3,7 @@
 
 mod admin;
 mod cluster;
+mod numbers;
+mod policy;
 mod registration;
 mod scene;

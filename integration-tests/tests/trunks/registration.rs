@@ -27,7 +27,7 @@ fn account<'a>(transport: &'a str, password: &'a str, extra: &'a str) -> Trunk<'
 /// A message from the network to the number of alice, which crosses.
 fn write_in(scene: &Scene, node: &Provider, text: &str) -> Result<()> {
     let draft = Draft::message(
-        "sip:+15550001@provider.test",
+        "sip:+15550001000@provider.test",
         "sip:+15559001@network.test",
         text,
     );

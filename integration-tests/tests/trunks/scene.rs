@@ -62,7 +62,7 @@ impl Scene {
         let mut setup = Setup::with_trunk(server, Trunk::default());
         setup.trunks = trunks;
         let alice_is = format!("alice@{}", server.domain());
-        setup.numbers = vec![("+15550001", &alice_is)];
+        setup.numbers = vec![("+15550001000", &alice_is)];
         setup.b2bua_extra = &extra;
         setup.log_level = "info,tandem_b2bua::message=debug";
         let mut tandem = Tandem::start(bench, &setup)?;
@@ -100,7 +100,10 @@ impl Scene {
     /// Somebody in the network calls alice's number by `node`, she takes it, and each hears the other.
     pub(crate) fn call_in(&self, node: &str) -> Result<Call<'_>> {
         let sound = Peer::bind(&format!("{}:0", net::ADDRESS))?;
-        let parties = ("sip:+15559001@network.test", "sip:+15550001@provider.test");
+        let parties = (
+            "sip:+15559001@network.test",
+            "sip:+15550001000@provider.test",
+        );
         let offer = sound.describe(Law::A, "sendrecv")?;
         let calling = self.network.call(node, parties, &[], &offer)?;
         let proposal = self.alice.wait_proposal()?;

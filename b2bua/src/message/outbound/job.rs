@@ -317,8 +317,7 @@ impl Job {
         let id = trunk;
         let trunk = cx.settings.trunks.get(id).ok_or(NotNow::NoWay)?;
         if self.way.is_none() {
-            let own = cx.settings.mapping.domain.as_str();
-            let target = Target::new(&self.message.to, &self.found.user, trunk, own)
+            let target = Target::new(&self.message.to, &self.found, trunk, cx.settings)
                 .map_err(NotNow::Refused)?;
             // Another peer knows nothing of what the last one asked for.
             self.begin();
@@ -457,6 +456,8 @@ pub(super) mod tests {
         let found = Found {
             trunks: settings.trunks.find(&message.to, own).unwrap(),
             user: "romeo".to_owned(),
+            hidden: false,
+            emergency: false,
         };
         let session = SessionId::conversation(&message.from, &message.to);
         Job::new(Box::new(message), session, found, deadline)

@@ -2,6 +2,7 @@ use super::*;
 use crate::settings::tests::settings;
 use crate::sip::Message as Parsed;
 use crate::sip::parse::{self, Framing};
+use crate::target::Found;
 use tandem_shared::address::{Address, uri};
 use tandem_shared::message::{MessageId, Ordinal};
 
@@ -35,7 +36,13 @@ fn sent(message: &Message) -> Result<Request, Refusal> {
         .trunks
         .get(settings.trunks.find(&message.to, own)?[0])
         .unwrap();
-    let target = Target::new(&message.to, &message.to.user, trunk, own)?;
+    let found = Found {
+        trunks: Vec::new(),
+        user: message.to.user.clone(),
+        hidden: false,
+        emergency: false,
+    };
+    let target = Target::new(&message.to, &found, trunk, &settings)?;
     let attempt = Attempt {
         text: &message.body,
         part: 0,

@@ -33,7 +33,7 @@ pub fn start(bench: &Bench, path: Path) -> Result<(Process, Component)> {
          [[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5070\"\n\
          [[trunk]]\nname = \"phones\"\nmatch = [\"+*\"]\nnext_hop = \"{SIGNALLING}\"\ntransport = \"udp\"\n\
          inbound = [\"127.0.0.1\"]\ncodecs = [\"pcmu\"]\nsrtp = \"{srtp}\"\n\
-         [call]\nmax = 5000\n[media]\naddresses = [\"127.0.0.1\"]\nthreads = 1\n",
+         [policy]\nallow = [\"+*\"]\n[call]\nmax = 5000\n[media]\naddresses = [\"127.0.0.1\"]\nthreads = 1\n",
         bus.display(),
         bench.text_path("b2bua.sqlite"),
     );

@@ -1,0 +1,293 @@
+//! What would become of a call or message: every step by which its way is found, in words.
+//!
+//! Each step asks the function that decides when a request comes, and the verdict is that of
+//! [`target::find`] itself, so that what is told here is what happens.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use tandem_shared::address::Address;
+
+use super::Answer;
+use crate::dns::{Dns, Located};
+use crate::identity;
+use crate::settings::Settings;
+use crate::spelling::Spellings;
+use crate::target::{self, Kind, Target};
+use crate::trunk::{Guide, States, Trunk, TrunkId, Ways, is_full};
+
+/// What is asked with.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// What was configured.
+    pub settings: &'a Settings,
+    /// How users are spelled.
+    pub spellings: &'a Spellings,
+    /// How trunks are.
+    pub states: &'a States,
+    /// Where names lead.
+    pub dns: &'a mut Dns,
+    /// For the share of each.
+    pub mint: &'a mut tandem_shared::mint::Mint,
+    /// The time.
+    pub now: Instant,
+}
+
+/// Tells how a request from `from` to `to` would go; both as JIDs or as numbers and addresses.
+#[must_use]
+pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
+    let settings = cx.settings;
+    let own = settings.mapping.domain.as_str();
+    let Some(to) = contact(to, settings) else {
+        return Answer::no(format!(
+            "{to:?} is no number and no address; write \"+15551234567\", \"alice@pbx.example.com\" or a JID at {own}"
+        ));
+    };
+    let from = match from {
+        Some(text) => user(text, settings),
+        None => Address::new(
+            "somebody",
+            settings
+                .mapping
+                .user_domains
+                .first()
+                .map_or(own, String::as_str),
+        )
+        .ok(),
+    };
+    let Some(from) = from else {
+        return Answer::no(format!(
+            "--from is no user of {}",
+            settings.mapping.user_domains.join(", ")
+        ));
+    };
+    let mut text = String::new();
+    let _ = writeln!(text, "to: {}@{}", to.user, to.host);
+    let emergency = settings.emergency.is_emergency(&to.user);
+    if emergency {
+        let _ = writeln!(text, "emergency: yes, before anything else is looked at");
+    } else if to.host == own {
+        explain_number(&mut text, &from, &to, settings);
+    }
+    let mut verdicts = Vec::new();
+    for (kind, name) in [(Kind::Call, "call"), (Kind::Message, "message")] {
+        let found = target::find(kind, (&from, &to), HOPS, cx.spellings, settings);
+        if let Err(refusal) = &found {
+            let words = refusal.text.as_deref().unwrap_or_default();
+            let _ = writeln!(text, "{name}: refused: {:?}: {words}", refusal.reason);
+        }
+        verdicts.push((name, found));
+    }
+    let Some(found) = verdicts.iter().find_map(|(_, found)| found.as_ref().ok()) else {
+        return Answer::ok(text);
+    };
+    let mut guide = Guide {
+        trunks: &settings.trunks,
+        states: cx.states,
+        dns: cx.dns,
+        mint: cx.mint,
+        now: cx.now,
+    };
+    let order = Ways::new(found.trunks.clone(), &mut guide);
+    for (at, id) in order.trunks().enumerate() {
+        if let Some(trunk) = settings.trunks.get(id) {
+            explain_trunk(&mut text, at, (id, trunk), &from, &to, found, cx);
+        }
+    }
+    for (name, found) in &verdicts {
+        if found.is_ok() {
+            let _ = writeln!(text, "{name}: allowed");
+        }
+    }
+    Answer::ok(text)
+}
+
+/// How a number is read, and by which rules it may be reached.
+fn explain_number(text: &mut String, from: &Address, to: &Address, settings: &Settings) {
+    let (hidden, bare) = settings.numbering.unhide(&to.user);
+    if hidden {
+        let _ = writeln!(text, "caller: hidden, by what stands before the number");
+    }
+    let line = settings.numbers.line(from);
+    let country = line.and_then(|line| line.country.as_deref());
+    let plan = settings.numbering.plan.of(country);
+    let own_plan = country.map_or("numbering", |_| "the user's");
+    let number = plan.normalise(bare);
+    let _ = match &number {
+        Some(number) if number == bare => writeln!(text, "number: {number}"),
+        Some(number) => writeln!(
+            text,
+            "number: {bare} is {number}, by {own_plan} country {:?}",
+            plan.country.as_deref().unwrap_or_default()
+        ),
+        None => writeln!(text, "number: {bare}, not a global one"),
+    };
+    let verdict = settings.policy.check(number.as_deref().unwrap_or(bare));
+    let allowed = if verdict.allowed { "open" } else { "closed" };
+    let _ = writeln!(text, "policy: {allowed}: {}", verdict.rule);
+    let own = settings.mapping.domain.as_str();
+    let contact = Address {
+        user: number.unwrap_or_else(|| bare.to_owned()),
+        host: own.to_owned(),
+        device: None,
+    };
+    for (_, trunk) in settings.trunks.iter() {
+        let fits = trunk
+            .patterns
+            .iter()
+            .filter_map(|pattern| Some((pattern.fit(&contact, own)?, pattern)))
+            .max_by_key(|(fit, _)| *fit);
+        let _ = match fits {
+            Some((_, pattern)) => writeln!(text, "trunk {}: takes it by {pattern}", trunk.name),
+            None => writeln!(text, "trunk {}: does not take it", trunk.name),
+        };
+    }
+}
+
+fn explain_trunk(
+    text: &mut String,
+    at: usize,
+    (id, trunk): (TrunkId, &Trunk),
+    from: &Address,
+    to: &Address,
+    found: &target::Found,
+    cx: &mut Context<'_>,
+) {
+    let settings = cx.settings;
+    let state = match (cx.states.is_up(id), is_full(trunk, id, cx.states)) {
+        (true, false) => "",
+        (true, true) => ", full: calls pass it",
+        (false, _) => ", does not work at present: comes last",
+    };
+    let _ = writeln!(
+        text,
+        "{}. trunk {} (priority {}, weight {}{state})",
+        at + 1,
+        trunk.name,
+        trunk.priority,
+        trunk.weight
+    );
+    match Target::new(to, found, trunk, settings) {
+        Ok(target) => {
+            let _ = writeln!(text, "   Request-URI: {}", target.uri);
+            match identity::caller(from, target.hidden, trunk, settings) {
+                Ok(caller) => {
+                    let _ = writeln!(text, "   From: {}", caller.from);
+                    let _ = writeln!(text, "   To: <{}>", target.to);
+                    for proxy in cx.states.service_route(id) {
+                        let _ = writeln!(text, "   Route: {proxy}");
+                    }
+                    for (name, value) in caller.headers.iter() {
+                        let _ = writeln!(text, "   {}: {value}", name.as_str());
+                    }
+                }
+                Err(refusal) => {
+                    let words = refusal.text.as_deref().unwrap_or_default();
+                    let _ = writeln!(text, "   passed: {words}");
+                }
+            }
+        }
+        Err(refusal) => {
+            let words = refusal.text.as_deref().unwrap_or_default();
+            let _ = writeln!(text, "   passed: {words}");
+        }
+    }
+    let place = trunk.place(to).ok();
+    match place.map(|place| cx.dns.locate(&place, cx.mint, cx.now)) {
+        Some(Located::Hops(hops)) if hops.is_empty() => {
+            let _ = writeln!(text, "   its name has no address");
+        }
+        Some(Located::Hops(hops)) => {
+            for hop in hops {
+                let transport = hop.transport.as_str();
+                let _ = writeln!(
+                    text,
+                    "   to {} port {} over {transport}",
+                    hop.host, hop.port
+                );
+            }
+        }
+        Some(Located::Wait) => {
+            let _ = writeln!(text, "   its name is being asked for; ask again");
+        }
+        None => {}
+    }
+}
+
+/// A contact, given as number, SIP address or JID.
+fn contact(text: &str, settings: &Settings) -> Option<Address> {
+    let own = settings.mapping.domain.as_str();
+    let text = text.strip_prefix("sip:").unwrap_or(text);
+    let Some((user, host)) = text.rsplit_once('@') else {
+        let user: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        return Address::new(&user, own).ok();
+    };
+    if host == own {
+        // As a JID: user\\40host for addresses elsewhere.
+        let user = user.replace("\\40", "@");
+        return match user.rsplit_once('@') {
+            Some((user, host)) => Address::new(user, host).ok(),
+            None => Address::new(&user, own).ok(),
+        };
+    }
+    Address::new(user, host).ok()
+}
+
+fn user(text: &str, settings: &Settings) -> Option<Address> {
+    let (user, host) = text.split('/').next()?.rsplit_once('@')?;
+    let address = Address::new(user, host).ok()?;
+    settings.mapping.serves(&address.host).then_some(address)
+}
+
+const HOPS: u8 = 70;
+
+#[cfg(test)]
+mod tests {
+    use crate::admin::Ask;
+    use crate::core::bench::Bench;
+
+    fn ask(to: &str, from: Option<&str>) -> String {
+        let mut bench = Bench::new();
+        let now = bench.now;
+        let ask = Ask::RouteTest {
+            to: to.into(),
+            from: from.map(Into::into),
+        };
+        bench.core.ask(&ask, now).text
+    }
+
+    #[test]
+    fn every_step_is_told() {
+        insta::assert_snapshot!(ask("+1 555 9001", Some("juliet@example.com")), @r#"
+        to: +15559001@sip.example.com
+        number: +15559001
+        policy: open: policy.allow "+*"
+        trunk numbers: takes it by +*
+        trunk pbx: does not take it
+        trunk sms: does not take it
+        1. trunk numbers (priority 0, weight 1)
+           Request-URI: sip:+15559001@192.0.2.1;user=phone
+           From: <sip:+15550001@sip.example.com;user=phone>
+           To: <sip:+15559001@192.0.2.1;user=phone>
+           to 192.0.2.1 port 5060 over UDP
+        call: allowed
+        message: allowed
+        "#);
+    }
+
+    #[test]
+    fn refusals_name_their_rule() {
+        let text = ask("+1 900 555 1234", Some("juliet@example.com"));
+        assert!(
+            text.contains("policy: closed: \"+1900*\" is known to be dear"),
+            "{text}"
+        );
+        assert!(text.contains("call: refused: NotAllowed"), "{text}");
+        assert!(ask("911", None).contains("emergency: yes"));
+        assert!(ask("9911", None).contains("call: refused: Emergency"));
+        assert!(ask(r"romeo\40pbx.example.net@sip.example.com", None).contains("trunk pbx"));
+        assert!(ask("romeo@nowhere.example", None).contains("No route leads"));
+        assert!(ask("+15559001", Some("x@other.example")).contains("no user of"));
+        assert!(ask("+15559001", None).contains("passed: You have no telephone number"));
+    }
+}

@@ -1,0 +1,146 @@
+//! The name a caller is shown by: its display name, and what the trunk knows of it
+//! (RFC 3261 §20.10; ATIS-1000074 `verstat`; RFC 7044 §10).
+//!
+//! A name is what anybody may write, so it is cleaned of everything that could make it look like
+//! something else, and never stands in the place of the number.
+
+use crate::party;
+use crate::sip::header::Name;
+use crate::sip::{NameAddr, Request, Uri};
+use crate::trunk::Trunk;
+
+/// The caller's name in one line; what a trusted trunk verified or forwarded is said behind it.
+#[must_use]
+pub fn of(request: &Request, trunk: Option<&Trunk>) -> Option<String> {
+    let asserted = party::asserted(request, trunk);
+    let from = request.from().ok();
+    let display = |party: &Option<NameAddr>| {
+        let name = party.as_ref()?.display.as_deref().map(clean)?;
+        (!name.is_empty()).then_some(name)
+    };
+    let mut line = display(&asserted)
+        .or_else(|| display(&from))
+        .unwrap_or_default();
+    let trusted = trunk.is_some_and(|trunk| trunk.trust_identity);
+    if trusted {
+        for more in [verdict(request), forwarder(request)].into_iter().flatten() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(&more);
+        }
+    }
+    (!line.is_empty()).then_some(line)
+}
+
+/// A display name without what cannot be seen or turns the direction of text (specs T20).
+#[must_use]
+pub fn clean(text: &str) -> String {
+    let hides = |c: char| {
+        c.is_control()
+            || matches!(c,
+                '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}')
+    };
+    let seen: String = text.chars().filter(|c| !hides(*c)).take(LONGEST).collect();
+    seen.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What the trunk found out about the number (STIR/SHAKEN).
+fn verdict(request: &Request) -> Option<String> {
+    let fields = [Name::PAssertedIdentity, Name::From];
+    let mut values = fields
+        .into_iter()
+        .filter_map(|name| request.headers.get(name));
+    let value = values.find_map(|text| {
+        let (_, rest) = text.split_once("verstat=")?;
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        rest.get(..end.unwrap_or(rest.len()))
+    })?;
+    let text = match value {
+        _ if value.starts_with("TN-Validation-Passed") => "(number verified)",
+        _ if value.starts_with("TN-Validation-Failed") => "(number NOT verified)",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// Who sent the call on to us.
+fn forwarder(request: &Request) -> Option<String> {
+    let diverted = request.headers.values(Name::Diversion).next();
+    // The last entry but ours is whoever was called before.
+    let history: Vec<&str> = request.headers.values(Name::HistoryInfo).take(20).collect();
+    let before = history.len().checked_sub(2).and_then(|at| history.get(at));
+    let party = NameAddr::parse(diverted.or(before.copied())?).ok()?;
+    let user = match &party.uri {
+        Uri::Sip(uri) => uri.raw_user()?.to_owned(),
+        Uri::Tel(rest) => rest.as_str().to_owned(),
+        Uri::Other { .. } => return None,
+    };
+    let user = clean(user.split([';', '?']).next().unwrap_or_default());
+    (!user.is_empty()).then(|| format!("(forwarded by {user})"))
+}
+
+/// The longest name, in characters.
+const LONGEST: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Method;
+    use crate::trunk::tests::trunk;
+
+    fn name(fields: &[(&str, &str)], trusted: bool) -> Option<String> {
+        let uri = Uri::parse("sip:x@example.com").unwrap();
+        let mut request = Request::new(Method::Invite, uri);
+        for (name, value) in fields {
+            request.headers.push(*name, value);
+        }
+        let mut trunk = trunk("t", &["+*"], Some("192.0.2.1"));
+        trunk.trust_identity = trusted;
+        of(&request, Some(&trunk))
+    }
+
+    #[test]
+    fn a_trusted_trunk_says_more_than_the_caller() {
+        let fields = [
+            ("From", "\"CEO\" <sip:+1555@a.example>;tag=1"),
+            (
+                "P-Asserted-Identity",
+                "\"Mallory\" <sip:+1555;verstat=TN-Validation-Failed@b.example>",
+            ),
+            ("Diversion", "<sip:+1777@b.example>;reason=unconditional"),
+        ];
+        assert_eq!(name(&fields, false).as_deref(), Some("CEO"));
+        assert_eq!(
+            name(&fields, true).as_deref(),
+            Some("Mallory (number NOT verified) (forwarded by +1777)")
+        );
+        let passed = [(
+            "From",
+            "<sip:+1555@a.example>;verstat=TN-Validation-Passed-B;tag=1",
+        )];
+        assert_eq!(name(&passed, true).as_deref(), Some("(number verified)"));
+        assert_eq!(name(&passed, false), None);
+        let history = [
+            ("From", "<sip:+1555@a.example>;tag=1"),
+            (
+                "History-Info",
+                "<sip:+1777@b.example>;index=1, <sip:+1888@b.example>;index=1.1",
+            ),
+        ];
+        assert_eq!(
+            name(&history, true).as_deref(),
+            Some("(forwarded by +1777)")
+        );
+    }
+
+    #[test]
+    fn names_are_cleaned() {
+        assert_eq!(clean("  a\u{202e}b\t\u{200b} c\r\n"), "ab c");
+        assert_eq!(clean(&"x".repeat(100)).len(), LONGEST);
+        assert_eq!(clean("Zoë 東京"), "Zoë 東京");
+    }
+}

@@ -1,0 +1,147 @@
+//! `[numbering]` and `[[number]]`: how users dial, and who has which number.
+
+use jid::Jid;
+use serde::{Deserialize, Serialize};
+use tandem_shared::address::{Mapping, number};
+use tandem_shared::config::ConfigError;
+
+use crate::number::{Numbering, Owner, Plan, Row};
+
+/// `[numbering]`: how users dial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NumberingSection {
+    /// The code of the country users dial as if they were in; only full numbers when empty.
+    pub country: String,
+    /// What stands before a number abroad.
+    pub international: Vec<String>,
+    /// What stands before a number of the same country.
+    pub national: String,
+    /// Numbers of so many digits with nothing before them are of the same country; 0 for none.
+    pub bare_digits: usize,
+    /// What hides the caller when it stands before a number.
+    pub hide: Vec<String>,
+}
+
+impl Default for NumberingSection {
+    fn default() -> Self {
+        Self {
+            country: String::new(),
+            international: vec!["00".to_owned()],
+            national: "0".to_owned(),
+            bare_digits: 0,
+            hide: vec!["*67".to_owned(), "#31#".to_owned()],
+        }
+    }
+}
+
+/// `[[number]]`: a telephone number and the XMPP user it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NumberRow {
+    /// The number: `+15551234567`, or a local one; `+1555*` for a block.
+    pub number: String,
+    /// The user, without a resource; for a block also `*@example.com`, `x*@example.com`.
+    pub jid: String,
+    /// Whether those who are called do not see it.
+    #[serde(default)]
+    pub hidden: bool,
+    /// The code of the country the user dials as if there; that of `[numbering]` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+}
+
+impl NumberingSection {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let wrong = |text: &str| Err(ConfigError(format!("numbering.{text}")));
+        match self {
+            _ if !digits(&self.country)
+                || self.country.len() > 3
+                || self.country.starts_with('0') =>
+            {
+                wrong("country: must be the code of a country without plus, as \"1\" or \"49\"")
+            }
+            _ if !self.international.iter().all(|text| digits(text)) || !digits(&self.national) => {
+                wrong("international, national: must be digits")
+            }
+            _ if self.hide.iter().any(|text| {
+                text.is_empty()
+                    || !text
+                        .bytes()
+                        .all(|b| b.is_ascii_digit() || b == b'*' || b == b'#')
+            }) =>
+            {
+                wrong("hide: must be digits, * and #")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        Plan {
+            country: (!self.country.is_empty()).then(|| self.country.clone()),
+            international: self.international.clone(),
+            national: self.national.clone(),
+            bare: self.bare_digits,
+        }
+    }
+
+    pub(super) fn numbering(&self) -> Numbering {
+        Numbering {
+            plan: self.plan(),
+            hide: self.hide.clone(),
+        }
+    }
+}
+
+impl NumberRow {
+    /// The row it describes.
+    pub(super) fn row(&self, mapping: &Mapping) -> Result<Row, ConfigError> {
+        let (text, block) = match self.number.strip_suffix('*') {
+            Some(begin) => (begin, "*"),
+            None => (self.number.as_str(), ""),
+        };
+        let number = number::parse(text).ok_or_else(|| {
+            ConfigError(format!(
+                "number.number: {:?} is no telephone number",
+                self.number
+            ))
+        })?;
+        let nobody = || {
+            ConfigError(format!(
+                "number.jid: {:?} is no user of {}",
+                self.jid,
+                mapping.user_domains.join(", ")
+            ))
+        };
+        let find = |text: &str| {
+            let user = Jid::new(text).ok();
+            let user = user.and_then(|jid| mapping.user_from_jid(&jid).ok());
+            user.filter(|user| mapping.serves(&user.host))
+                .ok_or_else(nobody)
+        };
+        let owner = match self.jid.split_once("*@") {
+            Some((before, host)) if !block.is_empty() => {
+                // Any name will do: it is the host that has to be ours.
+                let user = find(&format!("{before}0@{host}"))?;
+                let before = user.user.strip_suffix('0').unwrap_or_default().to_owned();
+                let host = user.host;
+                Owner::Rest { before, host }
+            }
+            Some(_) => {
+                return Err(ConfigError(format!(
+                    "number.jid: {:?} needs a block, as number = \"+1555*\"",
+                    self.jid
+                )));
+            }
+            None => Owner::User(find(&self.jid)?),
+        };
+        Ok(Row {
+            number: format!("{}{block}", number.as_str()),
+            owner,
+            hidden: self.hidden,
+            country: self.country.clone(),
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! Who our user is to a trunk: From, and what stands beside it (RFC 3325 §9; RFC 3323 §4; specs 10.6).
+
+use std::fmt::Write as _;
+
+use tandem_shared::address::{Address, uri};
+use tandem_shared::refusal::{Reason, Refusal};
+
+use crate::settings::Settings;
+use crate::sip::header::Name;
+use crate::sip::{Headers, NameAddr, Uri};
+use crate::trunk::{Asserts, Identity, Trunk};
+
+/// What a request says of its sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The URI of From, with a display name before it where there is one.
+    pub from: NameAddr,
+    /// What stands beside it.
+    pub headers: Headers,
+}
+
+/// Who `from` is on `trunk`; nobody in particular when it is `hidden`.
+///
+/// # Errors
+/// When the user may not use the trunk.
+pub fn caller(
+    from: &Address,
+    hidden: bool,
+    trunk: &Trunk,
+    settings: &Settings,
+) -> Result<Caller, Refusal> {
+    let own = uri_of(from, trunk, settings)?;
+    let hidden = hidden || settings.numbers.line(from).is_some_and(|line| line.hidden);
+    let mut headers = Headers::new();
+    let mut shown = NameAddr::new(Uri::parse(&own).map_err(|_| malformed())?);
+    if hidden {
+        // RFC 3323 §4.1.1.3: nobody learns it from here; RFC 3325 §7: the trunk tells nobody.
+        headers.push(Name::Privacy, "id");
+        shown = NameAddr::new(Uri::parse(ANONYMOUS).map_err(|_| malformed())?);
+        shown.display = Some("Anonymous".into());
+    }
+    let name = match trunk.asserts {
+        Asserts::Nothing => None,
+        Asserts::Asserted => Some(Name::PAssertedIdentity),
+        Asserts::Preferred => Some(Name::PPreferredIdentity),
+        Asserts::RemoteParty => Some(Name::RemotePartyId),
+    };
+    if let Some(name) = name {
+        let mut value = format!("<{own}>");
+        if trunk.asserts == Asserts::RemoteParty {
+            let privacy = if hidden { "full" } else { "off" };
+            let _ = write!(value, ";party=calling;screen=yes;privacy={privacy}");
+        }
+        headers.push(name, &value);
+    }
+    Ok(Caller {
+        from: shown,
+        headers,
+    })
+}
+
+/// The URI `from` has on `trunk`.
+fn uri_of(from: &Address, trunk: &Trunk, settings: &Settings) -> Result<String, Refusal> {
+    let own = &settings.mapping.domain;
+    let mut line = String::with_capacity(64);
+    match &trunk.identity {
+        Identity::User => {
+            let _ = write!(line, "sip:{}@{own}", settings.mapping.user_to_sip(from));
+        }
+        Identity::Number => {
+            let number = settings.numbers.number(from).ok_or_else(|| {
+                Refusal::new(Reason::NotAllowed)
+                    .with_text("You have no telephone number of your own to send this from.")
+            })?;
+            let user = uri::user_to_sip(&trunk.write_number(number));
+            let _ = match &trunk.domain {
+                Some(domain) => write!(line, "sip:{user}@{domain}"),
+                None => write!(line, "sip:{user}@{own}"),
+            };
+            line.push_str(";user=phone");
+        }
+        Identity::Fixed(uri) => {
+            let _ = write!(line, "{uri}");
+        }
+    }
+    Ok(line)
+}
+
+fn malformed() -> Refusal {
+    Refusal::new(Reason::JidMalformed).with_text("The address has no SIP form.")
+}
+
+const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::number::{Format, Numbers, Owner, Row};
+    use crate::settings::tests::settings;
+    use crate::trunk::tests::trunk;
+
+    fn shown(asserts: Asserts, hidden: bool) -> String {
+        let mut settings = settings();
+        let juliet = Address::new("juliet", "example.com").unwrap();
+        settings.numbers = Numbers::with_rows([Row {
+            number: "+15550001".into(),
+            owner: Owner::User(juliet.clone()),
+            hidden: false,
+            country: None,
+        }]);
+        let mut trunk = trunk("t", &["+*"], Some("192.0.2.1"));
+        trunk.identity = Identity::Number;
+        trunk.format = Format::Bare;
+        trunk.asserts = asserts;
+        let caller = caller(&juliet, hidden, &trunk, &settings).unwrap();
+        let mut text = caller.from.to_string();
+        for (name, value) in caller.headers.iter() {
+            let _ = write!(text, " | {}: {value}", name.as_str());
+        }
+        text
+    }
+
+    #[test]
+    fn a_caller_is_shown_as_the_trunk_wants_it() {
+        let own = "sip:15550001@sip.example.com;user=phone";
+        assert_eq!(shown(Asserts::Nothing, false), format!("<{own}>"));
+        assert_eq!(
+            shown(Asserts::Asserted, false),
+            format!("<{own}> | P-Asserted-Identity: <{own}>")
+        );
+        assert_eq!(
+            shown(Asserts::RemoteParty, false),
+            format!("<{own}> | Remote-Party-ID: <{own}>;party=calling;screen=yes;privacy=off")
+        );
+    }
+
+    #[test]
+    fn a_hidden_caller_is_known_to_the_trunk_alone() {
+        let own = "sip:15550001@sip.example.com;user=phone";
+        let anonymous = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
+        assert_eq!(
+            shown(Asserts::Nothing, true),
+            format!("{anonymous} | Privacy: id")
+        );
+        assert_eq!(
+            shown(Asserts::Preferred, true),
+            format!("{anonymous} | Privacy: id | P-Preferred-Identity: <{own}>")
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! N10, N14, A08, C27, C28, N13: numbers as each trunk writes them, and who is shown to whom.
+
+use anyhow::{Result, ensure};
+use integration_tests::names::Names;
+use integration_tests::sip::Draft;
+use integration_tests::tandem::{Trunk, with_tandem_within};
+
+use crate::scene::{LIMIT, Scene, provider};
+
+/// The network itself as trunk: what it sees is what was sent.
+fn trunk(extra: &str) -> Trunk<'_> {
+    Trunk {
+        next_hop: "127.0.0.1:5090",
+        inbound: vec!["127.0.0.1"],
+        from: "number",
+        extra,
+        ..provider()
+    }
+}
+
+const AMERICA: &str =
+    "[numbering]\ncountry = \"1\"\nnational = \"1\"\nbare_digits = 10\ninternational = [\"011\"]\n";
+
+#[test]
+fn numbers_go_out_as_the_trunk_wants_them() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, "")?;
+        let extra = "number_format = \"e164\"\nprefix = \"9\"\nidentity = \"asserted\"\ndomain = \"pbx.test\"";
+        let scene = Scene::open(bench, vec![trunk(extra)], AMERICA)?;
+        for dialled in ["+15559001000", "5559001000", "15559001000"] {
+            scene.say(dialled, dialled)?;
+            let request = scene.network.expect_body(dialled)?;
+            ensure!(
+                request.message.uri() == "sip:915559001000@pbx.test;user=phone",
+                "{dialled}: {}",
+                request.message
+            );
+            let own = "<sip:15550001000@pbx.test;user=phone>";
+            ensure!(
+                request.message.header("From").starts_with(own),
+                "{}",
+                request.message
+            );
+            ensure!(
+                request.message.header("P-Asserted-Identity") == own,
+                "{}",
+                request.message
+            );
+            request.reply(200, "OK")?;
+        }
+        // What becomes an emergency number by the trunk's own prefix is none of its business.
+        scene.say("11", "emergency")?;
+        let error = scene
+            .alice
+            .expect("an error", |stanza| stanza.kind() == "error")?;
+        ensure!(error.error_text().contains("Emergency") || error.condition() == "item-not-found");
+        let shown = scene
+            .tandem
+            .borrow()
+            .ask(&["route-test", "(555) 900-1000"])?;
+        ensure!(
+            shown.contains("number: (555)900-1000 is +15559001000, by numbering country \"1\""),
+            "{shown}"
+        );
+        scene.close(&[])
+    })
+}
+
+#[test]
+fn a_hidden_caller_is_nobody_in_particular() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, "")?;
+        let trunks = vec![trunk("identity = \"preferred\"\ndomain = \"pbx.test\"")];
+        let scene = Scene::open(bench, trunks, AMERICA)?;
+        scene.say("*67+15559001000", "hidden")?;
+        let request = scene.network.expect_body("hidden")?;
+        request.reply(200, "OK")?;
+        let sid = scene
+            .alice
+            .call(&format!("{}/sip", scene.contact("#31#5559001000")))?;
+        let called = scene.network.wait_called()?;
+        for message in [&request.message, &called.invite.message] {
+            let anonymous = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
+            ensure!(
+                message.uri() == "sip:+15559001000@pbx.test;user=phone",
+                "{message}"
+            );
+            ensure!(message.header("From").starts_with(anonymous), "{message}");
+            ensure!(message.header("Privacy") == "id", "{message}");
+            let own = "<sip:+15550001000@pbx.test;user=phone>";
+            ensure!(message.header("P-Preferred-Identity") == own, "{message}");
+            message.reparse()?;
+            let all = String::from_utf8_lossy(message.raw()).replace("P-Preferred-Identity", "");
+            ensure!(
+                all.matches("+15550001000").count() == 1 && !all.contains("alice"),
+                "{message}"
+            );
+        }
+        called.refuse(486, &[])?;
+        scene.alice.wait_ended(&sid)?;
+        scene.close(&[])
+    })
+}
+
+#[test]
+fn callers_are_who_a_trusted_trunk_says() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, "")?;
+        let trunks = vec![trunk("number_format = \"national\"\ntrust_identity = true")];
+        let scene = Scene::open(bench, trunks, AMERICA)?;
+        let gateway = scene.server.gateway();
+        let from = |fields: &[(&str, &str)], id: &str, contact: &str| -> Result<()> {
+            let to = format!("sip:15550001000@{gateway}");
+            let mut draft = Draft::message(&to, "sip:5559001000@network.test", id);
+            for (name, value) in fields {
+                draft = draft.with(name, value);
+            }
+            let path = scene.network.udp_to(integration_tests::kamailio::GATEWAY)?;
+            let answer = scene.network.ask(&draft, &path)?;
+            ensure!(answer.status() == Some(202), "{answer}");
+            let stanza = scene.alice.expect(id, |stanza| stanza.body() == Some(id))?;
+            let wanted = format!("{contact}@{gateway}");
+            ensure!(
+                stanza.from().starts_with(&wanted),
+                "{id}: {}",
+                stanza.from()
+            );
+            Ok(())
+        };
+        from(&[], "from", "+15559001000")?;
+        let asserted = (
+            "P-Asserted-Identity",
+            "<sip:011493012345@network.test>, <tel:+4930999>",
+        );
+        from(&[asserted], "asserted", "+4930999")?;
+        let remote = (
+            "Remote-Party-ID",
+            "<sip:5557770000@network.test>;party=calling",
+        );
+        from(&[remote], "remote", "+15557770000")?;
+        from(&[asserted, ("Privacy", "id")], "private", "anonymous")?;
+        let hidden = (
+            "Remote-Party-ID",
+            "<sip:5557770000@network.test>;privacy=full",
+        );
+        from(&[hidden], "full", "anonymous")?;
+
+        // A08: numbers that are nobody's are not found.
+        let path = scene.network.udp_to(integration_tests::kamailio::GATEWAY)?;
+        let draft = Draft::message(
+            &format!("sip:15550002000@{gateway}"),
+            "sip:5559001000@network.test",
+            "x",
+        );
+        let answer = scene.network.ask(&draft, &path)?;
+        ensure!(answer.status() == Some(404), "{answer}");
+        scene.close(&[])
+    })
+}
