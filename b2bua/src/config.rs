@@ -35,7 +35,7 @@ pub use listen::{ListenRow, SipSection, TransportName};
 pub use message::{EmergencySection, MessageSection};
 pub use numbering::{NumberRow, NumberingSection};
 pub use policy::PolicySection;
-pub use process::{AdminSection, Durability, LimitsSection, StoreSection};
+pub use process::{AdminSection, Durability, LimitsSection, StoreSection, StrangersSection};
 pub use trunk::{Patterns, TrunkRow};
 
 /// The whole file.
@@ -68,6 +68,9 @@ pub struct Config {
     /// `[store]`
     #[serde(default)]
     pub store: StoreSection,
+    /// `[strangers]`
+    #[serde(default)]
+    pub strangers: StrangersSection,
     /// `[admin]`
     #[serde(default)]
     pub admin: AdminSection,
@@ -91,6 +94,18 @@ pub struct Config {
     pub number: Vec<NumberRow>,
 }
 
+/// What files in `conf.d` may add.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropIn {
+    /// `[[trunk]]`
+    #[serde(default)]
+    pub trunk: Vec<TrunkRow>,
+    /// `[[number]]`
+    #[serde(default)]
+    pub number: Vec<NumberRow>,
+}
+
 impl Schema for Config {
     const TABLES: &'static [&'static str] = &[
         "admin",
@@ -109,9 +124,17 @@ impl Schema for Config {
         "trunk",
         "sip",
         "store",
+        "strangers",
     ];
     const FOREIGN_TABLES: &'static [&'static str] = &["xmpp", "presence"];
     const DEFAULT_PATH: &'static str = "/etc/tandem/b2bua.toml";
+
+    type DropIn = DropIn;
+
+    fn absorb(&mut self, drop_in: DropIn) {
+        self.trunk.extend(drop_in.trunk);
+        self.number.extend(drop_in.number);
+    }
 
     fn finish(mut self) -> Result<Self, ConfigError> {
         self.mapping = self.mapping.normalised().map_err(|refusal| {
@@ -162,6 +185,7 @@ impl Config {
             t1: std::time::Duration::from_millis(self.sip.t1_ms),
             ..Timers::default()
         };
+        endpoint.strangers = self.strangers.strangers();
         endpoint.max_open_client = self.limits.transactions;
         endpoint.max_open_server = self.limits.transactions;
         endpoint.max_finished = self.limits.answered;

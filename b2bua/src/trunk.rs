@@ -48,6 +48,8 @@ pub struct Trunk {
     pub tls_name: Option<Box<str>>,
     /// The host of URIs of numbers; that of the next hop when absent.
     pub domain: Option<Host>,
+    /// Whether names of contacts may lead into the own network.
+    pub allow_private: bool,
     /// Who our users are there.
     pub identity: Identity,
     /// How it says who they are beside From.
@@ -268,6 +270,7 @@ impl Trunk {
             transport: None,
             tls_name: None,
             domain: None,
+            allow_private: false,
             identity: Identity::User,
             asserts: Asserts::Nothing,
             format: Format::Plus,

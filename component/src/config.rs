@@ -232,6 +232,12 @@ impl tandem_shared::config::Schema for Config {
         &["listen", "sip", "route", "number", "emergency", "limits"];
     const DEFAULT_PATH: &'static str = "/etc/tandem/component.toml";
 
+    type DropIn = tandem_shared::config::NoDropIns;
+
+    fn absorb(&mut self, none: tandem_shared::config::NoDropIns) {
+        match none {}
+    }
+
     fn finish(self) -> Result<Self, tandem_shared::config::ConfigError> {
         let mut config = self
             .normalised()

@@ -24,6 +24,12 @@ impl Schema for Whole {
     const FOREIGN_TABLES: &'static [&'static str] = &["bus", "log", "listen", "sip", "trunk"];
     const DEFAULT_PATH: &'static str = "/etc/tandem/component.toml";
 
+    type DropIn = tandem_shared::config::NoDropIns;
+
+    fn absorb(&mut self, none: tandem_shared::config::NoDropIns) {
+        match none {}
+    }
+
     fn finish(self) -> Result<Self, ConfigError> {
         self.0.normalised().map(Self).map_err(ConfigError)
     }

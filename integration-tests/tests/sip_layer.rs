@@ -139,6 +139,8 @@ fn what_is_not_understood_is_answered() -> Result<()> {
                 match method {
                     // It has no Contact.
                     "INVITE" => answer.status() == Some(400),
+                    // Phones are told why they cannot register.
+                    "REGISTER" => answer.start_line().contains("403 No registrations here"),
                     _ => matches!(answer.status(), Some(405 | 481 | 501)),
                 },
                 "{method}: {answer}"

@@ -26,13 +26,19 @@ pub const EXIT_CONFIG: u8 = 78;
 pub struct ConfigError(pub String);
 
 /// What a process's configuration is made of.
-pub trait Schema: DeserializeOwned {
+pub trait Schema: DeserializeOwned + 'static {
     /// The tables this process has.
     const TABLES: &'static [&'static str];
     /// The tables only the other process has.
     const FOREIGN_TABLES: &'static [&'static str];
     /// Where the file is unless the command line says otherwise.
     const DEFAULT_PATH: &'static str;
+
+    /// What files in `conf.d` beside the configuration may add; [`NoDropIns`] for nothing.
+    type DropIn: DeserializeOwned + 'static;
+
+    /// Adds what such a file says.
+    fn absorb(&mut self, drop_in: Self::DropIn);
 
     /// Checks what types cannot: values that must fit each other, secrets in files.
     ///
@@ -41,7 +47,11 @@ pub trait Schema: DeserializeOwned {
     fn finish(self) -> Result<Self, ConfigError>;
 }
 
-/// Reads the configuration at `path` under the process's environment.
+/// For a process that reads no `conf.d`.
+#[derive(Debug, serde::Deserialize)]
+pub enum NoDropIns {}
+
+/// Reads the configuration at `path` and what `conf.d` beside it adds, under the process's environment.
 ///
 /// # Errors
 /// One line that names the file or variable, the key, what is wrong and what would be right.
@@ -52,31 +62,78 @@ pub fn load<S: Schema>(path: &Path) -> Result<S, ConfigError> {
             path.display()
         ))
     })?;
-    parse(path, &text)
+    let mut config: S = read(path, &text)?;
+    if std::any::TypeId::of::<S::DropIn>() != std::any::TypeId::of::<NoDropIns>() {
+        for file in drop_ins(path)? {
+            let text = std::fs::read_to_string(&file).map_err(|error| {
+                ConfigError(format!("{}: cannot be read: {error}", file.display()))
+            })?;
+            check_toml(&file, &text)?;
+            let figment = Figment::from(Toml::string(&text));
+            let drop_in = figment
+                .extract()
+                .map_err(|error| explain(&file, &text, &error))?;
+            config.absorb(drop_in);
+        }
+    }
+    finish(path, config)
 }
 
-/// As [`load`], for text already read; the environment still applies.
+/// The files of `conf.d` beside `path`, in the order of their names.
+fn drop_ins(path: &Path) -> Result<Vec<std::path::PathBuf>, ConfigError> {
+    let directory = path.parent().unwrap_or(Path::new(".")).join("conf.d");
+    let entries = match std::fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            let place = directory.display();
+            return Err(ConfigError(format!("{place}: cannot be read: {error}")));
+        }
+    };
+    let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files: Vec<_> = files
+        .filter(|file| {
+            file.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+fn check_toml(path: &Path, text: &str) -> Result<(), ConfigError> {
+    let read = toml::from_str::<toml::Table>(text);
+    read.map(drop).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_of(text, span.start));
+        ConfigError(format!("{}:{line}: {}", path.display(), error.message()))
+    })
+}
+
+fn finish<S: Schema>(path: &Path, config: S) -> Result<S, ConfigError> {
+    config
+        .finish()
+        .map_err(|error| ConfigError(format!("{}: {error}", path.display())))
+}
+
+/// As [`load`], for text already read, without `conf.d`; the environment still applies.
 ///
 /// # Errors
 /// As for [`load`].
 pub fn parse<S: Schema>(path: &Path, text: &str) -> Result<S, ConfigError> {
-    let place = path.display();
-    toml::from_str::<toml::Table>(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| line_of(text, span.start));
-        ConfigError(format!("{place}:{line}: {}", error.message()))
-    })?;
+    finish(path, read(path, text)?)
+}
+
+fn read<S: Schema>(path: &Path, text: &str) -> Result<S, ConfigError> {
+    check_toml(path, text)?;
     check_environment::<S>()?;
     let tables = S::TABLES;
     let env = Env::prefixed("TANDEM_")
         .filter(move |key| in_tables(key.as_str(), tables))
         .split("__");
     let figment = Figment::from(Toml::string(text)).merge(env);
-    let config: S = figment
+    figment
         .extract()
-        .map_err(|error| explain(path, text, &error))?;
-    config
-        .finish()
-        .map_err(|error| ConfigError(format!("{place}: {error}")))
+        .map_err(|error| explain(path, text, &error))
 }
 
 fn in_tables(key: &str, tables: &[&str]) -> bool {

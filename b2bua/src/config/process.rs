@@ -1,8 +1,11 @@
 //! `[store]`, `[admin]` and `[limits]`: the process itself.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::sip::endpoint::Strangers;
 
 /// `[store]`: what survives a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +44,50 @@ pub struct AdminSection {
     /// The Unix socket for `tandem-b2bua trunks` and its like; beside that of the bus when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
+}
+
+/// `[strangers]`: what sources hear that no trunk names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StrangersSection {
+    /// What they hear over UDP.
+    pub answer: StrangersAnswer,
+    /// Requests in a minute after which a source is not looked at any more; 0 for never.
+    pub ban_after: u32,
+    /// For how many seconds.
+    pub ban_for: u64,
+}
+
+/// What strangers hear.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StrangersAnswer {
+    /// Nothing.
+    #[default]
+    Silence,
+    /// 403.
+    Forbid,
+}
+
+impl Default for StrangersSection {
+    fn default() -> Self {
+        let usual = Strangers::default();
+        Self {
+            answer: StrangersAnswer::Silence,
+            ban_after: usual.ban_after,
+            ban_for: usual.ban_for.as_secs(),
+        }
+    }
+}
+
+impl StrangersSection {
+    pub(super) fn strangers(&self) -> Strangers {
+        Strangers {
+            answer: self.answer == StrangersAnswer::Forbid,
+            ban_after: self.ban_after,
+            ban_for: Duration::from_secs(self.ban_for),
+        }
+    }
 }
 
 /// `[limits]`: how far what peers cause may grow.

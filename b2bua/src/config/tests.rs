@@ -1,6 +1,7 @@
 use super::*;
 use std::collections::HashSet;
 use std::path::Path;
+use tandem_shared::config::load;
 
 const SHIPPED: &str = include_str!("../../../configs/b2bua.toml");
 
@@ -250,4 +251,62 @@ fn the_via_names_the_listener_or_the_public_host() {
     assert_eq!(sent_by(MINIMAL).tcp.to_string(), "192.0.2.9");
     let public = format!("{MINIMAL}[sip]\nhost = \"gw.example.com\"\n");
     assert_eq!(sent_by(&public).udp.to_string(), "gw.example.com:5066");
+}
+
+/// A directory with `b2bua.toml` and these files in `conf.d`.
+fn directory(name: &str, files: &[(&str, &str)]) -> PathBuf {
+    let id = std::process::id();
+    let directory = std::env::temp_dir().join(format!("tandem-{name}-{id}"));
+    std::fs::create_dir_all(directory.join("conf.d")).unwrap();
+    let main = directory.join("b2bua.toml");
+    std::fs::write(&main, "[mapping]\ndomain = \"sip.example.com\"\n").unwrap();
+    for (name, text) in files {
+        std::fs::write(directory.join("conf.d").join(name), text).unwrap();
+    }
+    main
+}
+
+#[test]
+fn files_beside_it_add_trunks_and_numbers() {
+    let files = [
+        (
+            "20-b.toml",
+            "[[trunk]]\nname = \"b\"\nnext_hop = \"192.0.2.2\"\n",
+        ),
+        (
+            "10-a.toml",
+            "[[trunk]]\nname = \"a\"\nnext_hop = \"192.0.2.1\"\n\
+          [[number]]\nnumber = \"+1555*\"\njid = \"*@example.com\"\n",
+        ),
+        ("notes.txt", "not read"),
+    ];
+    let path = directory("adds", &files);
+    let config: Config = load(&path).unwrap();
+    let names: Vec<_> = config.trunk.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!((names, config.number.len()), (vec!["a", "b"], 1));
+    std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+}
+
+#[test]
+fn what_is_wrong_beside_it_is_named_with_its_place() {
+    for (name, text, wanted) in [
+        (
+            "x.toml",
+            "[[trunk]]\nname = \"a\"\nnxt_hop = \"h\"\n",
+            vec!["x.toml:3", "next_hop"],
+        ),
+        (
+            "x.toml",
+            "[sip]\nt1_ms = 1\n",
+            vec!["x.toml", "sip", "trunk"],
+        ),
+        ("x.toml", "[[trunk]\n", vec!["x.toml:1"]),
+    ] {
+        let path = directory("wrong", &[(name, text)]);
+        let ConfigError(words) = load::<Config>(&path).unwrap_err();
+        for part in wanted {
+            assert!(words.contains(part), "{part}: {words}");
+        }
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
 }

@@ -43,6 +43,9 @@ pub struct TrunkRow {
     /// The host in URIs of numbers; that of the next hop when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<HostName>,
+    /// Whether, without a next hop, names may lead into the own network.
+    #[serde(default)]
+    pub allow_private: bool,
     /// Who users are there.
     #[serde(default)]
     pub from: FromText,
@@ -408,6 +411,7 @@ impl TrunkRow {
             transport: self.transport.map(Transport::from),
             tls_name: self.tls_name.as_deref().map(Into::into),
             domain: self.domain.clone().map(|HostName(host)| host),
+            allow_private: self.allow_private,
             identity: self.from.0.clone(),
             asserts: match self.identity {
                 IdentityHeader::None => Asserts::Nothing,

@@ -25,16 +25,19 @@ mod invite_clients;
 mod invite_servers;
 mod receive;
 mod server;
+mod strangers;
 mod validate;
 
 pub use admission::Admission;
 pub use config::{EndpointConfig, SentBy};
 pub use counters::Counters;
+pub use strangers::Strangers;
 
 use client::Clients;
 use invite_clients::{InviteClients, Start};
 use invite_servers::InviteServers;
 use server::Servers;
+use strangers::{Seen, Treatment};
 
 /// Names a client transaction; the caller chooses it and never uses it twice at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,6 +146,7 @@ pub struct Endpoint {
     servers: Servers,
     invite_clients: InviteClients,
     invite_servers: InviteServers,
+    strangers: Seen,
     out: Outbox,
 }
 
@@ -172,6 +176,7 @@ impl Endpoint {
             invite_clients: InviteClients::new(timers),
             invite_servers: InviteServers::new(timers, product.clone(), keys.clone()),
             servers: Servers::new(timers, config.max_finished, product, keys.clone()),
+            strangers: Seen::default(),
             out: Outbox::default(),
             config,
             mint,
@@ -183,8 +188,7 @@ impl Endpoint {
     pub fn handle_packet(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
         let known = self.config.admission.admits(flow.source());
         if !known && !self.may_answer_us(bytes) {
-            self.out.counters.unknown_source += 1;
-            return;
+            return self.turn_away(flow, bytes, now);
         }
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             return; // A keep-alive of a peer behind a NAT.
@@ -197,7 +201,24 @@ impl Endpoint {
             Ok(Message::Response(response)) => self.handle_response(response, now),
             Ok(Message::Request(request)) if known => self.handle_request(flow, request, now),
             Err(malformed) if known => self.handle_malformed(flow, *malformed),
-            Ok(Message::Request(_)) | Err(_) => self.out.counters.unknown_source += 1,
+            Ok(Message::Request(_)) | Err(_) => self.turn_away(flow, bytes, now),
+        }
+    }
+
+    /// Something of somebody no trunk names: nothing of it goes further than here.
+    fn turn_away(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
+        self.out.counters.unknown_source += 1;
+        let rules = self.config.strangers;
+        let treatment = self.strangers.note(flow.source(), bytes, &rules, now);
+        if treatment == Treatment::Ignore {
+            self.out.counters.banned += 1;
+            return;
+        }
+        if !rules.answer {
+            return;
+        }
+        if let Ok(Message::Request(request)) = parse::parse(bytes, Framing::Datagram) {
+            self.forbid(flow, &request);
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tandem_shared::address::Address;
 use tandem_shared::mint::Mint;
 
+use super::network::is_public;
 use super::{States, TrunkId, Trunks};
 use crate::dns::{Dns, Located};
 use crate::sip::Hop;
@@ -43,6 +44,16 @@ pub struct Guide<'a> {
     pub mint: &'a mut Mint,
     /// The time.
     pub now: Instant,
+}
+
+impl Guide<'_> {
+    /// Whether a trunk may lead to addresses of the own network: where the admin wrote the next
+    /// hop, or said so. Otherwise whoever is called, or the name servers of its domain, would
+    /// choose what in here is talked to (specs T3).
+    fn may_be_private(&self, id: TrunkId) -> bool {
+        let trunk = self.trunks.get(id);
+        trunk.is_some_and(|trunk| trunk.next_hop.is_some() || trunk.allow_private)
+    }
 }
 
 impl Ways {
@@ -88,6 +99,13 @@ impl Ways {
             match place {
                 Some(Ok(place)) => match guide.dns.locate(&place, guide.mint, guide.now) {
                     Located::Wait => return Step::Wait,
+                    Located::Hops(mut hops) if !guide.may_be_private(id) => {
+                        hops.retain(|hop| hop.host.ip().is_some_and(is_public));
+                        self.hops = hops.into();
+                        if self.hops.is_empty() {
+                            self.pass_trunk();
+                        }
+                    }
                     Located::Hops(hops) if hops.is_empty() => {
                         self.pass_trunk();
                     }

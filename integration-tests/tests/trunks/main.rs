@@ -7,3 +7,4 @@ mod numbers;
 mod policy;
 mod registration;
 mod scene;
+mod strangers;

@@ -28,6 +28,12 @@ impl Schema for Config {
     const FOREIGN_TABLES: &'static [&'static str] = &["listen"];
     const DEFAULT_PATH: &'static str = "/etc/tandem/x.toml";
 
+    type DropIn = NoDropIns;
+
+    fn absorb(&mut self, none: NoDropIns) {
+        match none {}
+    }
+
     fn finish(self) -> Result<Self, ConfigError> {
         Ok(self)
     }

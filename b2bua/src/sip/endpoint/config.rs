@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Admission;
+use super::{Admission, Strangers};
 use crate::sip::hop::Transport;
 use crate::sip::method::Method;
 use crate::sip::transaction::Timers;
@@ -23,6 +23,8 @@ pub struct EndpointConfig {
     pub product: Box<str>,
     /// Whose requests are read at all.
     pub admission: Admission,
+    /// What everybody else hears.
+    pub strangers: Strangers,
     /// The timers of RFC 3261 §17.
     pub timers: Timers,
     /// Most client transactions waiting for a final response.
@@ -67,6 +69,7 @@ impl EndpointConfig {
             supported: Vec::new(),
             product: concat!("Tandem/", env!("CARGO_PKG_VERSION")).into(),
             admission,
+            strangers: Strangers::default(),
             timers: Timers::default(),
             max_open_client: 100_000,
             max_open_server: 100_000,

@@ -15,8 +15,10 @@ pub struct Counters {
     pub retransmissions: u64,
     /// Requests refused here: 4xx and 5xx the core never saw.
     pub refused: u64,
-    /// Dropped: from a source no route knows.
+    /// Dropped: from a source no trunk names.
     pub unknown_source: u64,
+    /// Of these, from sources that knock too often.
+    pub banned: u64,
     /// Dropped: neither readable nor answerable.
     pub unreadable: u64,
     /// Dropped: ACK that belongs to nothing.

@@ -69,6 +69,26 @@ impl Endpoint {
         }
     }
 
+    /// Answers a stranger with 403 and keeps nothing of it. The answer is never longer than the
+    /// request, so that nobody can have a third party flooded.
+    pub(super) fn forbid(&mut self, flow: Flow, request: &Request) {
+        let Some(mut via) = request.top_via() else {
+            return;
+        };
+        if request.method == Method::Ack {
+            return;
+        }
+        answer::amend(&mut via, flow);
+        let mut headers = request.headers.clone();
+        headers.set_first(Name::Via, &via.to_string());
+        let key = self.keys.server(request, &via, &request.method);
+        let target = answer::route(flow, &via);
+        let response = Rejection::new(Status::FORBIDDEN).answer(&headers);
+        if response.headers.len() <= request.headers.len() {
+            self.refuse(key, response, target);
+        }
+    }
+
     /// An ACK of a refusal ends there; one of a 2xx goes up (RFC 3261 §17.2.1, §13.3.1.4).
     fn handle_ack(&mut self, flow: Flow, invite: Key, request: Request, now: Instant) {
         if self.invite_servers.knows(invite) {

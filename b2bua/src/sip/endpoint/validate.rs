@@ -107,6 +107,11 @@ fn check_method(method: &Method, config: &EndpointConfig) -> Result<(), Rejectio
     if config.allow.contains(method) {
         return Ok(());
     }
+    if *method == Method::Register {
+        let mut rejection = Rejection::new(Status::FORBIDDEN);
+        rejection.reason = "No registrations here; register at your PBX or provider".into();
+        return Err(rejection);
+    }
     let status = match method.is_known() {
         true => Status::METHOD_NOT_ALLOWED,
         false => Status::NOT_IMPLEMENTED,

@@ -1,0 +1,168 @@
+//! Requests of sources that no trunk names: counted, told of in the log, and answered with 403 where
+//! the configuration wants that (specs T13).
+//!
+//! A source in the log is written in full, because whoever reads it may want to lock it out. What is
+//! remembered of strangers is bounded; a source that knocks too often is not even looked at.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// What strangers hear, and when they hear nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Strangers {
+    /// Whether they hear 403 instead of nothing.
+    pub answer: bool,
+    /// Requests in a minute after which a source is banned; 0 for never.
+    pub ban_after: u32,
+    /// For how long.
+    pub ban_for: Duration,
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        Self {
+            answer: false,
+            ban_after: 10,
+            ban_for: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// Those who knocked.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    sources: HashMap<IpAddr, Visitor>,
+}
+
+#[derive(Debug)]
+struct Visitor {
+    since: Instant,
+    count: u32,
+    banned: Option<Instant>,
+}
+
+/// What is to be done about a request of a stranger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Treatment {
+    /// Nothing: it is banned.
+    Ignore,
+    /// Look at it, and answer if strangers are answered.
+    Look,
+}
+
+impl Seen {
+    /// `source` has sent something that begins with `bytes`.
+    pub(super) fn note(
+        &mut self,
+        source: IpAddr,
+        bytes: &[u8],
+        rules: &Strangers,
+        now: Instant,
+    ) -> Treatment {
+        if !self.sources.contains_key(&source) && self.sources.len() >= MAX_SOURCES {
+            let old = |visitor: &Visitor| match visitor.banned {
+                Some(until) => until <= now,
+                None => now.duration_since(visitor.since) > WINDOW,
+            };
+            self.sources.retain(|_, visitor| !old(visitor));
+            if self.sources.len() >= MAX_SOURCES {
+                // So many at once are no visitors: nobody is told of, nobody is answered.
+                return Treatment::Ignore;
+            }
+        }
+        let visitor = self.sources.entry(source).or_insert(Visitor {
+            since: now,
+            count: 0,
+            banned: None,
+        });
+        if visitor.banned.is_some_and(|until| until > now) {
+            return Treatment::Ignore;
+        }
+        if visitor.banned.is_some() || now.duration_since(visitor.since) > WINDOW {
+            (visitor.since, visitor.count, visitor.banned) = (now, 0, None);
+        }
+        visitor.count += 1;
+        if visitor.count == 1 {
+            tracing::info!(%source, method = method(bytes), "a stranger was turned away");
+        }
+        if rules.ban_after > 0 && visitor.count >= rules.ban_after {
+            visitor.banned = Some(now + rules.ban_for);
+            tracing::warn!(%source, requests = visitor.count, seconds = rules.ban_for.as_secs(),
+                "a stranger is banned");
+        }
+        Treatment::Look
+    }
+}
+
+/// The method a request begins with, if it looks like one.
+fn method(bytes: &[u8]) -> &str {
+    let word = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
+    let plain = (1..=16).contains(&word.len()) && word.iter().all(u8::is_ascii_uppercase);
+    match plain {
+        true => std::str::from_utf8(word).unwrap_or("?"),
+        false => "?",
+    }
+}
+
+/// Most sources remembered.
+const MAX_SOURCES: usize = 4096;
+/// What is counted together.
+const WINDOW: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_knocks_too_often_is_banned_for_a_while() {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test needs some instant to count from"
+        )]
+        let now = Instant::now();
+        let (mut seen, rules) = (Seen::default(), Strangers::default());
+        let source = IpAddr::from([203, 0, 113, 9]);
+        let mut knock = |at| seen.note(source, b"OPTIONS sip:x SIP/2.0", &rules, at);
+        for _ in 0..10 {
+            assert_eq!(knock(now), Treatment::Look);
+        }
+        assert_eq!(knock(now), Treatment::Ignore);
+        let later = now + rules.ban_for;
+        assert_eq!(knock(later), Treatment::Look);
+        // Now and then is not often.
+        for minutes in 1..100 {
+            assert_eq!(
+                knock(later + minutes * 61 * Duration::from_secs(1)),
+                Treatment::Look
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test needs some instant to count from"
+        )]
+        let now = Instant::now();
+        let (mut seen, rules) = (Seen::default(), Strangers::default());
+        for number in 0..20_000_u32 {
+            seen.note(IpAddr::from(number.to_be_bytes()), b"INVITE x", &rules, now);
+        }
+        assert_eq!(seen.sources.len(), MAX_SOURCES);
+        let later = now + 2 * WINDOW;
+        assert_eq!(
+            seen.note(IpAddr::from([250, 1, 2, 3]), b"INVITE x", &rules, later),
+            Treatment::Look
+        );
+        assert_eq!(seen.sources.len(), 1);
+    }
+
+    #[test]
+    fn a_method_is_a_word_in_capitals() {
+        assert_eq!(method(b"REGISTER sip:x SIP/2.0"), "REGISTER");
+        assert_eq!(method(b"\x00\x01\x02 x"), "?");
+        assert_eq!(method(b"inv\r\nforged line"), "?");
+    }
+}
