@@ -6,7 +6,7 @@ use crate::dns::Query;
 use crate::fingerprint::Fingerprint;
 use crate::media::Command;
 use crate::sip::Status;
-use crate::sip::hop::Transmit;
+use crate::sip::hop::{ConnectionId, Transmit};
 
 /// One thing to do. Actions are carried out in order: what is stored before a send is on disk
 /// before that send, and an envelope has left the process before a later transmit does.
@@ -14,6 +14,8 @@ use crate::sip::hop::Transmit;
 pub enum Action {
     /// Send a request or a response.
     Transmit(Transmit),
+    /// End a connection that is dead; answered by `Core::handle_sip_closed`.
+    Close(ConnectionId),
     /// Put an envelope on the bus.
     Publish(Box<Envelope>),
     /// Ask the name servers; answered by `Core::handle_dns`.

@@ -18,6 +18,7 @@ use crate::clock::Now;
 use crate::counters::Counters;
 use crate::dns::{Answer, Dns, Query};
 use crate::health::{self, Watch};
+use crate::keepalive::Keepalives;
 use crate::media;
 use crate::message::inbound::{self, Inbound};
 use crate::message::outbound::{self, Accounts, Outbound};
@@ -29,7 +30,7 @@ use crate::settings::Settings;
 use crate::sip::digest::Digest;
 use crate::sip::endpoint::{self, ClientToken, Event as SipEvent};
 use crate::sip::hop::{ConnectionId, Flow, NotSent, TransmitId};
-use crate::sip::{Endpoint, Method, Response, Status};
+use crate::sip::{Endpoint, Method, Response, Status, stun};
 use crate::spelling::Spellings;
 use crate::trunk::{States, Trunks};
 
@@ -52,9 +53,12 @@ pub struct Core {
     registrations: Registrations,
     watch: Watch,
     usage: Usage,
+    keepalives: Keepalives,
     counters: Counters,
     actions: VecDeque<Action>,
 }
+
+mod flows;
 
 impl Core {
     /// A core that knows nothing yet. `key` is the installation's own, the same in every run;
@@ -80,6 +84,7 @@ impl Core {
             registrations: Registrations::default(),
             watch: Watch::default(),
             usage: Usage::default(),
+            keepalives: Keepalives::default(),
             counters: Counters::default(),
             actions: VecDeque::new(),
         }
@@ -108,6 +113,9 @@ impl Core {
 
     /// One datagram, or one message of a stream.
     pub fn handle_sip_packet(&mut self, flow: Flow, bytes: &[u8], now: Now) {
+        if matches!(flow, Flow::Udp { .. }) && stun::is_stun(bytes) {
+            return self.handle_stun(flow, bytes, now);
+        }
         self.endpoint.handle_packet(flow, bytes, now.instant);
         self.drain_sip(now);
     }
@@ -193,6 +201,7 @@ impl Core {
         self.with_calls(now, Calls::handle_timeout);
         self.with_registrations(now, Registrations::handle_timeout);
         self.with_watch(now, Watch::handle_timeout);
+        self.with_keepalives(now, Keepalives::handle_timeout);
         self.drain_link(now);
         self.drain_sip(now);
     }
@@ -203,6 +212,7 @@ impl Core {
         self.inbound.close();
         self.calls.close();
         self.watch.close();
+        self.keepalives.close();
         self.with_registrations(now, Registrations::close);
         self.drain_sip(now);
     }
@@ -233,6 +243,7 @@ impl Core {
             self.calls.poll_timeout(),
             self.registrations.poll_timeout(),
             self.watch.poll_timeout(),
+            self.keepalives.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -526,6 +537,7 @@ impl Core {
             now: now.instant,
         };
         work(&mut self.registrations, &mut context);
+        self.with_keepalives(now, Keepalives::follow);
     }
 
     fn with_watch(&mut self, now: Now, work: impl FnOnce(&mut Watch, &mut health::Context<'_>)) {

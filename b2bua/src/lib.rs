@@ -13,6 +13,7 @@ pub mod emergency;
 pub mod fingerprint;
 pub mod health;
 pub mod identity;
+pub mod keepalive;
 pub mod media;
 pub mod message;
 pub mod number;

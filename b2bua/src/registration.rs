@@ -20,6 +20,7 @@ use crate::sip::hop::ConnectionId;
 use crate::sip::{Endpoint, Hop, Request, Response};
 use crate::trunk::{Guide, Health, Registered, States, Step, TrunkId, Ways};
 
+mod flow;
 mod reply;
 mod request;
 
@@ -156,29 +157,6 @@ impl Registrations {
         }
     }
 
-    /// A stream ended: who was registered on it cannot be reached any more (RFC 5626 §4.5).
-    pub fn handle_closed(&mut self, connection: ConnectionId, cx: &mut Context<'_>) {
-        let was = |row: &Registration| row.connection == Some(connection);
-        for id in self.of(was) {
-            let Some(row) = self.rows.get_mut(&id) else {
-                continue;
-            };
-            row.connection = None;
-            if row.stage == Stage::Resting && row.held {
-                row.held = false;
-                tracing::warn!(
-                    trunk = name(id, cx),
-                    "the connection of a registration ended"
-                );
-                let why = "The connection ended.".to_owned();
-                cx.states.set_registered(id, Registered::Failed { why });
-                // Soon, but not everybody at the same moment.
-                let soon = Duration::from_millis(fraction(cx.mint, 1000));
-                self.timers.set(id, cx.now + soon);
-            }
-        }
-    }
-
     /// A final response came.
     pub fn handle_response(
         &mut self,
@@ -238,6 +216,10 @@ impl Registrations {
         match self.rows.get(&id).map(|row| row.stage) {
             Some(Stage::Leaving(_)) => {
                 self.rows.remove(&id);
+            }
+            // Its flow is dead, not the registrar.
+            Some(Stage::Asking(_)) if failure == Failure::Lost && self.holds(id) => {
+                self.renew(id, "The connection ended.", cx);
             }
             Some(Stage::Asking(_)) => {
                 let why = match failure {
@@ -414,7 +396,9 @@ impl Registrations {
             Registered::Until {
                 at: cx.now + life,
                 hop: row.hop.clone(),
-                flow_timer: granted.flow_timer.filter(|_| row.outbound),
+                connection: row.connection,
+                outbound: granted.outbound && row.outbound,
+                flow_timer: granted.flow_timer,
             },
         );
         if cx.states.set_health(id, Health::Up) {
@@ -484,6 +468,10 @@ impl Registrations {
         self.timers.set(id, cx.now + pause);
         let why = why.to_owned();
         cx.states.set_registered(id, Registered::Failed { why });
+    }
+
+    fn holds(&self, id: TrunkId) -> bool {
+        self.rows.get(&id).is_some_and(|row| row.held)
     }
 
     fn of(&self, wanted: impl Fn(&Registration) -> bool) -> Vec<TrunkId> {

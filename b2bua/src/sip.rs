@@ -19,6 +19,7 @@ pub mod parse;
 pub mod print;
 pub mod session;
 pub mod status;
+pub mod stun;
 #[cfg(test)]
 mod torture;
 pub mod transaction;

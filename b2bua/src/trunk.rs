@@ -76,6 +76,8 @@ pub struct Trunk {
     pub line: String,
     /// How often it is asked whether it is there.
     pub keepalive: Option<Duration>,
+    /// How often a datagram keeps the way to us open, where it is registered over UDP.
+    pub nat_keepalive: Option<Duration>,
     /// Most calls on it; 0 for no bound.
     pub channels: usize,
     /// Whose requests it lets in.
@@ -284,6 +286,7 @@ impl Trunk {
             register: None,
             line: line(name),
             keepalive: None,
+            nat_keepalive: None,
             channels: 0,
             inbound: Vec::new(),
             media: Policy::default(),

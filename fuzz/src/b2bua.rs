@@ -217,6 +217,7 @@ impl Bench {
                 Action::Store(Record::Spelling { .. })
                 | Action::Forget(_)
                 | Action::Media(_)
+                | Action::Close(_)
                 | Action::CloseBus => {}
             }
         }

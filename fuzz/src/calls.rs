@@ -208,7 +208,7 @@ impl Bench {
                 Action::Resolve(query) => {
                     self.core.handle_dns(query, Answer::Failed, self.now);
                 }
-                Action::Store(_) | Action::Forget(_) | Action::CloseBus => {}
+                Action::Store(_) | Action::Forget(_) | Action::Close(_) | Action::CloseBus => {}
             }
         }
         self.requests.truncate(64);

@@ -97,6 +97,9 @@ pub struct TrunkRow {
     /// Seconds between two questions whether it is there; 0 for none.
     #[serde(default = "keepalive")]
     pub keepalive: u64,
+    /// Seconds between two datagrams that keep the way through a NAT open; 0 for none.
+    #[serde(default = "nat_keepalive")]
+    pub nat_keepalive: u64,
     /// Most calls on it; 0 for no bound.
     #[serde(default)]
     pub channels: usize,
@@ -353,6 +356,9 @@ impl TrunkRow {
         if self.keepalive != 0 && !(5..=3600).contains(&self.keepalive) {
             return wrong("keepalive: must be 0, or from 5 to 3600 seconds");
         }
+        if self.nat_keepalive > 3600 {
+            return wrong("nat_keepalive: must be from 0 to 3600 seconds");
+        }
         if self.next_hop.is_none() && !self.patterns.0.iter().all(|(_, pattern)| by_host(pattern)) {
             return wrong(
                 "next_hop: is missing; only patterns like \"*@domain\" lead anywhere by themselves",
@@ -437,6 +443,8 @@ impl TrunkRow {
                 outbound: self.outbound,
             }),
             keepalive: (self.keepalive > 0).then(|| Duration::from_secs(self.keepalive)),
+            nat_keepalive: (self.nat_keepalive > 0)
+                .then(|| Duration::from_secs(self.nat_keepalive)),
             channels: self.channels,
             inbound: self.inbound.0.iter().map(|(_, network)| *network).collect(),
             media: Policy {
@@ -461,6 +469,10 @@ fn outbound() -> bool {
 
 fn keepalive() -> u64 {
     30
+}
+
+fn nat_keepalive() -> u64 {
+    25
 }
 
 fn weight() -> u16 {

@@ -32,7 +32,9 @@ pub(super) struct Granted {
     pub(super) seconds: u32,
     /// Through whom requests outside of dialogs go.
     pub(super) service_route: Vec<String>,
-    /// Seconds after which a silent flow is taken for dead, where the registrar keeps flows.
+    /// Whether the registrar keeps the flow as the way to us.
+    pub(super) outbound: bool,
+    /// Seconds after which a silent flow is taken for dead.
     pub(super) flow_timer: Option<u32>,
 }
 
@@ -50,10 +52,8 @@ pub(super) fn read(response: &Response, line: &str, asked: u32) -> Reply {
                 .take(MAX_ROUTES)
                 .map(str::to_owned)
                 .collect(),
-            flow_timer: response
-                .headers
-                .has_option(Name::Require, "outbound")
-                .then(|| number(response.headers.get(Name::FlowTimer)).unwrap_or(FLOW)),
+            outbound: response.headers.has_option(Name::Require, "outbound"),
+            flow_timer: number(response.headers.get(Name::FlowTimer)),
         }),
         401 | 407 => Reply::Challenge,
         423 => match number(response.headers.get(Name::MinExpires)) {
@@ -110,5 +110,3 @@ const MAX_CONTACTS: usize = 64;
 const MAX_ROUTES: usize = 8;
 /// The longest registration a registrar may want.
 const MAX_EXPIRES: u32 = 7 * 24 * 3600;
-/// How often a flow is kept alive whose registrar does not say.
-const FLOW: u32 = 120;

@@ -239,6 +239,7 @@ impl Process {
                 TransportEvent::Packet { flow, bytes } => {
                     self.core.handle_sip_packet(flow, &bytes, now)
                 }
+                TransportEvent::Pong { flow } => self.core.handle_sip_pong(flow, now),
                 TransportEvent::SendFailed { id, reason } => {
                     self.core.handle_sip_send_failed(id, reason, now);
                 }
@@ -274,6 +275,7 @@ impl Process {
                     self.publish(&envelope).await;
                 }
                 Action::Transmit(transmit) => transmits.push(transmit),
+                Action::Close(connection) => self.transport.close(connection),
                 Action::Media(command) => self.media.perform(*command),
                 Action::Resolve(query) => self.resolver.ask(query),
                 Action::CloseBus => close = true,

@@ -154,6 +154,7 @@ fn write(database: &Connection, batch: &[Action]) -> rusqlite::Result<()> {
             }
             Action::Media(_)
             | Action::Resolve(_)
+            | Action::Close(_)
             | Action::Transmit(_)
             | Action::Publish(_)
             | Action::CloseBus => {}

@@ -42,6 +42,8 @@ pub(super) enum Report {
     },
     /// A whole message.
     Packet { flow: Flow, bytes: Bytes },
+    /// The answer to a keep-alive of ours.
+    Pong { flow: Flow },
     /// The connection is gone.
     Closed {
         connection: ConnectionId,

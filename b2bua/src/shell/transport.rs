@@ -38,6 +38,11 @@ pub enum TransportEvent {
         /// All of it.
         bytes: Bytes,
     },
+    /// The answer to a keep-alive of ours on a stream.
+    Pong {
+        /// Where it came in.
+        flow: Flow,
+    },
     /// For `Endpoint::handle_send_failed`.
     SendFailed {
         /// The request nothing was written of.
@@ -61,6 +66,7 @@ impl std::fmt::Debug for TransportEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Packet { flow, bytes } => write!(f, "Packet({flow:?}, {} bytes)", bytes.len()),
+            Self::Pong { flow } => write!(f, "Pong({flow:?})"),
             Self::SendFailed { id, reason } => write!(f, "SendFailed({id:?}, {reason:?})"),
             Self::Closed {
                 connection,
@@ -194,6 +200,17 @@ impl Transport {
         }
     }
 
+    /// Ends a connection; its [`TransportEvent::Closed`] follows. Nothing is sent on it any more.
+    pub fn close(&mut self, connection: ConnectionId) {
+        // Without a sender its task has nothing left to do.
+        self.connections.remove(&connection);
+        if let Some(hop) = self.hops.remove(&connection)
+            && self.by_hop.get(&hop) == Some(&connection)
+        {
+            self.by_hop.remove(&hop);
+        }
+    }
+
     /// Hands queued datagrams to the network, 64 with one system call.
     pub fn flush(&mut self) {
         for socket in &mut self.udp {
@@ -250,17 +267,13 @@ impl Transport {
                 None
             }
             Report::Packet { flow, bytes } => Some(TransportEvent::Packet { flow, bytes }),
+            Report::Pong { flow } => Some(TransportEvent::Pong { flow }),
             Report::Closed {
                 connection,
                 reason,
                 unsent,
             } => {
-                self.connections.remove(&connection);
-                if let Some(hop) = self.hops.remove(&connection)
-                    && self.by_hop.get(&hop) == Some(&connection)
-                {
-                    self.by_hop.remove(&hop);
-                }
+                self.close(connection);
                 Some(TransportEvent::Closed {
                     connection,
                     reason,

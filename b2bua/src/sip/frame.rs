@@ -9,6 +9,9 @@ use super::grammar;
 use super::header::Known;
 use super::parse::{MAX_HEAD, MAX_MESSAGE, find_head_end};
 
+/// A keep-alive (RFC 5626 §4.4.1).
+pub const PING: &[u8] = b"\r\n\r\n";
+
 /// What a stream brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
@@ -16,6 +19,8 @@ pub enum Frame {
     Message(Bytes),
     /// A keep-alive, to be answered with one line end.
     Ping,
+    /// The answer to a keep-alive of ours ([`Framer::expect_pong`]).
+    Pong,
     /// The end of the next message cannot be found. What was read of it is here, so that it can be
     /// answered; nothing behind it is worth reading.
     Broken(Bytes),
@@ -29,6 +34,8 @@ pub struct Framer {
     scanned: usize,
     /// One line end of a keep-alive has been seen.
     half_ping: bool,
+    /// A keep-alive of ours waits for its answer.
+    awaits_pong: bool,
     broken: bool,
 }
 
@@ -40,6 +47,11 @@ impl Framer {
         }
     }
 
+    /// A keep-alive of ours went out: the next line end that stands alone is its answer.
+    pub fn expect_pong(&mut self) {
+        self.awaits_pong = true;
+    }
+
     /// Whether a message has begun and not ended.
     pub fn is_waiting(&self) -> bool {
         !self.buffer.is_empty() && !self.broken
@@ -48,8 +60,8 @@ impl Framer {
     /// The next thing the stream brought, if it is complete.
     #[expect(clippy::should_implement_trait, reason = "more may come after None")]
     pub fn next(&mut self) -> Option<Frame> {
-        if self.take_line_ends() {
-            return Some(Frame::Ping);
+        if let Some(sign) = self.take_line_ends() {
+            return Some(sign);
         }
         if self.buffer.is_empty() {
             return None;
@@ -74,24 +86,31 @@ impl Framer {
         Some(Frame::Message(self.buffer.split_to(total).freeze()))
     }
 
-    /// Takes line ends between messages; true when two in a row make a keep-alive.
-    fn take_line_ends(&mut self) -> bool {
+    /// Takes line ends between messages: two are a keep-alive, whether they come together or not,
+    /// and one alone is the answer to ours, if it waits for one.
+    fn take_line_ends(&mut self) -> Option<Frame> {
         loop {
-            let skip = match *self.buffer {
-                [b'\r', b'\n', ..] => 2,
-                [b'\n', ..] => 1,
-                [b'\r', other, ..] if other != b'\n' => 1,
-                [] | [b'\r'] => return false,
-                _ => {
+            let Some(first) = line_end(&self.buffer) else {
+                if !matches!(*self.buffer, [] | [b'\r']) {
                     self.half_ping = false;
-                    return false;
                 }
+                return None;
             };
-            self.buffer.advance(skip);
+            let second = self.buffer.get(first..).and_then(line_end);
+            let (taken, sign) = match (self.half_ping, second) {
+                (true, _) => (first, Some(Frame::Ping)),
+                (false, Some(second)) => (first + second, Some(Frame::Ping)),
+                (false, None) if self.awaits_pong => (first, Some(Frame::Pong)),
+                (false, None) => (first, None),
+            };
+            self.buffer.advance(taken);
             self.scanned = 0;
-            self.half_ping = !self.half_ping;
-            if !self.half_ping {
-                return true;
+            self.half_ping = sign.is_none();
+            if sign == Some(Frame::Pong) {
+                self.awaits_pong = false;
+            }
+            if sign.is_some() {
+                return sign;
             }
         }
     }
@@ -99,6 +118,16 @@ impl Framer {
     fn break_off(&mut self) -> Frame {
         self.broken = true;
         Frame::Broken(std::mem::take(&mut self.buffer).freeze())
+    }
+}
+
+/// How many bytes of `text` are a line end, if it begins with one.
+fn line_end(text: &[u8]) -> Option<usize> {
+    match text {
+        [b'\r', b'\n', ..] => Some(2),
+        [b'\n', ..] => Some(1),
+        [b'\r', other, ..] if *other != b'\n' => Some(1),
+        _ => None,
     }
 }
 
@@ -165,6 +194,26 @@ mod tests {
         assert_eq!(cut(&[b"\r\n"]), []);
         assert_eq!(cut(&[b"\r\n", b"\r\n"]), [Frame::Ping]);
         assert_eq!(cut(&[b"\r\n\r\n\r\n\r\n"]), [Frame::Ping, Frame::Ping]);
+    }
+
+    #[test]
+    fn a_pong_is_told_from_a_ping_by_whether_we_wait_for_one() {
+        let mut framer = Framer::default();
+        let mut feed = |bytes: &[u8], expected: bool| {
+            if expected {
+                framer.expect_pong();
+            }
+            framer.push(bytes);
+            std::iter::from_fn(|| framer.next()).collect::<Vec<_>>()
+        };
+        assert_eq!(feed(b"\r\n", true), [Frame::Pong]);
+        assert_eq!(feed(b"\r\n", true), [Frame::Pong]);
+        // Theirs comes while we wait for an answer to ours.
+        assert_eq!(feed(b"\r\n\r\n", true), [Frame::Ping]);
+        assert_eq!(feed(b"\r\n", false), [Frame::Pong]);
+        assert_eq!(feed(b"\r\n\r\n\r\n", true), [Frame::Ping, Frame::Pong]);
+        assert_eq!(feed(ONE.as_bytes(), true).len(), 1);
+        assert_eq!(feed(b"\r\n", false), [Frame::Pong]);
     }
 
     #[test]

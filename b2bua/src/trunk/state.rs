@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::TrunkId;
 use crate::sip::Hop;
+use crate::sip::hop::ConnectionId;
 
 /// The states of all trunks.
 #[derive(Debug, Default)]
@@ -54,6 +55,10 @@ pub enum Registered {
         at: Instant,
         /// Where it was told.
         hop: Option<Hop>,
+        /// The stream it was told on.
+        connection: Option<ConnectionId>,
+        /// Whether it keeps that flow as the way to us (RFC 5626 §4.2.1).
+        outbound: bool,
         /// How often it wants to hear from us on that flow, in seconds (RFC 5626 §4.4).
         flow_timer: Option<u32>,
     },

@@ -96,6 +96,7 @@ impl B2bua {
                 | Action::Publish(_)
                 | Action::Media(_)
                 | Action::Resolve(_)
+                | Action::Close(_)
                 | Action::CloseBus => {}
             }
         }

@@ -3,7 +3,8 @@
 //! Reading and writing run side by side in one task, so that a peer that does not read us is still
 //! read; either end of it ends the connection.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -15,7 +16,7 @@ use tokio::time::{sleep, timeout, timeout_at};
 
 use super::{Outgoing, Report, Shared, now};
 use crate::shell::transport::Drops;
-use crate::sip::frame::{Frame, Framer};
+use crate::sip::frame::{Frame, Framer, PING};
 use crate::sip::hop::Flow;
 
 /// Reads and writes until the connection ends.
@@ -27,7 +28,7 @@ pub(super) async fn carry<S: AsyncRead + AsyncWrite + Send + Unpin>(
     shared: &Shared,
 ) {
     let (reader, writer) = tokio::io::split(stream);
-    let written = Mutex::new(now());
+    let written = Written::default();
     tokio::select! {
         () = read(reader, flow, own, &written, shared) => {}
         () = write(writer, outgoing, &written, shared) => {}
@@ -38,7 +39,7 @@ async fn read<S: AsyncRead + Unpin>(
     mut reader: ReadHalf<S>,
     flow: Flow,
     own: &mpsc::WeakSender<Outgoing>,
-    written: &Mutex<Instant>,
+    written: &Written,
     shared: &Shared,
 ) {
     let mut framer = Framer::default();
@@ -46,15 +47,15 @@ async fn read<S: AsyncRead + Unpin>(
     let mut begun: Option<Instant> = None;
     let mut active = now();
     loop {
-        let idle = active.max(last(written)) + shared.limits.idle;
+        let idle = active.max(written.last()) + shared.limits.idle;
         let limit = begun.map_or(idle, |begun| begun + shared.limits.message);
         buffer.clear();
         match timeout_at(limit.into(), reader.read_buf(&mut buffer)).await {
             Ok(Ok(0) | Err(_)) => return,
             Ok(Ok(_)) => active = now(),
-            Err(_) if begun.is_none() && last(written) > active => {
+            Err(_) if begun.is_none() && written.last() > active => {
                 // Written to in the meantime: not idle.
-                active = last(written);
+                active = written.last();
                 continue;
             }
             Err(_) => {
@@ -65,11 +66,15 @@ async fn read<S: AsyncRead + Unpin>(
             }
         }
         framer.push(&buffer);
+        if written.pinged.swap(false, Ordering::Relaxed) {
+            framer.expect_pong();
+        }
         while let Some(frame) = framer.next() {
             begun = None;
             match frame {
                 Frame::Message(bytes) => shared.report(Report::Packet { flow, bytes }).await,
                 Frame::Ping => pong(own),
+                Frame::Pong => shared.report(Report::Pong { flow }).await,
                 Frame::Broken(bytes) => {
                     shared.report(Report::Packet { flow, bytes }).await;
                     // Time for the answer to leave; nothing more is read.
@@ -97,17 +102,19 @@ fn pong(own: &mpsc::WeakSender<Outgoing>) {
 async fn write<S: AsyncWrite + Unpin>(
     mut writer: WriteHalf<S>,
     outgoing: &mut mpsc::Receiver<Outgoing>,
-    written: &Mutex<Instant>,
+    written: &Written,
     shared: &Shared,
 ) {
     let mut batch = BytesMut::new();
     while let Some(first) = outgoing.recv().await {
         batch.clear();
+        written.note(&first.bytes);
         batch.extend_from_slice(&first.bytes);
         // One write for what has gathered; what stays queued is surely unwritten.
         while batch.len() < GATHER
             && let Ok(more) = outgoing.try_recv()
         {
+            written.note(&more.bytes);
             batch.extend_from_slice(&more.bytes);
         }
         let all = async {
@@ -115,15 +122,41 @@ async fn write<S: AsyncWrite + Unpin>(
             writer.flush().await
         };
         match timeout(shared.limits.write, all).await {
-            Ok(Ok(())) => *written.lock().unwrap_or_else(PoisonError::into_inner) = now(),
+            Ok(Ok(())) => *written.at() = now(),
             Ok(Err(_)) => return,
             Err(_) => return Drops::count(&shared.drops.slow),
         }
     }
 }
 
-fn last(written: &Mutex<Instant>) -> Instant {
-    *written.lock().unwrap_or_else(PoisonError::into_inner)
+/// What the reader has to know of the writer.
+struct Written {
+    at: Mutex<Instant>,
+    /// A keep-alive of ours is on its way.
+    pinged: AtomicBool,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        let (at, pinged) = (Mutex::new(now()), AtomicBool::new(false));
+        Self { at, pinged }
+    }
+}
+
+impl Written {
+    fn at(&self) -> MutexGuard<'_, Instant> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last(&self) -> Instant {
+        *self.at()
+    }
+
+    fn note(&self, bytes: &[u8]) {
+        if bytes == PING {
+            self.pinged.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Bytes asked for with one read.

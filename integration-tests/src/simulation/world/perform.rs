@@ -118,7 +118,8 @@ impl World {
                 SipAction::Store(_)
                 | SipAction::Forget(_)
                 | SipAction::Media(_)
-                | SipAction::Resolve(_) => {}
+                | SipAction::Resolve(_)
+                | SipAction::Close(_) => {}
             }
         }
         for transmit in transmits {

@@ -25,6 +25,47 @@ async fn one_connection_serves_a_hop_and_its_end_is_reported_once() {
 }
 
 #[tokio::test]
+async fn a_ping_is_answered_by_a_pong_and_a_dead_connection_is_closed() {
+    let mut transport = Transport::bind(config()).unwrap();
+    let peer = TcpListener::bind(loopback()).await.unwrap();
+    let address = peer.local_addr().unwrap();
+    let connection = transport
+        .send(transmit(1, &hop(address, Protocol::Tcp)))
+        .unwrap();
+    let (mut stream, _) = peer.accept().await.unwrap();
+    let flow = Flow::Stream {
+        connection,
+        transport: Protocol::Tcp,
+        peer: address,
+    };
+    let ping = Transmit {
+        id: None,
+        target: Target::Flow {
+            flow,
+            fallback: None,
+        },
+        bytes: Bytes::from_static(crate::sip::frame::PING),
+    };
+    let mut read = vec![0; ONE.len()];
+    stream.read_exact(&mut read).await.unwrap();
+    for _ in 0..2 {
+        transport.send(ping.clone());
+        stream.read_exact(&mut read[..4]).await.unwrap();
+        assert_eq!(&read[..4], b"\r\n\r\n");
+        stream.write_all(b"\r\n").await.unwrap();
+        assert_eq!(next(&mut transport).await, TransportEvent::Pong { flow });
+    }
+    transport.close(connection);
+    let expected = TransportEvent::Closed {
+        connection,
+        reason: NotSent::Closed,
+        unsent: Vec::new(),
+    };
+    assert_eq!(next(&mut transport).await, expected);
+    assert_eq!(stream.read(&mut read).await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn a_refused_connection_leaves_its_requests_surely_unsent() {
     let mut transport = Transport::bind(config()).unwrap();
     let gone = TcpListener::bind(loopback())
@@ -80,7 +121,9 @@ async fn a_peer_that_does_not_read_is_given_up_and_its_queue_stays_bounded() {
                 unsent_seen += unsent.len();
                 break;
             }
-            other @ (TransportEvent::SendFailed { .. } | TransportEvent::Packet { .. }) => {
+            other @ (TransportEvent::SendFailed { .. }
+            | TransportEvent::Packet { .. }
+            | TransportEvent::Pong { .. }) => {
                 panic!("{other:?}")
             }
         }

@@ -1,0 +1,65 @@
+//! What the core hears of flows: pongs, STUN, and their death.
+
+use super::Core;
+use crate::action::Action;
+use crate::clock::Now;
+use crate::keepalive::{Context, Keepalives};
+use crate::sip::hop::{Flow, Target, Transmit};
+use crate::sip::stun::{self, Stun};
+
+impl Core {
+    /// The answer to a keep-alive of ours came on a stream.
+    pub fn handle_sip_pong(&mut self, flow: Flow, now: Now) {
+        if let Flow::Stream { connection, .. } = flow {
+            self.with_keepalives(now, |keepalives, cx| keepalives.handle_pong(connection, cx));
+        }
+    }
+
+    /// A STUN datagram came on a SIP socket. Strangers hear nothing.
+    pub(super) fn handle_stun(&mut self, flow: Flow, bytes: &[u8], now: Now) {
+        match stun::read(bytes) {
+            Some(Stun::Request(id)) if self.settings.endpoint.admission.admits(flow.source()) => {
+                // RFC 5626 §8: what a keep-alive wants to know is how we see it.
+                let fallback = None;
+                self.actions.push_back(Action::Transmit(Transmit {
+                    id: None,
+                    target: Target::Flow { flow, fallback },
+                    bytes: stun::answer(id, flow.peer()),
+                }));
+            }
+            Some(Stun::Request(_)) | None => {}
+            Some(answer) => {
+                let source = canonical(flow);
+                self.with_keepalives(now, |keepalives, cx| {
+                    keepalives.handle_stun(source, answer, cx);
+                });
+            }
+        }
+        self.drain_sip(now);
+    }
+
+    /// Lets `work` at the keep-alives; whoever was registered over a flow that is dead registers again.
+    pub(super) fn with_keepalives(
+        &mut self,
+        now: Now,
+        work: impl FnOnce(&mut Keepalives, &mut Context<'_>),
+    ) {
+        let mut context = Context {
+            settings: &self.settings,
+            states: &self.states,
+            mint: &mut self.mint,
+            actions: &mut self.actions,
+            now: now.instant,
+        };
+        work(&mut self.keepalives, &mut context);
+        while let Some(dead) = self.keepalives.poll_dead() {
+            self.with_registrations(now, |registrations, cx| {
+                registrations.handle_dead(dead.trunk, dead.why, cx);
+            });
+        }
+    }
+}
+
+fn canonical(flow: Flow) -> std::net::SocketAddr {
+    std::net::SocketAddr::new(flow.source(), flow.peer().port())
+}
