@@ -69,7 +69,8 @@ impl Drop for Nat {
     }
 }
 
-fn run(action: &str, rule: &[String]) -> Result<String> {
+/// Runs iptables with `action` and `rule`.
+pub(crate) fn run(action: &str, rule: &[String]) -> Result<String> {
     let iptables = program::find("iptables", "iptables")?;
     let output = Command::new(iptables)
         .args(["-w", action])

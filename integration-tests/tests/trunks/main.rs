@@ -5,6 +5,7 @@ mod admin;
 mod cluster;
 mod numbers;
 mod policy;
+mod flows;
 mod registration;
 mod scene;
 mod strangers;

@@ -6,8 +6,7 @@ use integration_tests::kamailio::Algorithm;
 use integration_tests::names::Names;
 use integration_tests::provider::{Provider, Setup};
 use integration_tests::server::password_of;
-use integration_tests::sip::Draft;
-use integration_tests::tandem::{Trunk, with_tandem_within};
+use integration_tests::tandem::with_tandem_within;
 
 use crate::scene::{LIMIT, Scene, provider};
 
@@ -39,6 +38,7 @@ fn write_in(scene: &Scene, node: &Provider, text: &str) -> Result<()> {
         .expect("the text", |stanza| stanza.body() == Some(text))
         .map(drop)
 }
+use crate::scene::{LIMIT, Scene, ZONE, account};
 
 fn both_ways(bench: &Bench, transport: &str, algorithm: Algorithm) -> Result<()> {
     let _names = Names::start(bench, ZONE)?;
@@ -54,7 +54,7 @@ fn both_ways(bench: &Bench, transport: &str, algorithm: Algorithm) -> Result<()>
     ensure!(line.contains(&format!("source={transport}:")), "{line}");
     scene.tandem.borrow_mut().b2bua.wait_log("registered")?;
     scene.write("+15559001", "out")?;
-    write_in(&scene, &node, "in")?;
+    scene.write_in(&node, "in")?;
     let call = scene.call_out("+15559002")?;
     scene.hang_up(call)?;
     let call = scene.call_in(node.address())?;

@@ -7,10 +7,11 @@ use anyhow::{Context, Result, ensure};
 use integration_tests::aiortc::Aiortc;
 use integration_tests::audio::Law;
 use integration_tests::jingle::{Client, Setup as JingleSetup};
-use integration_tests::provider::NETWORK;
+use integration_tests::kamailio::GATEWAY;
+use integration_tests::provider::{NETWORK, Provider};
 use integration_tests::rtp::{Peer, Stream, media_address};
 use integration_tests::server::{Running, Setup as ServerSetup};
-use integration_tests::sip::{Agent, Dialog};
+use integration_tests::sip::{Agent, Dialog, Draft};
 use integration_tests::tandem::{Setup, Tandem, Trunk};
 use integration_tests::{Bench, Server, names, net};
 
@@ -44,9 +45,30 @@ pub(crate) fn provider() -> Trunk<'static> {
     }
 }
 
+/// The same, with an account that registers over `transport`; it lets nobody in before that.
+pub(crate) fn account<'a>(transport: &'a str, password: &'a str, extra: &'a str) -> Trunk<'a> {
+    Trunk {
+        transport,
+        credentials: Some(("tandem", password)),
+        inbound: Vec::new(),
+        extra,
+        ..provider()
+    }
+}
+
 impl Scene {
     /// Opens it with these trunks and more lines of the b2bua's `[sip]`.
     pub(crate) fn open(bench: &Bench, trunks: Vec<Trunk<'_>>, more: &str) -> Result<Self> {
+        Self::open_at(bench, trunks, more, &["udp", "tcp"].map(|it| (it, GATEWAY)))
+    }
+
+    /// The same with these listeners.
+    pub(crate) fn open_at(
+        bench: &Bench,
+        trunks: Vec<Trunk<'_>>,
+        more: &str,
+        listeners: &[(&str, &str)],
+    ) -> Result<Self> {
         let server = Server::chosen()?;
         let accounts = ServerSetup {
             accounts: &["alice", "bob"],
@@ -61,10 +83,11 @@ impl Scene {
         );
         let mut setup = Setup::with_trunk(server, Trunk::default());
         setup.trunks = trunks;
+        setup.listeners = listeners.to_vec();
         let alice_is = format!("alice@{}", server.domain());
         setup.numbers = vec![("+15550001000", &alice_is)];
         setup.b2bua_extra = &extra;
-        setup.log_level = "info,tandem_b2bua::message=debug";
+        setup.log_level = "info,tandem_b2bua::message=debug,tandem_b2bua::keepalive=debug";
         let mut tandem = Tandem::start(bench, &setup)?;
         tandem.wait_paired()?;
         let clients = Aiortc::start(bench)?;
@@ -141,6 +164,21 @@ impl Scene {
         ))
     }
 
+    /// A message from the network to the number of alice, which crosses.
+    pub(crate) fn write_in(&self, node: &Provider, text: &str) -> Result<()> {
+        let draft = Draft::message(
+            "sip:+15550001@provider.test",
+            "sip:+15559001@network.test",
+            text,
+        );
+        let path = self.network.udp_to(node.address())?;
+        let answer = self.network.ask(&draft, &path)?;
+        ensure!(answer.status() == Some(202), "{answer}");
+        self.alice
+            .expect("the text", |stanza| stanza.body() == Some(text))
+            .map(drop)
+    }
+
     /// The network ends the call.
     pub(crate) fn hang_up(&self, mut call: Call<'_>) -> Result<()> {
         call.dialog.hang_up(&[])?;
@@ -157,6 +195,8 @@ impl Scene {
     }
 }
 
+/// Where the provider is.
+pub(crate) const ZONE: &str = "host-record=provider.test,127.0.0.11\n";
 /// What the network sends, in Hz.
 const TONE: u32 = 440;
 /// What clients send.
