@@ -92,6 +92,9 @@ fn show_trunk(text: &mut String, trunk: &Trunk, state: &State, now: Instant) {
                 let name = hop.transport.as_str().to_lowercase();
                 let _ = write!(text, " at {} port {} over {name}", hop.host, hop.port);
             }
+            if let Some(seen) = state.seen {
+                let _ = write!(text, " as {seen}");
+            }
         }
         Registered::Failed { why } => {
             let _ = write!(text, ", NOT REGISTERED ({why})");

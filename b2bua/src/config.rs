@@ -14,13 +14,13 @@ use tandem_shared::config::{BusSection, ConfigError, LogSection, Schema, Secret}
 
 use crate::emergency::Emergency;
 use crate::number::Numbers;
-use crate::settings::Settings;
+use crate::settings::{NatSettings, Settings};
 use crate::shell::transport::{CertificateFiles, Limits, TransportConfig};
 use crate::sip::Transport;
 use crate::sip::endpoint::{Admission, EndpointConfig, SentBy};
 use crate::sip::transaction::Timers;
 use crate::sip::uri::{Host, HostPort};
-use crate::trunk::Trunks;
+use crate::trunk::{NextHop, Trunks};
 
 pub mod call;
 pub mod listen;
@@ -177,8 +177,9 @@ impl Config {
     pub fn settings(&self, listening: &[(Transport, SocketAddr)]) -> Result<Settings, ConfigError> {
         let trunks = self.trunks()?;
         let admission = self.admission(&trunks);
-        let sent_by = self.sent_by(listening);
-        let other = sent_by_other(&sent_by, listening);
+        let sockets = self.sockets(listening);
+        let sent_by = self.sent_by(&sockets);
+        let other = sent_by_other(&sent_by, &sockets);
         let mut endpoint = EndpointConfig::new(sent_by, admission);
         endpoint.sent_by_other = Some(other);
         endpoint.timers = Timers {
@@ -201,6 +202,13 @@ impl Config {
             endpoint,
             message: self.message.settings(),
             call: self.call.settings(),
+            nat: NatSettings {
+                learns: listen::learns(&self.listen, &self.sip),
+                stun: self.sip.stun.as_ref().map(|place| NextHop {
+                    host: place.0.host.clone(),
+                    port: place.0.port,
+                }),
+            },
             global_failures: self.sip.global_failures,
         })
     }
@@ -270,18 +278,39 @@ impl Config {
         Ok(Numbers::with_rows(rows.collect::<Result<Vec<_>, _>>()?))
     }
 
-    fn sent_by(&self, listening: &[(Transport, SocketAddr)]) -> SentBy {
+    /// What listens where, with the row of each: listeners of one transport are in its order.
+    fn sockets(&self, listening: &[(Transport, SocketAddr)]) -> Vec<Socket> {
+        let mut sockets: Vec<Socket> = Vec::new();
+        for &(transport, address) in listening {
+            let before = sockets.iter().filter(|other| other.transport == transport);
+            let mut rows = self.listen.iter();
+            let mut rows = rows
+                .by_ref()
+                .filter(|row| Transport::from(row.transport) == transport);
+            let row = rows.nth(before.count());
+            sockets.push(Socket {
+                transport,
+                address,
+                public: row.and_then(|row| Some(row.public.clone()?.0)),
+            });
+        }
+        sockets
+    }
+
+    fn sent_by(&self, sockets: &[Socket]) -> SentBy {
         let of = |wanted: Transport| {
-            let local = listening.iter().find(|(transport, _)| *transport == wanted);
-            let address = local.or(listening.first()).map(|(_, address)| *address);
-            let ip = address.map_or(std::net::Ipv4Addr::LOCALHOST.into(), |address| address.ip());
+            let local = sockets.iter().find(|socket| socket.transport == wanted);
+            let socket = local.or(sockets.first());
+            let public = socket.and_then(|socket| socket.public.as_ref());
+            let ip = socket.map_or(std::net::Ipv4Addr::LOCALHOST.into(), |it| it.address.ip());
+            let host = self.sip.host.as_ref().map(|host| &host.0);
             HostPort {
-                host: self
-                    .sip
-                    .host
-                    .as_ref()
-                    .map_or(Host::Ip(ip), |host| host.0.clone()),
-                port: local.map(|(_, address)| address.port()),
+                host: public
+                    .map(|public| &public.host)
+                    .or(host)
+                    .cloned()
+                    .unwrap_or(Host::Ip(ip)),
+                port: local.map(Socket::port),
             }
         };
         SentBy {
@@ -292,17 +321,39 @@ impl Config {
     }
 }
 
+/// One listener.
+struct Socket {
+    transport: Transport,
+    address: SocketAddr,
+    public: Option<HostPort>,
+}
+
+impl Socket {
+    /// The port peers reach it by.
+    fn port(&self) -> u16 {
+        let public = self.public.as_ref().and_then(|public| public.port);
+        public.unwrap_or(self.address.port())
+    }
+}
+
 /// Where peers reach us whose address is of the other family than `usual`: the listeners there.
-fn sent_by_other(usual: &SentBy, listening: &[(Transport, SocketAddr)]) -> SentBy {
+fn sent_by_other(usual: &SentBy, sockets: &[Socket]) -> SentBy {
     let of = |wanted: Transport| {
         let usual = usual.of(wanted);
-        let is_other = |address: &SocketAddr| {
-            let other = |ip: std::net::IpAddr| ip.is_ipv4() != address.is_ipv4();
-            usual.host.ip().is_some_and(other) && !address.ip().is_unspecified()
+        let is_other = |socket: &&Socket| {
+            let other = |ip: std::net::IpAddr| ip.is_ipv4() != socket.address.is_ipv4();
+            let is_named = socket.public.is_some() || !socket.address.ip().is_unspecified();
+            usual.host.ip().is_some_and(other) && is_named
         };
-        let mut found = listening.iter().filter(|(name, _)| *name == wanted);
-        let found = found.find(|(_, address)| is_other(address));
-        found.map_or_else(|| usual.clone(), |(_, address)| HostPort::from(*address))
+        let mut found = sockets.iter().filter(|socket| socket.transport == wanted);
+        let Some(socket) = found.find(is_other) else {
+            return usual.clone();
+        };
+        let host = socket.public.as_ref().map(|public| public.host.clone());
+        HostPort {
+            host: host.unwrap_or(Host::Ip(socket.address.ip())),
+            port: Some(socket.port()),
+        }
     };
     SentBy {
         udp: of(Transport::Udp),

@@ -16,6 +16,7 @@ use crate::admin::{self, Answer as AdminAnswer, Ask, route_test};
 use crate::call::{self, Calls};
 use crate::clock::Now;
 use crate::counters::Counters;
+use crate::discovery::Discovery;
 use crate::dns::{Answer, Dns, Query};
 use crate::health::{self, Watch};
 use crate::keepalive::Keepalives;
@@ -54,6 +55,7 @@ pub struct Core {
     watch: Watch,
     usage: Usage,
     keepalives: Keepalives,
+    discovery: Discovery,
     counters: Counters,
     actions: VecDeque<Action>,
 }
@@ -85,6 +87,7 @@ impl Core {
             watch: Watch::default(),
             usage: Usage::default(),
             keepalives: Keepalives::default(),
+            discovery: Discovery::default(),
             counters: Counters::default(),
             actions: VecDeque::new(),
         }
@@ -106,6 +109,7 @@ impl Core {
 
     /// Begins what it does by itself: registrations, and looking whether trunks are there.
     pub fn begin(&mut self, now: Now) {
+        self.with_discovery(now, Discovery::begin);
         self.with_registrations(now, Registrations::begin);
         self.with_watch(now, Watch::begin);
         self.drain_sip(now);
@@ -173,6 +177,7 @@ impl Core {
         self.with_calls(now, Calls::handle_located);
         self.with_registrations(now, Registrations::handle_located);
         self.with_watch(now, Watch::handle_located);
+        self.with_discovery(now, Discovery::handle_located);
         self.drain_sip(now);
     }
 
@@ -202,6 +207,7 @@ impl Core {
         self.with_registrations(now, Registrations::handle_timeout);
         self.with_watch(now, Watch::handle_timeout);
         self.with_keepalives(now, Keepalives::handle_timeout);
+        self.with_discovery(now, Discovery::handle_timeout);
         self.drain_link(now);
         self.drain_sip(now);
     }
@@ -244,6 +250,7 @@ impl Core {
             self.registrations.poll_timeout(),
             self.watch.poll_timeout(),
             self.keepalives.poll_timeout(),
+            self.discovery.poll_timeout(),
         ]
         .into_iter()
         .flatten()

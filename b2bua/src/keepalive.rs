@@ -134,10 +134,10 @@ impl Keepalives {
         }
     }
 
-    /// A STUN answer came; whether it was one of ours.
-    pub fn handle_stun(&mut self, source: SocketAddr, stun: Stun, cx: &mut Context<'_>) -> bool {
+    /// A STUN answer came; only one of ours means anything.
+    pub fn handle_stun(&mut self, source: SocketAddr, stun: Stun, cx: &mut Context<'_>) {
         let (answered, seen) = match stun {
-            Stun::Request(_) => return false,
+            Stun::Request(_) => return,
             Stun::Success(id, seen) => (id, seen),
             Stun::Failure(id) => (id, None),
         };
@@ -147,7 +147,7 @@ impl Keepalives {
         };
         let found = self.rows.iter_mut().find(|(_, row)| asked(row));
         let Some((&id, row)) = found else {
-            return false;
+            return;
         };
         match (row.seen, seen) {
             (_, None) => self.fail(id, "The registrar refuses STUN.", cx),
@@ -159,7 +159,6 @@ impl Keepalives {
                 self.rest(id, cx);
             }
         }
-        true
     }
 
     /// Lets every timer due fire.

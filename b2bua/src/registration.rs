@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 use tandem_shared::mint::{self, Mint};
 use tandem_shared::timers::Timers;
 
+use crate::contact;
 use crate::dns::{Dns, PENALTY};
 use crate::message::outbound::Accounts;
 use crate::settings::Settings;
 use crate::sip::digest::Rounds;
 use crate::sip::endpoint::{ClientToken, Failure};
 use crate::sip::hop::ConnectionId;
+use crate::sip::uri::SipUri;
 use crate::sip::{Endpoint, Hop, Request, Response};
 use crate::trunk::{Guide, Health, Registered, States, Step, TrunkId, Ways};
 
@@ -78,6 +80,13 @@ struct Registration {
     failures: u32,
     /// Whether the registrar has us.
     held: bool,
+    /// The Contact it is asked to take, and the one it took.
+    contact: Option<SipUri>,
+    bound: Option<SipUri>,
+    /// Whether it keeps the flow, so that a new Contact takes the place of the old one.
+    kept: bool,
+    /// It saw us elsewhere than we said, and was told again; once.
+    corrected: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +128,10 @@ impl Registrations {
                     rounds: Rounds::default(),
                     failures: 0,
                     held: false,
+                    contact: None,
+                    bound: None,
+                    kept: false,
+                    corrected: false,
                 },
             );
             cx.states.set_registered(id, Registered::Trying);
@@ -172,14 +185,15 @@ impl Registrations {
             return;
         };
         let leaving = row.stage == Stage::Leaving(token);
-        let trunk = cx.settings.trunks.get(id);
-        let line = trunk.map_or("", |trunk| &trunk.line);
-        match reply::read(response, line, row.expires) {
+        match reply::read(response, row.contact.as_ref(), row.expires) {
             Reply::Challenge if leaving => self.answer(id, response, cx),
             _ if leaving => {
                 self.rows.remove(&id);
             }
-            Reply::Granted(granted) => self.succeed(id, &granted, cx),
+            Reply::Granted(granted) => {
+                self.succeed(id, &granted, cx);
+                self.learn(id, response, cx);
+            }
             Reply::Challenge => self.answer(id, response, cx),
             Reply::TooShort(seconds) if seconds > row.expires => {
                 row.expires = seconds;
@@ -199,6 +213,7 @@ impl Registrations {
                     self.fail(id, &reply::words(response), after, cx);
                 }
             }
+            Reply::Refused | Reply::Failed(_) if row.forget_former() => self.send(id, cx),
             Reply::Refused => self.give_in(id, &reply::words(response), cx),
             Reply::Failed(after) => self.fail(id, &reply::words(response), after, cx),
             Reply::TooShort(_) | Reply::NoOutbound => {
@@ -322,7 +337,11 @@ impl Registrations {
             return;
         };
         row.cseq += 1;
-        let mut request = request::compose(trunk, row, &hop, cx.settings, cx.key);
+        let (seen, config) = (cx.states.seen(id), &cx.settings.endpoint);
+        let way = (hop.transport, hop.host.ip());
+        let contact = contact::uri(&trunk.line, way, seen, config);
+        let mut request = request::compose(trunk, row, &contact, cx.settings, cx.key);
+        row.contact = Some(contact);
         if let Some(account) = cx.accounts.get_mut(&id) {
             account.authorize(&mut request, cx.mint);
         }
@@ -383,6 +402,8 @@ impl Registrations {
         row.stage = Stage::Resting;
         row.failures = 0;
         row.sent = None;
+        row.bound.clone_from(&row.contact);
+        row.kept = granted.outbound && row.outbound;
         let life = Duration::from_secs(granted.seconds.into());
         let refresh = refresh_after(granted.seconds, cx.mint);
         self.timers.set(id, cx.now + refresh);
@@ -397,7 +418,7 @@ impl Registrations {
                 at: cx.now + life,
                 hop: row.hop.clone(),
                 connection: row.connection,
-                outbound: granted.outbound && row.outbound,
+                outbound: row.kept,
                 flow_timer: granted.flow_timer,
             },
         );

@@ -10,7 +10,7 @@ use crate::emergency::Emergency;
 use crate::number::{Numbering, Numbers};
 use crate::policy::Policy;
 use crate::sip::endpoint::EndpointConfig;
-use crate::trunk::Trunks;
+use crate::trunk::{NextHop, Trunks};
 
 /// Everything a [`Core`](crate::core::Core) is told at its start.
 #[derive(Debug, Clone)]
@@ -33,8 +33,19 @@ pub struct Settings {
     pub message: MessageSettings,
     /// How calls are treated.
     pub call: CallSettings,
+    /// What is known of our addresses, and how more is found out.
+    pub nat: NatSettings,
     /// Whether an account's refusal becomes a 6xx, which ends forking everywhere.
     pub global_failures: bool,
+}
+
+/// How we find out where peers reach us over UDP.
+#[derive(Debug, Clone, Default)]
+pub struct NatSettings {
+    /// Whether a registrar is believed that sees us elsewhere; not where the address is configured.
+    pub learns: bool,
+    /// The STUN server that is asked.
+    pub stun: Option<NextHop>,
 }
 
 /// How messages are treated.
@@ -107,6 +118,10 @@ pub(crate) mod tests {
             endpoint: EndpointConfig::new(sent_by, admission),
             message: MessageSettings::default(),
             call: CallSettings::default(),
+            nat: NatSettings {
+                learns: true,
+                stun: None,
+            },
             global_failures: false,
         }
     }

@@ -116,6 +116,7 @@ fn settings() -> Settings {
         endpoint: EndpointConfig::new(sent_by, Admission::new(|_| true)),
         message: MessageSettings::default(),
         call: tandem_b2bua::call::CallSettings::default(),
+        nat: Default::default(),
         global_failures: false,
     }
 }

@@ -280,6 +280,7 @@ pub fn settings() -> Settings {
             ..MessageSettings::default()
         },
         call: tandem_b2bua::call::CallSettings::default(),
+        nat: Default::default(),
         global_failures: true,
     }
 }

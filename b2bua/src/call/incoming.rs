@@ -101,8 +101,8 @@ impl Calls {
             return;
         };
         let policy = trunk.media.clone();
-        let transport = source.flow.transport();
-        let local = local(trunk, transport, Some(address), cx.settings);
+        let way = (source.flow.transport(), Some(address));
+        let local = local((trunk_id, trunk), way, cx.states, cx.settings);
         let patience = patience(&request);
         let taken = self
             .sessions

@@ -13,15 +13,18 @@ use super::search::Search;
 use super::{Call, Calls, Context, Stage, ending, order, sip, tell};
 use crate::body::sdp::Sdp;
 use crate::identity;
+use crate::contact;
 use crate::media::Command;
 use crate::settings::Settings;
 use crate::sip::header::{Headers, Name};
 use crate::sip::hop::Target as Way;
 use crate::sip::session::{Body, Fork, Local, Outgoing, Wish};
-use crate::sip::uri::{SipUri, Uri};
+use crate::sip::uri::Uri;
 use crate::sip::{Hop, NameAddr, Status, Transport};
 use crate::target::{self, Kind, Target};
 use crate::trunk::Trunk;
+use crate::target::{self, Target};
+use crate::trunk::{States, Trunk, TrunkId};
 
 impl Calls {
     pub(super) fn begin_to_sip(&mut self, id: CallId, offer: Offer, cx: &mut Context<'_>) {
@@ -273,13 +276,13 @@ impl Call {
 pub(super) fn prepare(
     id: &CallId,
     search: &Search,
-    (trunk, route): (&Trunk, &[String]),
+    (trunk_id, trunk): (TrunkId, &Trunk),
     target: Target,
     hop: &Hop,
-    settings: &Settings,
+    (states, settings): (&States, &Settings),
 ) -> Result<(Outgoing, Local), Refusal> {
     let mut headers = Headers::new();
-    for proxy in route {
+    for proxy in states.service_route(trunk_id) {
         headers.push(Name::Route, proxy);
     }
     let caller = identity::caller(&search.from, target.hidden, trunk, settings)?;
@@ -297,23 +300,23 @@ pub(super) fn prepare(
         headers,
         offer: None,
     };
-    let local = local(trunk, hop.transport, hop.host.ip(), settings);
+    let way = (hop.transport, hop.host.ip());
+    let local = local((trunk_id, trunk), way, states, settings);
     Ok((invite, local))
 }
 
-/// Who we are on `trunk` to a peer that speaks `transport`, from this address if it is known.
+/// Who we are on a trunk to a peer that speaks `transport`, from this address if it is known.
 pub(super) fn local(
-    trunk: &Trunk,
-    transport: Transport,
-    peer: Option<IpAddr>,
+    (id, trunk): (TrunkId, &Trunk),
+    (transport, peer): (Transport, Option<IpAddr>),
+    states: &States,
     settings: &Settings,
 ) -> Local {
-    let sent_by = settings.endpoint.sent_by(transport, peer);
-    let mut uri = SipUri::new(sent_by.host.clone()).with_user(CONTACT);
-    uri.port = sent_by.port;
-    if transport != Transport::Udp {
-        let transport = transport.as_str().to_ascii_lowercase();
-        uri.params.set("transport", Some(&transport));
+    let seen = states.seen(id);
+    let mut uri = contact::uri(CONTACT, (transport, peer), seen, &settings.endpoint);
+    if states.keeps_flow(id, transport, peer) {
+        // RFC 5626 §4.3: what follows in the dialog takes the same flow.
+        uri.params.set("ob", None);
     }
     Local {
         contact: NameAddr::new(Uri::Sip(uri)),

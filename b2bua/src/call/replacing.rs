@@ -25,7 +25,7 @@ impl Calls {
     ) {
         let address = source.flow.source();
         let trunk = cx.settings.trunks.of(&request, address);
-        let (Some((_, trunk)), Some(call)) = (trunk, self.calls.get_mut(id)) else {
+        let (Some((trunk_id, trunk)), Some(call)) = (trunk, self.calls.get_mut(id)) else {
             return;
         };
         let leg = SipLeg::new(name(cx), address);
@@ -35,8 +35,8 @@ impl Calls {
             tracing::info!(call = %id, status = %refusal.status, "another SIP party cannot take the call");
             return cx.endpoint.respond(token, *refusal, cx.now);
         }
-        let transport = source.flow.transport();
-        let local = local(trunk, transport, Some(address), cx.settings);
+        let way = (source.flow.transport(), Some(address));
+        let local = local((trunk_id, trunk), way, cx.states, cx.settings);
         let taken = self
             .sessions
             .take(token, request, source, local, &mut sip(cx));

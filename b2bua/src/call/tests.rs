@@ -24,6 +24,7 @@ use crate::settings::tests::settings;
 use crate::sip::{Method, Request, Response, Status};
 use crate::trunk::Trunks;
 
+mod flow;
 mod search;
 
 const PEER: &str = "192.0.2.2:5070";

@@ -1,13 +1,13 @@
 //! `[[listen]]` and `[sip]`: where we are.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tandem_shared::config::ConfigError;
 
 use crate::sip::Transport;
-use crate::sip::uri::Host;
+use crate::sip::uri::{Host, HostPort};
 
 /// `[[listen]]`: one socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct ListenRow {
     pub transport: TransportName,
     /// Address and port.
     pub address: SocketAddr,
+    /// The host and port peers reach it by, where that is not the address; overrides `[sip] host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<PlaceText>,
     /// PEM file of the certificate chain; TLS only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<PathBuf>,
@@ -57,7 +60,7 @@ impl TryFrom<String> for HostName {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let host = match text.parse::<std::net::IpAddr>() {
+        let host = match text.parse::<IpAddr>() {
             Ok(ip) => Ok(Host::Ip(ip)),
             Err(_) => Host::parse(&text),
         };
@@ -72,6 +75,35 @@ impl From<HostName> for String {
     }
 }
 
+/// `host` or `host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PlaceText(pub(super) HostPort);
+
+impl TryFrom<String> for PlaceText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let place = match text.parse::<IpAddr>() {
+            Ok(ip) => Ok(HostPort {
+                host: Host::Ip(ip),
+                port: None,
+            }),
+            Err(_) => HostPort::parse(&text),
+        };
+        let place = place.ok().filter(|place| place.port != Some(0));
+        place.map(Self).ok_or_else(|| {
+            format!("{text:?} is no host with a port; write \"203.0.113.5:5060\" or \"host:5060\"")
+        })
+    }
+}
+
+impl From<PlaceText> for String {
+    fn from(text: PlaceText) -> Self {
+        text.0.to_string()
+    }
+}
+
 /// `[sip]`: who we are to SIP peers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -79,6 +111,9 @@ pub struct SipSection {
     /// The name or address peers reach us by; the address of the listener when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<HostName>,
+    /// The STUN server that is asked how the world sees the UDP listener; none when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stun: Option<PlaceText>,
     /// PEM file of the authorities whose certificates we trust; the common ones when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorities: Option<PathBuf>,
@@ -95,6 +130,7 @@ impl Default for SipSection {
     fn default() -> Self {
         Self {
             host: None,
+            stun: None,
             authorities: None,
             nameservers: Vec::new(),
             t1_ms: 500,
@@ -108,6 +144,7 @@ pub(super) fn loopback() -> Vec<ListenRow> {
     let row = |transport| ListenRow {
         transport,
         address: SocketAddr::from(([127, 0, 0, 1], 5060)),
+        public: None,
         certificate: None,
         key: None,
     };
@@ -121,8 +158,22 @@ pub(super) fn check(rows: &[ListenRow], sip: &SipSection) -> Result<(), ConfigEr
     }
     let mut files = None;
     for row in rows {
-        if row.address.ip().is_unspecified() && sip.host.is_none() {
-            return wrong("sip.host: is missing; name the host or address peers reach us by");
+        if row.address.ip().is_unspecified() && sip.host.is_none() && row.public.is_none() {
+            return wrong(
+                "sip.host: is missing; name the host or address peers reach us by, or give listen.public",
+            );
+        }
+        if let Some(PlaceText(HostPort {
+            host: Host::Ip(public),
+            ..
+        })) = &row.public
+        {
+            if public.is_unspecified() || public.is_multicast() {
+                return wrong("listen.public: must be an address or name peers can reach");
+            }
+            if public.is_ipv4() != row.address.is_ipv4() {
+                return wrong("listen.public: must be of the same family as address");
+            }
         }
         let own = (&row.certificate, &row.key);
         match (row.transport, own) {
@@ -141,5 +192,31 @@ pub(super) fn check(rows: &[ListenRow], sip: &SipSection) -> Result<(), ConfigEr
             }
         }
     }
+    let mut udp = rows
+        .iter()
+        .filter(|row| row.transport == TransportName::Udp);
+    if sip.stun.is_some() && udp.all(|row| row.public.is_some()) {
+        return wrong("sip.stun: has no use without a udp listener that has no public address");
+    }
     Ok(())
+}
+
+/// Whether nothing in the file says where the world reaches our first UDP listener, so that others
+/// may tell us: `host` counts when it can be meant for the world.
+pub(super) fn learns(rows: &[ListenRow], sip: &SipSection) -> bool {
+    let mut udp = rows
+        .iter()
+        .filter(|row| row.transport == TransportName::Udp);
+    let private = |ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => {
+            let shared = matches!(ip.octets(), [100, 64..=127, _, _]);
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || shared
+        }
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
+    };
+    let open = match &sip.host {
+        None => true,
+        Some(HostName(host)) => host.ip().is_some_and(|ip| private(&ip)),
+    };
+    open && udp.next().is_some_and(|row| row.public.is_none())
 }

@@ -19,6 +19,7 @@ fn all_keys() -> String {
 }
 
 const MINIMAL: &str = "[mapping]\ndomain = \"sip.example.com\"\n";
+const UDP: &str = "[[listen]]\ntransport = \"udp\"\naddress = \"10.0.0.1:5060\"\n";
 const TRUNK: &str = "[mapping]\ndomain = \"sip.example.com\"\n[[trunk]]\nname = \"r\"\n";
 
 #[test]
@@ -102,6 +103,27 @@ fn mistakes_name_the_key_and_the_fix() {
         (
             format!("{MINIMAL}[[listen]]\ntransport = \"udp\"\naddress = \"0.0.0.0:1\"\n"),
             "sip.host",
+        ),
+        (
+            format!("{MINIMAL}{UDP}public = \"203.0.113.5:0\"\n"),
+            "write \"203.0.113.5:5060\"",
+        ),
+        (
+            format!("{MINIMAL}{UDP}public = \"[2001:db8::1]:5060\"\n"),
+            "listen.public: must be of the same family",
+        ),
+        (
+            format!("{MINIMAL}{UDP}public = \"0.0.0.0:5060\"\n"),
+            "listen.public: must be an address or name",
+        ),
+        (format!("{MINIMAL}[sip]\nstun = \"a b\"\n"), "\"host:5060\""),
+        (
+            format!("{MINIMAL}[sip]\nstun = \"s.example\"\n{UDP}public = \"203.0.113.5\"\n"),
+            "sip.stun: has no use",
+        ),
+        (
+            format!("{TRUNK}next_hop = \"h\"\nnat_keepalive = 3601\n"),
+            "nat_keepalive: must be",
         ),
         (
             format!("{MINIMAL}[[number]]\nnumber = \"abc\"\njid = \"a@example.com\"\n"),
@@ -309,4 +331,45 @@ fn what_is_wrong_beside_it_is_named_with_its_place() {
         }
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
+#[test]
+fn a_listener_has_a_public_address_of_its_own() {
+    let listening = [
+        (Transport::Udp, "0.0.0.0:5060".parse().unwrap()),
+        (Transport::Udp, "[2001:db8::1]:5060".parse().unwrap()),
+        (Transport::Tcp, "10.0.0.1:5060".parse().unwrap()),
+    ];
+    let text = format!(
+        "{MINIMAL}[sip]\nhost = \"gw.example.com\"\n\
+         [[listen]]\ntransport = \"udp\"\naddress = \"0.0.0.0:5060\"\npublic = \"203.0.113.5:40000\"\n\
+         [[listen]]\ntransport = \"udp\"\naddress = \"[2001:db8::1]:5060\"\npublic = \"[2001:db8::2]\"\n\
+         [[listen]]\ntransport = \"tcp\"\naddress = \"10.0.0.1:5060\"\n"
+    );
+    let settings = read(&text).unwrap().settings(&listening).unwrap();
+    let config = &settings.endpoint;
+    assert_eq!(config.sent_by.udp.to_string(), "203.0.113.5:40000");
+    assert_eq!(config.sent_by.tcp.to_string(), "gw.example.com:5060");
+    let peer = Some("2001:db8::9".parse().unwrap());
+    let other = config.sent_by(Transport::Udp, peer);
+    assert_eq!(other.to_string(), "[2001:db8::2]:5060");
+    assert!(!settings.nat.learns);
+}
+
+#[test]
+fn others_are_believed_only_where_the_file_says_nothing_to_the_world() {
+    let learns = |more: &str| {
+        let config = read(&format!("{MINIMAL}{more}")).unwrap();
+        config.settings(&[]).unwrap().nat.learns
+    };
+    assert!(learns("") && learns(UDP));
+    assert!(learns(&format!("[sip]\nhost = \"10.0.0.1\"\n{UDP}")));
+    assert!(learns(&format!("[sip]\nhost = \"100.64.0.1\"\n{UDP}")));
+    assert!(!learns(&format!("[sip]\nhost = \"203.0.113.5\"\n{UDP}")));
+    assert!(!learns(&format!("[sip]\nhost = \"gw.example.com\"\n{UDP}")));
+    assert!(!learns(&format!("{UDP}public = \"203.0.113.5\"\n")));
+    let stun = read(&format!("{MINIMAL}[sip]\nstun = \"stun.example.org\"\n")).unwrap();
+    let server = stun.settings(&[]).unwrap().nat.stun.unwrap();
+    assert_eq!(
+        (server.host.to_string().as_str(), server.port),
+        ("stun.example.org", None)
+    );
 }

@@ -3,7 +3,9 @@
 use super::Core;
 use crate::action::Action;
 use crate::clock::Now;
+use crate::discovery::{self, Discovery};
 use crate::keepalive::{Context, Keepalives};
+use crate::registration::Registrations;
 use crate::sip::hop::{Flow, Target, Transmit};
 use crate::sip::stun::{self, Stun};
 
@@ -13,6 +15,12 @@ impl Core {
         if let Flow::Stream { connection, .. } = flow {
             self.with_keepalives(now, |keepalives, cx| keepalives.handle_pong(connection, cx));
         }
+    }
+
+    /// How a STUN server sees our UDP socket, if one was asked.
+    #[must_use]
+    pub fn discovery(&self) -> Option<std::net::SocketAddr> {
+        self.discovery.seen()
     }
 
     /// A STUN datagram came on a SIP socket. Strangers hear nothing.
@@ -32,6 +40,9 @@ impl Core {
                 let source = canonical(flow);
                 self.with_keepalives(now, |keepalives, cx| {
                     keepalives.handle_stun(source, answer, cx);
+                });
+                self.with_discovery(now, |discovery, cx| {
+                    discovery.handle_stun(source, answer, cx);
                 });
             }
         }
@@ -56,6 +67,29 @@ impl Core {
             self.with_registrations(now, |registrations, cx| {
                 registrations.handle_dead(dead.trunk, dead.why, cx);
             });
+        }
+    }
+
+    /// Lets `work` at the discovery; what it finds is our address from now on.
+    pub(super) fn with_discovery(
+        &mut self,
+        now: Now,
+        work: impl FnOnce(&mut Discovery, &mut discovery::Context<'_>),
+    ) {
+        let mut context = discovery::Context {
+            settings: &self.settings,
+            dns: &mut self.dns,
+            mint: &mut self.mint,
+            actions: &mut self.actions,
+            now: now.instant,
+        };
+        work(&mut self.discovery, &mut context);
+        if let Some(public) = self.discovery.poll_found() {
+            let moved = self.settings.endpoint.move_udp(public);
+            self.endpoint.move_udp(public);
+            if moved {
+                self.with_registrations(now, Registrations::handle_moved);
+            }
         }
     }
 }

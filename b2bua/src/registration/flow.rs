@@ -1,9 +1,12 @@
 //! What becomes of a registration whose flow is gone (RFC 5626 §4.5).
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::{Context, Registration, Registrations, Stage, fraction};
 use crate::sip::hop::ConnectionId;
+use crate::sip::uri::{SipUri, Uri};
+use crate::sip::{Hop, Response, Transport};
 use crate::trunk::{Registered, TrunkId};
 
 impl Registrations {
@@ -35,6 +38,55 @@ impl Registrations {
         }
     }
 
+    /// Our own address over UDP is another one: whoever was told the old one is told the new one.
+    pub fn handle_moved(&mut self, cx: &mut Context<'_>) {
+        let is_udp = |hop: &Hop| hop.transport == Transport::Udp;
+        for id in self.of(|row| row.hop.as_ref().is_some_and(is_udp)) {
+            cx.states.set_seen(id, None);
+            let Some(row) = self.rows.get_mut(&id) else {
+                continue;
+            };
+            row.corrected = false;
+            if row.stage == Stage::Resting && row.held && !self.closed {
+                // Not everybody at the same moment.
+                let soon = Duration::from_millis(fraction(cx.mint, SPREAD));
+                self.timers.set(id, cx.now + soon);
+            }
+        }
+    }
+
+    /// Believes a registrar that sees us elsewhere than our Contact says, and tells it so; once, for
+    /// a NAT may show us at another place each time (specs 10.3, "symmetric").
+    pub(super) fn learn(&mut self, id: TrunkId, response: &Response, cx: &mut Context<'_>) {
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
+        let (Some(hop), Some(contact)) = (&row.hop, &row.contact) else {
+            return;
+        };
+        if !cx.settings.nat.learns || hop.transport != Transport::Udp || self.closed {
+            return;
+        }
+        let Some(seen) = seen_by(response, hop.host.ip()) else {
+            return;
+        };
+        let port = contact.port.unwrap_or(Transport::Udp.default_port());
+        if contact.host.ip() == Some(seen.ip()) && port == seen.port() {
+            row.corrected = false;
+            return;
+        }
+        cx.states.set_seen(id, Some(seen));
+        if std::mem::replace(&mut row.corrected, true) {
+            return;
+        }
+        tracing::info!(
+            trunk = super::name(id, cx),
+            %seen,
+            "the registrar sees us behind a NAT and is told that address"
+        );
+        self.start(id, cx);
+    }
+
     /// It is registered no more, and registers from the beginning.
     pub(super) fn renew(&mut self, id: TrunkId, why: &str, cx: &mut Context<'_>) {
         let Some(row) = self.rows.get_mut(&id) else {
@@ -49,3 +101,45 @@ impl Registrations {
         self.timers.set(id, cx.now + soon);
     }
 }
+
+impl Registration {
+    /// The Contact that is to be forgotten when `contact` is taken. A registrar that keeps flows
+    /// does so by itself (RFC 5626 §6).
+    pub(super) fn former(&self, contact: &Uri) -> Option<&SipUri> {
+        let bound = self.bound.as_ref().filter(|_| !self.kept)?;
+        (contact.as_sip() != Some(bound)).then_some(bound)
+    }
+
+    /// A registrar that takes one Contact only is not asked to forget another; true when it was.
+    pub(super) fn forget_former(&mut self) -> bool {
+        let asked = self.contact.clone().map(Uri::Sip);
+        let had = asked.is_some_and(|contact| self.former(&contact).is_some());
+        if had {
+            self.bound = None;
+        }
+        had
+    }
+}
+
+/// Where a response says that its request came from (RFC 3581 §4).
+fn seen_by(response: &Response, peer: Option<IpAddr>) -> Option<SocketAddr> {
+    let via = response.top_via()?;
+    let (received, rport) = (via.received(), via.rport());
+    if received.is_none() && rport.is_none() {
+        return None;
+    }
+    let ip = received.or(via.sent_by.host.ip())?.to_canonical();
+    let own = via.sent_by.port.unwrap_or(Transport::Udp.default_port());
+    let port = rport.unwrap_or(own);
+    let is_usable = port != 0
+        && !ip.is_unspecified()
+        && !ip.is_multicast()
+        && peer.is_none_or(|peer| peer.is_ipv4() == ip.is_ipv4());
+    is_usable.then(|| SocketAddr::new(ip, port))
+}
+
+/// Within how many milliseconds all accounts are told a new address.
+const SPREAD: u64 = 5000;
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::sip::header::Name;
-use crate::sip::uri::Uri;
+use crate::sip::uri::{SipUri, Uri};
 use crate::sip::{NameAddr, Response, grammar};
 
 /// What it means for us.
@@ -38,13 +38,13 @@ pub(super) struct Granted {
     pub(super) flow_timer: Option<u32>,
 }
 
-/// Reads `response` to a REGISTER for the contact with the user `line`, for `asked` seconds.
-pub(super) fn read(response: &Response, line: &str, asked: u32) -> Reply {
+/// Reads `response` to a REGISTER for `contact`, for `asked` seconds.
+pub(super) fn read(response: &Response, contact: Option<&SipUri>, asked: u32) -> Reply {
     let after = response.retry_after();
     let after = after.map(|seconds| Duration::from_secs(seconds.into()));
     match response.status.code() {
         200..300 => Reply::Granted(Granted {
-            seconds: granted(response, line).unwrap_or(asked),
+            seconds: granted(response, contact).unwrap_or(asked),
             service_route: response
                 .headers
                 .values(Name::ServiceRoute)
@@ -68,15 +68,24 @@ pub(super) fn read(response: &Response, line: &str, asked: u32) -> Reply {
 }
 
 /// How long our own contact is kept: its `expires`, else that of the response.
-fn granted(response: &Response, line: &str) -> Option<u32> {
-    let contacts = response.headers.values(Name::Contact);
-    let ours = contacts.take(MAX_CONTACTS).find_map(|text| {
-        let contact = NameAddr::parse(text).ok()?;
-        match &contact.uri {
-            Uri::Sip(uri) if uri.raw_user() == Some(line) => Some(contact),
-            Uri::Sip(_) | Uri::Tel(_) | Uri::Other { .. } => None,
-        }
-    });
+fn granted(response: &Response, contact: Option<&SipUri>) -> Option<u32> {
+    let contacts = response.headers.values(Name::Contact).take(MAX_CONTACTS);
+    let listed: Vec<NameAddr> = contacts
+        .filter_map(|text| NameAddr::parse(text).ok())
+        .collect();
+    let find = |is_ours: fn(&SipUri, &SipUri) -> bool| {
+        let mut listed = listed.iter();
+        listed.find(|listed| match (&listed.uri, contact) {
+            (Uri::Sip(uri), Some(ours)) => is_ours(uri, ours),
+            (Uri::Sip(_) | Uri::Tel(_) | Uri::Other { .. }, _) => false,
+        })
+    };
+    // An earlier process may be there under another address.
+    let same_user = |uri: &SipUri, ours: &SipUri| uri.raw_user() == ours.raw_user();
+    let same_place = |uri: &SipUri, ours: &SipUri| {
+        uri.raw_user() == ours.raw_user() && (&uri.host, uri.port) == (&ours.host, ours.port)
+    };
+    let ours = find(same_place).or_else(|| find(same_user));
     let own = ours.and_then(|contact| number(contact.params.get("expires").as_deref()));
     own.or_else(|| number(response.headers.get(Name::Expires)))
 }

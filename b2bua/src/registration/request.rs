@@ -8,7 +8,7 @@ use super::{Registration, instance};
 use crate::settings::Settings;
 use crate::sip::header::{CSeq, Name};
 use crate::sip::uri::{Host, SipUri, Uri};
-use crate::sip::{Hop, Method, NameAddr, Request, Transport};
+use crate::sip::{Method, NameAddr, Request};
 use crate::trunk::Trunk;
 
 /// Whom a registering trunk belongs to, as an address to look its place up by.
@@ -27,11 +27,11 @@ fn domain(trunk: &Trunk) -> Host {
     trunk.domain.clone().or(next).unwrap_or(nowhere)
 }
 
-/// The next REGISTER of `row` to `hop`.
+/// The next REGISTER of `row`, for `contact`.
 pub(super) fn compose(
     trunk: &Trunk,
     row: &Registration,
-    hop: &Hop,
+    contact: &SipUri,
     settings: &Settings,
     key: &[u8; 16],
 ) -> Request {
@@ -48,13 +48,16 @@ pub(super) fn compose(
     headers.push(Name::CallId, &row.call_id);
     let (number, method) = (row.cseq, Method::Register);
     headers.push(Name::CSeq, &CSeq { number, method }.to_string());
-    let mut contact = contact(trunk, hop, settings);
+    let mut contact = NameAddr::new(Uri::Sip(contact.clone()));
     if row.outbound {
         let instance = format!("<{}>", instance(key));
         contact.params.set("+sip.instance", Some(&instance));
         contact.params.set("reg-id", Some("1"));
     }
     headers.push(Name::Contact, &contact.to_string());
+    if let Some(former) = row.former(&contact.uri) {
+        headers.push(Name::Contact, &format!("<{former}>;expires=0"));
+    }
     headers.push(Name::Expires, &row.expires.to_string());
     let supported = match row.outbound {
         true => "path, outbound",
@@ -72,16 +75,4 @@ pub(super) fn renumber(request: &mut Request, number: u32) {
     request
         .headers
         .set(Name::CSeq, &CSeq { number, method }.to_string());
-}
-
-/// Where the registrar finds us, by a user part that names the trunk.
-fn contact(trunk: &Trunk, hop: &Hop, settings: &Settings) -> NameAddr {
-    let sent_by = settings.endpoint.sent_by(hop.transport, hop.host.ip());
-    let mut uri = SipUri::new(sent_by.host.clone()).with_user(&trunk.line);
-    uri.port = sent_by.port;
-    if hop.transport != Transport::Udp {
-        let transport = hop.transport.as_str().to_ascii_lowercase();
-        uri.params.set("transport", Some(&transport));
-    }
-    NameAddr::new(Uri::Sip(uri))
 }

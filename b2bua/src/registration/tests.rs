@@ -10,7 +10,7 @@ use crate::trunk::{Register, Registered, Trunk, Trunks};
 
 const CHALLENGE: &str = "Digest realm=\"provider\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256";
 
-fn account() -> Trunk {
+pub(super) fn account() -> Trunk {
     Trunk {
         register: Some(Register {
             user: "4711".into(),
@@ -27,7 +27,7 @@ fn account() -> Trunk {
     }
 }
 
-fn begin(trunks: Vec<Trunk>) -> Bench {
+pub(super) fn begin(trunks: Vec<Trunk>) -> Bench {
     let mut settings = settings();
     settings.trunks = Arc::new(Trunks::new(trunks));
     let known = Arc::clone(&settings.trunks);
@@ -40,7 +40,7 @@ fn begin(trunks: Vec<Trunk>) -> Bench {
     bench
 }
 
-fn state(bench: &Bench) -> Registered {
+pub(super) fn state(bench: &Bench) -> Registered {
     let (id, _) = bench.core.trunks().iter().next().unwrap();
     let state = bench.core.states().get(id);
     state.map_or(Registered::No, |state| state.registered.clone())
@@ -58,7 +58,7 @@ fn grant(bench: &mut Bench, request: &Request, seconds: u32) {
 }
 
 /// The request that leaves within so many seconds.
-fn wait_request(bench: &mut Bench, seconds: u64) -> Request {
+pub(super) fn wait_request(bench: &mut Bench, seconds: u64) -> Request {
     wait_sent(bench, seconds).0
 }
 

@@ -95,6 +95,12 @@ impl Process {
             bus = %path.display(),
             "tandem-b2bua starts"
         );
+        if config.sip.stun.is_some() && config.media.public.is_empty() {
+            tracing::info!(
+                "sip.stun finds the public address of SIP alone; \
+                behind a NAT media.public has to name that of sound"
+            );
+        }
         let (store, restored) = Store::open(&config.store.path, config.store.durability)?;
         let trunks = config.trunks()?;
         let transport = Transport::bind(config.transport(config.admission(&trunks)))?;

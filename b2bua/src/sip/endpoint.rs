@@ -403,6 +403,11 @@ impl Endpoint {
         &self.out.counters
     }
 
+    /// From now on peers of its family reach us there over UDP.
+    pub fn move_udp(&mut self, public: std::net::SocketAddr) {
+        self.config.move_udp(public);
+    }
+
     /// What it was told at its start.
     pub fn config(&self) -> &EndpointConfig {
         &self.config

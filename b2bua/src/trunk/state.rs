@@ -1,11 +1,12 @@
 //! How trunks are at the moment.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::TrunkId;
-use crate::sip::Hop;
 use crate::sip::hop::ConnectionId;
+use crate::sip::{Hop, Transport};
 
 /// The states of all trunks.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub struct State {
     pub registered: Registered,
     /// Through whom requests outside of dialogs go (RFC 3608).
     pub service_route: Vec<String>,
+    /// How its registrar sees us over UDP, where that is not our own address.
+    pub seen: Option<SocketAddr>,
     /// Calls on it.
     pub calls: usize,
 }
@@ -91,6 +94,31 @@ impl States {
         self.rows
             .get(&id)
             .map_or(&[], |state| state.service_route.as_slice())
+    }
+
+    /// How its registrar sees us over UDP, where that is not our own address.
+    #[must_use]
+    pub fn seen(&self, id: TrunkId) -> Option<SocketAddr> {
+        self.rows.get(&id)?.seen
+    }
+
+    /// Whether it keeps the flow to `peer` over `transport` as the way to us (RFC 5626 §4.2.1).
+    #[must_use]
+    pub fn keeps_flow(&self, id: TrunkId, transport: Transport, peer: Option<IpAddr>) -> bool {
+        let registered = self.rows.get(&id).map(|state| &state.registered);
+        match registered {
+            Some(Registered::Until {
+                hop: Some(hop),
+                outbound: true,
+                ..
+            }) => hop.transport == transport && peer.is_some() && hop.host.ip() == peer,
+            _ => false,
+        }
+    }
+
+    /// It sees us there.
+    pub fn set_seen(&mut self, id: TrunkId, seen: Option<SocketAddr>) {
+        self.rows.entry(id).or_default().seen = seen;
     }
 
     /// It answers, or not; tells whether that is news.

@@ -160,6 +160,7 @@ fn settings() -> Settings {
             ..MessageSettings::default()
         },
         call: CallSettings::default(),
+        nat: Default::default(),
         global_failures: false,
     }
 }

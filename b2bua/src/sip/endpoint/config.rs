@@ -1,6 +1,6 @@
 //! What an endpoint is told once, at its start.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Admission, Strangers};
 use crate::sip::hop::Transport;
@@ -97,6 +97,21 @@ impl EndpointConfig {
             Some(other) => other,
             None => usual,
         }
+    }
+
+    /// From now on peers of its family reach us there over UDP; true when that is news.
+    pub fn move_udp(&mut self, public: SocketAddr) -> bool {
+        let is_other = |ours: &HostPort| {
+            ours.host
+                .ip()
+                .is_some_and(|ip| ip.is_ipv4() != public.is_ipv4())
+        };
+        let place = match &mut self.sent_by_other {
+            Some(other) if is_other(&self.sent_by.udp) => &mut other.udp,
+            Some(_) | None => &mut self.sent_by.udp,
+        };
+        let public = HostPort::from(public);
+        std::mem::replace(place, public.clone()) != public
     }
 
     /// Whether requests within dialogs are handed up.
