@@ -53,6 +53,14 @@ fn a_connection_that_is_cut_in_silence_is_replaced() -> Result<()> {
                 .wait_log_since(mark, ALIVE)?;
         }
         scene.write_in(&node, "by the first")?;
+        // What is said over a flow that is kept says so.
+        let to = format!("{}/sip", scene.contact("+15559002"));
+        let sid = scene.alice.call(&to)?;
+        let called = scene.network.wait_called()?;
+        let contact = called.invite.message.header("Contact");
+        ensure!(contact.contains(";ob"), "{contact}");
+        called.refuse(486, &[])?;
+        scene.alice.wait_ended(&sid)?;
 
         let mark = node.process.mark()?;
         let _cut = Filter::cut_tcp(source_port(&line)?)?;

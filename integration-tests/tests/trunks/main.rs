@@ -6,6 +6,7 @@ mod cluster;
 mod numbers;
 mod policy;
 mod flows;
+mod nat;
 mod registration;
 mod scene;
 mod strangers;
