@@ -15,6 +15,11 @@ use super::transport::TransportConfig;
 use crate::sip::hop::Hop;
 use crate::sip::uri::Host;
 
+mod identity;
+mod verifier;
+
+use verifier::DomainVerifier;
+
 /// What TLS listeners answer with; `None` when there are none.
 pub(super) fn acceptor(config: &TransportConfig) -> anyhow::Result<Option<TlsAcceptor>> {
     let files = match (&config.certificate, config.tls.is_empty()) {
@@ -51,7 +56,8 @@ pub(super) fn connector(config: &TransportConfig) -> anyhow::Result<TlsConnector
     }
     let client = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(DomainVerifier::new(roots, &provider()))
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(client)))
 }
