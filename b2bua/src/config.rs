@@ -15,9 +15,10 @@ use tandem_shared::config::{BusSection, ConfigError, LogSection, Schema, Secret}
 use crate::emergency::Emergency;
 use crate::number::Numbers;
 use crate::settings::{NatSettings, Settings};
-use crate::shell::transport::{CertificateFiles, Limits, TransportConfig};
+use crate::shell::transport::{Dial, Limits, TransportConfig};
 use crate::sip::Transport;
 use crate::sip::endpoint::{Admission, EndpointConfig, SentBy};
+use crate::sip::hop::Profile;
 use crate::sip::transaction::Timers;
 use crate::sip::uri::{Host, HostPort};
 use crate::trunk::{NextHop, Trunks};
@@ -219,8 +220,28 @@ impl Config {
     /// Names the key and the fix.
     pub fn trunks(&self) -> Result<Arc<Trunks>, ConfigError> {
         let plan = self.numbering.plan();
-        let rows: Result<Vec<_>, _> = self.trunk.iter().map(|row| row.trunk(&plan)).collect();
+        let dials = self.dials();
+        let trunk = |row: &TrunkRow| {
+            let mut trunk = row.trunk(&plan)?;
+            let own = row.dial(&self.sip);
+            let profile = dials.iter().position(|dial| *dial == own);
+            trunk.profile = Profile(profile.and_then(|at| at.try_into().ok()).unwrap_or(0));
+            Ok(trunk)
+        };
+        let rows: Result<Vec<_>, _> = self.trunk.iter().map(trunk).collect();
         Ok(Arc::new(Trunks::new(rows?)))
+    }
+
+    /// How trunks are connected to, each way once; the first is the usual one.
+    fn dials(&self) -> Vec<Dial> {
+        let mut dials = vec![trunk::usual_dial(&self.sip)];
+        for row in &self.trunk {
+            let dial = row.dial(&self.sip);
+            if !dials.contains(&dial) {
+                dials.push(dial);
+            }
+        }
+        dials
     }
 
     /// Where admins ask.
@@ -247,23 +268,12 @@ impl Config {
     /// What the sockets are told.
     #[must_use]
     pub fn transport(&self, admission: Admission) -> TransportConfig {
-        let of = |wanted: TransportName| {
-            let rows = self
-                .listen
-                .iter()
-                .filter(move |row| row.transport == wanted);
-            rows.map(|row| row.address).collect()
-        };
-        let certificate = self.listen.iter().find_map(|row| {
-            let (chain, key) = (row.certificate.clone()?, row.key.clone()?);
-            Some(CertificateFiles { chain, key })
-        });
+        let is_udp = |row: &&ListenRow| row.transport == TransportName::Udp;
+        let (udp, streams): (Vec<&ListenRow>, _) = self.listen.iter().partition(is_udp);
         TransportConfig {
-            udp: of(TransportName::Udp),
-            tcp: of(TransportName::Tcp),
-            tls: of(TransportName::Tls),
-            certificate,
-            authorities: self.sip.authorities.clone(),
+            udp: udp.into_iter().map(|row| row.address).collect(),
+            streams: streams.into_iter().map(ListenRow::listener).collect(),
+            dials: self.dials(),
             admission,
             limits: Limits {
                 connections: self.limits.connections,

@@ -14,6 +14,7 @@ use crate::dns::{Dns, PENALTY};
 use crate::settings::Settings;
 use crate::sip::endpoint::{ClientToken, Failure};
 use crate::sip::header::Name;
+use crate::sip::hop::NotSent;
 use crate::sip::uri::{SipUri, Uri};
 use crate::sip::{Endpoint, Hop, Method, Request, Response};
 use crate::trunk::{Guide, Health, Registered, States, Step, Trunk, TrunkId, Ways};
@@ -103,6 +104,7 @@ impl Watch {
     pub fn handle_failed(&mut self, token: ClientToken, failure: Failure, cx: &mut Context<'_>) {
         let why = match failure {
             Failure::Timeout | Failure::Lost => "It does not answer.",
+            Failure::NotSent(NotSent::Tls) => "There is no secure connection with it.",
             Failure::NotSent(_) => "It cannot be reached.",
         };
         self.miss(token, why, cx);

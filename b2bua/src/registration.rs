@@ -17,7 +17,7 @@ use crate::message::outbound::Accounts;
 use crate::settings::Settings;
 use crate::sip::digest::Rounds;
 use crate::sip::endpoint::{ClientToken, Failure};
-use crate::sip::hop::ConnectionId;
+use crate::sip::hop::{ConnectionId, NotSent};
 use crate::sip::uri::SipUri;
 use crate::sip::{Endpoint, Hop, Request, Response};
 use crate::trunk::{Guide, Health, Registered, States, Step, TrunkId, Ways};
@@ -239,6 +239,9 @@ impl Registrations {
             Some(Stage::Asking(_)) => {
                 let why = match failure {
                     Failure::Timeout | Failure::Lost => "The registrar does not answer.",
+                    Failure::NotSent(NotSent::Tls) => {
+                        "There is no secure connection with the registrar."
+                    }
                     Failure::NotSent(_) => "The registrar cannot be reached.",
                 };
                 self.pass(id, why, cx);

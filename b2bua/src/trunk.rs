@@ -16,6 +16,7 @@ use crate::call::negotiate::Policy;
 use crate::dns::Place;
 use crate::number::{Format, Plan};
 use crate::sip::digest::Credential;
+use crate::sip::hop::Profile;
 use crate::sip::uri::{Host, SipUri, Uri};
 use crate::sip::{Hop, Request, Transport};
 
@@ -46,6 +47,8 @@ pub struct Trunk {
     pub transport: Option<Transport>,
     /// The name its certificate must bear, if not that of the next hop.
     pub tls_name: Option<Box<str>>,
+    /// How it is connected to over TLS.
+    pub profile: Profile,
     /// The host of URIs of numbers; that of the next hop when absent.
     pub domain: Option<Host>,
     /// Whether names of contacts may lead into the own network.
@@ -271,6 +274,7 @@ impl Trunk {
             next_hop: None,
             transport: None,
             tls_name: None,
+            profile: Profile::default(),
             domain: None,
             allow_private: false,
             identity: Identity::User,
@@ -329,6 +333,7 @@ impl Trunk {
             port,
             transport: self.transport,
             tls_name: self.tls_name.clone(),
+            profile: self.profile,
         })
     }
 
@@ -353,6 +358,10 @@ impl Trunk {
             server_name: match transport {
                 Transport::Tls => self.tls_name.clone().or_else(name),
                 Transport::Udp | Transport::Tcp => None,
+            },
+            profile: match transport {
+                Transport::Tls => self.profile,
+                Transport::Udp | Transport::Tcp => Profile::default(),
             },
         }
     }
@@ -452,6 +461,7 @@ pub(crate) mod tests {
             port: 5070,
             transport: Transport::Udp,
             server_name: None,
+            profile: Profile::default(),
         };
         assert_eq!(trunk.over(&hop, Transport::Tcp).port, 5070);
         let tls = trunk.over(&hop, Transport::Tls);

@@ -208,6 +208,7 @@ fn hop() -> Hop {
         port: 5060,
         transport: Transport::Udp,
         server_name: None,
+        profile: Default::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tandem_shared::config::ConfigError;
 
+use crate::shell::transport::{CertificateFiles, Listener};
 use crate::sip::Transport;
 use crate::sip::uri::{Host, HostPort};
 
@@ -26,6 +27,22 @@ pub struct ListenRow {
     /// PEM file of the private key; TLS only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// PEM file of the authorities of which clients must show a certificate; TLS only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_authorities: Option<PathBuf>,
+}
+
+impl ListenRow {
+    /// What the sockets are told of it.
+    pub(super) fn listener(&self) -> Listener {
+        let files = self.certificate.clone().zip(self.key.clone());
+        Listener {
+            transport: self.transport.into(),
+            address: self.address,
+            certificate: files.map(|(chain, key)| CertificateFiles { chain, key }),
+            client_authorities: self.client_authorities.clone(),
+        }
+    }
 }
 
 /// A transport in the configuration.
@@ -147,6 +164,7 @@ pub(super) fn loopback() -> Vec<ListenRow> {
         public: None,
         certificate: None,
         key: None,
+        client_authorities: None,
     };
     vec![row(TransportName::Udp), row(TransportName::Tcp)]
 }
@@ -156,7 +174,6 @@ pub(super) fn check(rows: &[ListenRow], sip: &SipSection) -> Result<(), ConfigEr
     if !(10..=10_000).contains(&sip.t1_ms) {
         return wrong("sip.t1_ms: must be from 10 to 10000");
     }
-    let mut files = None;
     for row in rows {
         if row.address.ip().is_unspecified() && sip.host.is_none() && row.public.is_none() {
             return wrong(
@@ -175,20 +192,17 @@ pub(super) fn check(rows: &[ListenRow], sip: &SipSection) -> Result<(), ConfigEr
                 return wrong("listen.public: must be of the same family as address");
             }
         }
-        let own = (&row.certificate, &row.key);
-        match (row.transport, own) {
-            (TransportName::Tls, (Some(_), Some(_))) => {
-                if files.is_some_and(|files| files != own) {
-                    return wrong("listen.certificate: all TLS listeners must use the same one");
-                }
-                files = Some(own);
-            }
+        let files = (&row.certificate, &row.key, &row.client_authorities);
+        match (row.transport, files) {
+            (TransportName::Tls, (Some(_), Some(_), _))
+            | (TransportName::Udp | TransportName::Tcp, (None, None, None)) => {}
             (TransportName::Tls, _) => {
                 return wrong("listen.certificate and listen.key: both are needed for tls");
             }
-            (TransportName::Udp | TransportName::Tcp, (None, None)) => {}
             (TransportName::Udp | TransportName::Tcp, _) => {
-                return wrong("listen.certificate and listen.key: only for transport = \"tls\"");
+                return wrong(
+                    "listen.certificate, listen.key and listen.client_authorities: only for transport = \"tls\"",
+                );
             }
         }
     }

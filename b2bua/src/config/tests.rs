@@ -137,6 +137,20 @@ fn mistakes_name_the_key_and_the_fix() {
             format!("{MINIMAL}[message]\nconfirm_for = 60\n"),
             "confirm_for",
         ),
+        (
+            format!("{TRUNK}certificate = \"a.pem\"\n"),
+            "certificate and key",
+        ),
+        (
+            format!("{TRUNK}transport = \"udp\"\nauthorities = \"a.pem\"\n"),
+            "only for transport = \"tls\"",
+        ),
+        (
+            format!(
+                "{MINIMAL}[[listen]]\ntransport = \"tcp\"\naddress = \"127.0.0.1:1\"\nclient_authorities = \"a\"\n"
+            ),
+            "listen.client_authorities: only",
+        ),
         (format!("{TRUNK}codecs = []\n"), "codecs: must name"),
         (
             format!("{TRUNK}codecs = [\"speex\"]\n"),
@@ -372,4 +386,34 @@ fn others_are_believed_only_where_the_file_says_nothing_to_the_world() {
         (server.host.to_string().as_str(), server.port),
         ("stun.example.org", None)
     );
+}
+
+#[test]
+fn trunks_that_connect_alike_share_a_profile() {
+    let row = |name: &str, more: &str| {
+        format!("[[trunk]]\nname = \"{name}\"\ninbound = \"10.0.0.1\"\n{more}")
+    };
+    let own = "certificate = \"a.crt\"\nkey = \"a.key\"\n";
+    let rows = [
+        row("plain", ""),
+        row("shows", own),
+        row("same", own),
+        row("trusts", "authorities = \"ca.pem\"\n"),
+        row("usual", "authorities = \"usual.pem\"\n"),
+    ];
+    let text = format!(
+        "{MINIMAL}[sip]\nauthorities = \"usual.pem\"\n{}",
+        rows.concat()
+    );
+    let config = read(&text).unwrap();
+    let trunks = config.trunks().unwrap();
+    let profiles: Vec<u16> = trunks.iter().map(|(_, trunk)| trunk.profile.0).collect();
+    assert_eq!(profiles, [0, 1, 1, 2, 0]);
+    let dials = config.transport(config.admission(&trunks)).dials;
+    assert_eq!(dials.len(), 3);
+    assert_eq!(
+        dials[1].authorities.as_deref(),
+        Some(Path::new("usual.pem"))
+    );
+    assert_eq!(dials[2].certificate, None);
 }

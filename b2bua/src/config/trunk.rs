@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tandem_shared::config::{ConfigError, Secret};
 
-use super::listen::{HostName, ListenRow, TransportName};
+use super::listen::{HostName, ListenRow, SipSection, TransportName};
 use super::optional_secret;
 use crate::call::negotiate::{Demand, Encoding, Policy, Srtp};
 use crate::number::{Format, Plan};
+use crate::shell::transport::{CertificateFiles, Dial};
 use crate::sip::Transport;
 use crate::sip::digest::Credential;
 use crate::sip::uri::{Host, HostPort, Uri};
@@ -40,6 +41,15 @@ pub struct TrunkRow {
     /// The name its certificate must bear, if not that of the next hop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_name: Option<String>,
+    /// PEM file of the authorities that may vouch for it; those of `[sip]` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<PathBuf>,
+    /// PEM file of the certificate chain shown to it; none is when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
     /// The host in URIs of numbers; that of the next hop when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<HostName>,
@@ -319,6 +329,28 @@ impl TrunkRow {
         None
     }
 
+    /// What is wrong with what it says about TLS.
+    fn secured(&self) -> Option<&'static str> {
+        if self.certificate.is_some() != self.key.is_some() {
+            return Some("certificate and key belong together");
+        }
+        let says = self.tls_name.is_some() || self.authorities.is_some() || self.key.is_some();
+        let may = matches!(self.transport, Some(TransportName::Tls) | None);
+        (says && !may && self.large != Large::Tls).then_some(
+            "tls_name, authorities, certificate and key: only for transport = \"tls\" or large = \"tls\"",
+        )
+    }
+
+    /// How it is connected to.
+    pub(super) fn dial(&self, sip: &SipSection) -> Dial {
+        let usual = usual_dial(sip);
+        let files = self.certificate.clone().zip(self.key.clone());
+        Dial {
+            authorities: self.authorities.clone().or(usual.authorities),
+            certificate: files.map(|(chain, key)| CertificateFiles { chain, key }),
+        }
+    }
+
     /// Reads its secret and checks what must fit together.
     pub(super) fn finish(&mut self, listen: &[ListenRow]) -> Result<(), ConfigError> {
         let name = &self.name;
@@ -364,11 +396,8 @@ impl TrunkRow {
                 "next_hop: is missing; only patterns like \"*@domain\" lead anywhere by themselves",
             );
         }
-        if self.tls_name.is_some()
-            && !matches!(self.transport, Some(TransportName::Tls) | None)
-            && self.large != Large::Tls
-        {
-            return wrong("tls_name: only for transport = \"tls\" or large = \"tls\"");
+        if let Some(text) = self.secured() {
+            return wrong(text);
         }
         if !(1300..=65_535).contains(&self.max_size) {
             return wrong("max_size: must be from 1300 to 65535 bytes");
@@ -456,6 +485,14 @@ impl TrunkRow {
             trust_identity: self.trust_identity,
             ..Trunk::new(&self.name)
         })
+    }
+}
+
+/// How a trunk is connected to that says nothing about it.
+pub(super) fn usual_dial(sip: &SipSection) -> Dial {
+    Dial {
+        authorities: sip.authorities.clone(),
+        certificate: None,
     }
 }
 

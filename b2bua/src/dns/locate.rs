@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use tandem_shared::mint::Mint;
 
 use super::{Naptr, Query, Records, Srv, by_weight};
+use crate::sip::hop::Profile;
 use crate::sip::uri::Host;
 use crate::sip::{Hop, Transport};
 
@@ -23,6 +24,8 @@ pub struct Place {
     /// The name its certificate must bear, if not that of `host` (RFC 5922: never that of an SRV
     /// target).
     pub tls_name: Option<Box<str>>,
+    /// How it is connected to over TLS.
+    pub profile: Profile,
 }
 
 /// What is known of a question: nothing yet, nothing at all, or records.
@@ -146,15 +149,16 @@ impl Place {
             Host::Name(name) => Some(name.to_string().into_boxed_str()),
             Host::Ip(_) => None,
         };
-        let name = match transport {
-            Transport::Tls => self.tls_name.clone().or_else(own),
-            Transport::Udp | Transport::Tcp => None,
+        let (server_name, profile) = match transport {
+            Transport::Tls => (self.tls_name.clone().or_else(own), self.profile),
+            Transport::Udp | Transport::Tcp => (None, Profile::default()),
         };
         Hop {
             host: Host::Ip(ip),
             port,
             transport,
-            server_name: name,
+            server_name,
+            profile,
         }
     }
 }

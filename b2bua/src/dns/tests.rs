@@ -18,6 +18,7 @@ fn place(text: &str, transport: Option<Transport>) -> Place {
         port,
         transport,
         tls_name: None,
+        profile: Default::default(),
     }
 }
 

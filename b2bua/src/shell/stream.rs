@@ -13,11 +13,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 
+use super::tls;
 use super::transport::{Drops, Limits, TransportConfig};
 use crate::sip::endpoint::Admission;
-use crate::sip::hop::{ConnectionId, Flow, NotSent, TransmitId, Transport};
+use crate::sip::hop::{ConnectionId, Flow, NotSent, Profile, TransmitId, Transport};
 
 mod carry;
+mod complaint;
 mod connect;
 mod gate;
 mod listen;
@@ -25,6 +27,7 @@ mod listen;
 pub(super) use connect::{open, resolve_name};
 pub(super) use listen::listen;
 
+use complaint::Complaints;
 use gate::{Gate, Permit};
 
 /// Bytes for one connection.
@@ -65,7 +68,9 @@ pub(super) struct Shared {
     gate: Arc<Gate>,
     /// Where datagrams leave from.
     datagrams: Vec<SocketAddr>,
-    connector: TlsConnector,
+    /// By profile.
+    connectors: Vec<TlsConnector>,
+    complaints: Complaints,
     reports: mpsc::Sender<Report>,
     next_id: AtomicU64,
 }
@@ -73,10 +78,10 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(
         config: &TransportConfig,
-        connector: TlsConnector,
         reports: mpsc::Sender<Report>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    ) -> anyhow::Result<Arc<Self>> {
+        let connectors = config.dials.iter().map(tls::connector);
+        Ok(Arc::new(Self {
             limits: config.limits.clone(),
             drops: Drops::default(),
             admission: config.admission.clone(),
@@ -85,14 +90,34 @@ impl Shared {
                 config.limits.connections_per_source,
             ),
             datagrams: config.udp.clone(),
-            connector,
+            connectors: connectors.collect::<Result<_, _>>()?,
+            complaints: Complaints::default(),
             reports,
             next_id: AtomicU64::new(1),
-        })
+        }))
     }
 
     fn new_id(&self) -> ConnectionId {
         ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn connector(&self, profile: Profile) -> Option<&TlsConnector> {
+        self.connectors.get(usize::from(profile.0))
+    }
+
+    /// Says once what is wrong with `peer`.
+    fn complain(&self, peer: &str, reason: &str) {
+        match self.complaints.is_new(peer, reason) {
+            true => tracing::warn!(peer, reason, "no secure connection"),
+            false => tracing::debug!(peer, reason, "no secure connection"),
+        }
+    }
+
+    /// A connection failed. Servers of TLS 1.3 refuse a client's certificate only so.
+    fn broken(&self, flow: Flow, error: &std::io::Error) {
+        if tls::reason::is_tls(error) {
+            self.complain(&flow.peer().to_string(), &tls::reason::of_server(error));
+        }
     }
 
     /// Waits while the core has too much to read: the stream's window then fills up.
@@ -103,8 +128,7 @@ impl Shared {
 }
 
 /// A connection that stands.
-struct Established<S> {
-    stream: S,
+struct Established {
     connection: ConnectionId,
     transport: Transport,
     peer: SocketAddr,
@@ -114,25 +138,20 @@ struct Established<S> {
     permit: Permit,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Established<S> {
-    async fn run(self, shared: &Shared) {
-        let Self {
-            stream,
-            connection,
-            transport,
-            peer,
-            mut outgoing,
-            own,
-            permit,
-        } = self;
+impl Established {
+    async fn run<S: AsyncRead + AsyncWrite + Send + Unpin>(mut self, stream: S, shared: &Shared) {
         let flow = Flow::Stream {
-            connection,
-            transport,
-            peer,
+            connection: self.connection,
+            transport: self.transport,
+            peer: self.peer,
         };
-        carry::carry(stream, flow, &mut outgoing, &own, shared).await;
-        close(connection, NotSent::Closed, outgoing, shared).await;
-        drop(permit);
+        carry::carry(stream, flow, &mut self.outgoing, &self.own, shared).await;
+        self.close(NotSent::Closed, shared).await;
+    }
+
+    async fn close(self, reason: NotSent, shared: &Shared) {
+        close(self.connection, reason, self.outgoing, shared).await;
+        drop(self.permit);
     }
 }
 

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::stream::{self, Outgoing, Report, Shared};
-use super::tls;
 use super::udp::{Datagram, Udp};
 use crate::sip::endpoint::Endpoint;
 use crate::sip::hop::{
@@ -24,7 +23,7 @@ use crate::sip::uri::Host;
 mod config;
 mod names;
 
-pub use config::{CertificateFiles, Drops, Limits, TransportConfig};
+pub use config::{CertificateFiles, Dial, Drops, Limits, Listener, TransportConfig};
 
 use names::Names;
 
@@ -103,9 +102,8 @@ impl Transport {
     /// # Errors
     /// When an address cannot be bound or a certificate cannot be read; the error says which.
     pub fn bind(config: TransportConfig) -> anyhow::Result<Self> {
-        let server = tls::acceptor(&config)?;
         let (sender, reports) = mpsc::channel(config.limits.received.max(1));
-        let shared = Shared::new(&config, tls::connector(&config)?, sender);
+        let shared = Shared::new(&config, sender)?;
         let mut listening = Vec::new();
         let udp: Vec<Udp> = config
             .udp
@@ -115,14 +113,8 @@ impl Transport {
         for socket in &udp {
             listening.push((Protocol::Udp, socket.local()));
         }
-        for &address in &config.tcp {
-            listening.push((Protocol::Tcp, stream::listen(address, None, &shared)?));
-        }
-        for &address in &config.tls {
-            listening.push((
-                Protocol::Tls,
-                stream::listen(address, server.clone(), &shared)?,
-            ));
+        for listener in &config.streams {
+            listening.push((listener.transport, stream::listen(listener, &shared)?));
         }
         Ok(Self {
             udp,

@@ -6,7 +6,7 @@
 use super::address::NameAddr;
 use super::endpoint::Admission;
 use super::header::{CSeq, Headers, Name};
-use super::hop::{Hop, Target, Transport};
+use super::hop::{Hop, Profile, Target, Transport};
 use super::message::{Request, Response};
 use super::method::Method;
 use super::status::Status;
@@ -221,6 +221,7 @@ fn known_hop(uri: &Uri, admission: &Admission) -> Option<Hop> {
         port: uri.port.unwrap_or(transport.default_port()),
         transport,
         server_name: None,
+        profile: Profile::default(),
     })
 }
 

@@ -55,7 +55,14 @@ pub struct Hop {
     pub transport: Transport,
     /// The name its certificate must bear (RFC 5922 §7); `host` when absent. TLS only.
     pub server_name: Option<Box<str>>,
+    /// How we show ourselves there and whom we trust. TLS only.
+    pub profile: Profile,
 }
+
+/// One of the ways to connect that the configuration knows; the first is the usual one. Connections
+/// of different ones are never shared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Profile(pub u16);
 
 /// One stream connection; never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -51,7 +51,8 @@ async fn read<S: AsyncRead + Unpin>(
         let limit = begun.map_or(idle, |begun| begun + shared.limits.message);
         buffer.clear();
         match timeout_at(limit.into(), reader.read_buf(&mut buffer)).await {
-            Ok(Ok(0) | Err(_)) => return,
+            Ok(Ok(0)) => return,
+            Ok(Err(error)) => return shared.broken(flow, &error),
             Ok(Ok(_)) => active = now(),
             Err(_) if begun.is_none() && written.last() > active => {
                 // Written to in the meantime: not idle.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 use super::{Established, Outgoing, Permit, Report, Shared, close};
 use crate::shell::tls;
@@ -82,38 +83,42 @@ async fn run(
         Ok(connected) => connected,
         Err(reason) => return close(connection, reason, outgoing, &shared).await,
     };
-    let transport = hop.transport;
-    if transport != Transport::Tls {
-        let established = Established {
-            stream,
-            connection,
-            transport,
-            peer,
-            outgoing,
-            own,
-            permit,
-        };
-        return established.run(&shared).await;
-    }
-    let handshake = async {
-        let name = tls::server_name(&hop)?;
-        shared.connector.connect(name, stream).await.ok()
+    let established = Established {
+        connection,
+        transport: hop.transport,
+        peer,
+        outgoing,
+        own,
+        permit,
     };
-    match timeout(shared.limits.handshake, handshake).await {
-        Ok(Some(stream)) => {
-            let established = Established {
-                stream,
-                connection,
-                transport,
-                peer,
-                outgoing,
-                own,
-                permit,
-            };
-            established.run(&shared).await;
-        }
-        Ok(None) | Err(_) => close(connection, NotSent::Tls, outgoing, &shared).await,
+    match hop.transport {
+        Transport::Udp | Transport::Tcp => established.run(stream, &shared).await,
+        Transport::Tls => match secure(&hop, stream, peer, &shared).await {
+            Some(stream) => established.run(stream, &shared).await,
+            None => established.close(NotSent::Tls, &shared).await,
+        },
     }
+}
+
+/// Shakes hands as the client; says why when that fails.
+async fn secure(
+    hop: &Hop,
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> Option<TlsStream<TcpStream>> {
+    let name = tls::server_name(hop)?;
+    let known_as = format!("{} at {peer}", name.to_str());
+    let connecting = shared.connector(hop.profile)?.connect(name, stream);
+    match timeout(shared.limits.handshake, connecting).await {
+        Ok(Ok(stream)) => {
+            shared.complaints.forget(&known_as);
+            return Some(stream);
+        }
+        Ok(Err(error)) => shared.complain(&known_as, &tls::reason::of_server(&error)),
+        Err(_) => shared.complain(&known_as, "it does not speak TLS, or not in time"),
+    }
+    None
 }
 
 /// Tries every address in turn, each with its share of the time for one connection.

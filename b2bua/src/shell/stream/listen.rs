@@ -13,21 +13,35 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::{Established, Permit, Report, Shared};
-use crate::shell::transport::Drops;
+use crate::shell::tls;
+use crate::shell::transport::{Drops, Listener};
 use crate::sip::hop::Transport;
 
-/// Listens on `address`, over TLS where there is an acceptor. Returns the bound address.
+/// Starts a listener. Returns the bound address.
 pub(in crate::shell) fn listen(
-    address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    listener: &Listener,
     shared: &Arc<Shared>,
 ) -> anyhow::Result<SocketAddr> {
+    let (address, transport) = (listener.address, listener.transport);
+    let tls = match transport {
+        Transport::Tls => Some(tls::acceptor(listener)?),
+        Transport::Udp | Transport::Tcp => None,
+    };
     let listener = bind(address).with_context(|| format!("cannot listen on {address} over TCP"))?;
     let local = listener.local_addr()?;
-    tokio::spawn(accept(listener, tls, Arc::clone(shared)));
+    let spoken = Spoken { transport, tls };
+    tokio::spawn(accept(listener, spoken, Arc::clone(shared)));
     Ok(local)
+}
+
+/// What is spoken with those who connect.
+#[derive(Clone)]
+struct Spoken {
+    transport: Transport,
+    tls: Option<TlsAcceptor>,
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
@@ -46,7 +60,7 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, spoken: Spoken, shared: Arc<Shared>) {
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -66,7 +80,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Sha
                 tokio::spawn(serve(
                     stream,
                     peer,
-                    tls.clone(),
+                    spoken.clone(),
                     permit,
                     Arc::clone(&shared),
                 ));
@@ -79,7 +93,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Sha
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    spoken: Spoken,
     permit: Permit,
     shared: Arc<Shared>,
 ) {
@@ -87,37 +101,45 @@ async fn serve(
     let _ = stream.set_nodelay(true);
     let connection = shared.new_id();
     let (sender, outgoing) = mpsc::channel(shared.limits.queue.max(1));
-    let own = sender.downgrade();
-    let Some(tls) = tls else {
-        shared.report(Report::Opened { connection, sender }).await;
-        let transport = Transport::Tcp;
-        let established = Established {
-            stream,
-            connection,
-            transport,
-            peer,
-            outgoing,
-            own,
-            permit,
-        };
-        return established.run(&shared).await;
-    };
-    let Ok(Ok(stream)) = timeout(shared.limits.handshake, tls.accept(stream)).await else {
-        Drops::count(&shared.drops.slow);
-        return;
-    };
-    shared.report(Report::Opened { connection, sender }).await;
-    let transport = Transport::Tls;
     let established = Established {
-        stream,
         connection,
-        transport,
+        transport: spoken.transport,
         peer,
         outgoing,
-        own,
+        own: sender.downgrade(),
         permit,
     };
-    established.run(&shared).await;
+    let opened = Report::Opened { connection, sender };
+    let Some(tls) = spoken.tls else {
+        shared.report(opened).await;
+        return established.run(stream, &shared).await;
+    };
+    if let Some(stream) = secure(stream, peer, &tls, &shared).await {
+        shared.report(opened).await;
+        established.run(stream, &shared).await;
+    }
+}
+
+/// Shakes hands as the server; says why when that fails.
+async fn secure(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: &TlsAcceptor,
+    shared: &Shared,
+) -> Option<TlsStream<TcpStream>> {
+    let known_as = peer.ip().to_canonical().to_string();
+    match timeout(shared.limits.handshake, tls.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            shared.complaints.forget(&known_as);
+            return Some(stream);
+        }
+        Ok(Err(error)) if tls::reason::is_tls(&error) => {
+            shared.complain(&known_as, &tls::reason::of_client(&error));
+        }
+        Ok(Err(_)) => {}
+        Err(_) => Drops::count(&shared.drops.slow),
+    }
+    None
 }
 
 const BACKLOG: i32 = 1024;

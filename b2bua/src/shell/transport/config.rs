@@ -6,28 +6,48 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::sip::endpoint::Admission;
+use crate::sip::hop::Transport;
 
 /// What to listen on and what to allow.
 #[derive(Debug, Clone)]
 pub struct TransportConfig {
     /// UDP sockets; [`Flow::Udp`](crate::sip::Flow::Udp) counts them in this order.
     pub udp: Vec<SocketAddr>,
-    /// TCP listeners.
-    pub tcp: Vec<SocketAddr>,
-    /// TLS listeners; they need `certificate`.
-    pub tls: Vec<SocketAddr>,
-    /// Our certificate chain and key, as PEM files.
-    pub certificate: Option<CertificateFiles>,
-    /// PEM file of the authorities we trust as a client; the common web authorities when absent.
-    pub authorities: Option<PathBuf>,
+    /// Listeners for streams.
+    pub streams: Vec<Listener>,
+    /// How we connect, as [`Profile`](crate::sip::hop::Profile) counts them; the first is the usual way.
+    pub dials: Vec<Dial>,
     /// Who may connect to us.
     pub admission: Admission,
     /// What is allowed to grow how far.
     pub limits: Limits,
 }
 
-/// Where certificate and key lie.
+/// What a stream socket listens for.
 #[derive(Debug, Clone)]
+pub struct Listener {
+    /// What is spoken there.
+    pub transport: Transport,
+    /// Where.
+    pub address: SocketAddr,
+    /// Our certificate chain and key; TLS needs them.
+    pub certificate: Option<CertificateFiles>,
+    /// PEM file of the authorities of which clients must show a certificate; they need none when
+    /// absent. TLS only.
+    pub client_authorities: Option<PathBuf>,
+}
+
+/// How we connect over TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dial {
+    /// PEM file of the authorities we trust; the common web authorities when absent.
+    pub authorities: Option<PathBuf>,
+    /// What we show a server that asks who we are.
+    pub certificate: Option<CertificateFiles>,
+}
+
+/// Where certificate and key lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
     /// The chain, our own certificate first.
     pub chain: PathBuf,

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::sip::endpoint::Admission;
+use crate::sip::hop::Profile;
 
 mod datagram;
 mod inbound;
@@ -18,10 +19,8 @@ const ONE: &str = "MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1
 fn config() -> TransportConfig {
     TransportConfig {
         udp: Vec::new(),
-        tcp: Vec::new(),
-        tls: Vec::new(),
-        certificate: None,
-        authorities: None,
+        streams: Vec::new(),
+        dials: vec![Dial::default()],
         admission: Admission::new(|_| true),
         limits: Limits {
             message: Duration::from_millis(300),
@@ -34,12 +33,22 @@ fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
+fn listener(transport: Protocol) -> Listener {
+    Listener {
+        transport,
+        address: loopback(),
+        certificate: None,
+        client_authorities: None,
+    }
+}
+
 fn hop(address: SocketAddr, transport: Protocol) -> Hop {
     Hop {
         host: Host::Ip(address.ip()),
         port: address.port(),
         transport,
         server_name: None,
+        profile: Default::default(),
     }
 }
 
@@ -61,7 +70,7 @@ async fn next(transport: &mut Transport) -> TransportEvent {
 
 fn tcp() -> (Transport, SocketAddr) {
     let transport = Transport::bind(TransportConfig {
-        tcp: vec![loopback()],
+        streams: vec![listener(Protocol::Tcp)],
         ..config()
     })
     .unwrap();

@@ -25,6 +25,7 @@ fn hop(address: [u8; 4], port: u16) -> Target {
         port,
         transport: Transport::Udp,
         server_name: None,
+        profile: Default::default(),
     })
 }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::sip::address;
 use crate::sip::header::{Headers, Name};
-use crate::sip::hop::{Flow, Hop, Target, Transport};
+use crate::sip::hop::{Flow, Hop, Profile, Target, Transport};
 use crate::sip::message::Response;
 use crate::sip::parse::Defect;
 use crate::sip::status::Status;
@@ -105,6 +105,7 @@ fn fallback(flow: Flow, transport: Transport, via: &Via) -> Option<Hop> {
         port: via.sent_by.port.unwrap_or(transport.default_port()),
         transport,
         server_name,
+        profile: Profile::default(),
     })
 }
 

@@ -329,6 +329,7 @@ impl World {
                 port: 5060,
                 transport: self.transport,
                 server_name: None,
+                profile: Default::default(),
             }),
             headers: Headers::new(),
             offer: offer.map(body),

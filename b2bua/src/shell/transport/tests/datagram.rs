@@ -71,6 +71,7 @@ async fn a_name_without_address_is_surely_not_sent() {
             port: 5060,
             transport: protocol,
             server_name: None,
+            profile: Default::default(),
         };
         let bound = transport.send(transmit(id, &to));
         let event = next(&mut transport).await;
@@ -114,6 +115,7 @@ async fn a_name_is_resolved_and_its_datagram_sent() {
             port,
             transport: Protocol::Udp,
             server_name: None,
+            profile: Default::default(),
         },
     ));
     let (mut buffer, mut events) = ([0; 2000], Vec::new());

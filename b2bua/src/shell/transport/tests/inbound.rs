@@ -80,7 +80,7 @@ async fn connections_are_bounded_per_source_and_strangers_are_closed() {
         ..Limits::default()
     };
     let mut transport = Transport::bind(TransportConfig {
-        tcp: vec![loopback()],
+        streams: vec![listener(Protocol::Tcp)],
         limits,
         ..config()
     })
@@ -102,7 +102,7 @@ async fn connections_are_bounded_per_source_and_strangers_are_closed() {
 
     let admission = Admission::new(|_| false);
     let transport = Transport::bind(TransportConfig {
-        tcp: vec![loopback()],
+        streams: vec![listener(Protocol::Tcp)],
         admission,
         ..config()
     })
@@ -127,7 +127,7 @@ async fn a_flood_that_is_not_read_is_held_back() {
         ..Limits::default()
     };
     let mut transport = Transport::bind(TransportConfig {
-        tcp: vec![loopback()],
+        streams: vec![listener(Protocol::Tcp)],
         limits,
         ..config()
     })

@@ -27,19 +27,32 @@ impl Files {
         self.directory.join("key.pem")
     }
 
-    fn config(&self) -> TransportConfig {
-        let certificate = Some(CertificateFiles {
+    fn own(&self) -> Option<CertificateFiles> {
+        Some(CertificateFiles {
             chain: self.chain(),
             key: self.key(),
-        });
+        })
+    }
+
+    /// Trusts this certificate.
+    fn dial(&self) -> Dial {
+        Dial {
+            authorities: Some(self.chain()),
+            certificate: None,
+        }
+    }
+
+    fn config(&self) -> TransportConfig {
         let limits = Limits {
             handshake: Duration::from_millis(500),
             ..Limits::default()
         };
         TransportConfig {
-            tls: vec![loopback()],
-            certificate,
-            authorities: Some(self.chain()),
+            streams: vec![Listener {
+                certificate: self.own(),
+                ..listener(Protocol::Tls)
+            }],
+            dials: vec![self.dial()],
             limits,
             ..config()
         }
@@ -139,11 +152,84 @@ fn a_missing_certificate_is_named_in_the_error() {
         chain: "/nowhere/a.pem".into(),
         key: "/nowhere/b.pem".into(),
     });
-    let config = TransportConfig {
-        tls: vec![loopback()],
+    let listener = Listener {
         certificate,
-        ..config()
+        ..listener(Protocol::Tls)
     };
-    let error = super::super::tls::acceptor(&config).err().unwrap();
+    let error = crate::shell::tls::acceptor(&listener).err().unwrap();
     assert!(error.to_string().contains("/nowhere/a.pem"));
+}
+
+/// A server that wants to see who comes: it trusts `clients` alone.
+fn asking(files: &Files, clients: &Files) -> TransportConfig {
+    let mut config = files.config();
+    config.streams[0].client_authorities = Some(clients.chain());
+    config
+}
+
+#[tokio::test]
+async fn a_client_shows_the_certificate_of_its_profile() {
+    let (files, ours) = (Files::new("asks.example.com"), Files::new("gw.example.com"));
+    let mut server = Transport::bind(asking(&files, &ours)).unwrap();
+    let shown = Dial {
+        certificate: ours.own(),
+        ..files.dial()
+    };
+    let dials = vec![files.dial(), shown];
+    let mut client = Transport::bind(TransportConfig { dials, ..config() }).unwrap();
+    let usual = named(server.listening()[0].1, "asks.example.com");
+    let shown = Hop {
+        profile: Profile(1),
+        ..usual.clone()
+    };
+    let without = client.send(transmit(1, &usual)).unwrap();
+    assert!(matches!(
+        next(&mut client).await,
+        TransportEvent::Closed { connection, .. } if connection == without
+    ));
+    let with = client.send(transmit(2, &shown)).unwrap();
+    assert_ne!(with, without);
+    assert_eq!(packet(next(&mut server).await).1, ONE.as_bytes());
+}
+
+#[tokio::test]
+async fn connections_of_different_profiles_are_not_shared() {
+    let files = Files::new("two.example.com");
+    let mut server = Transport::bind(files.config()).unwrap();
+    let dials = vec![files.dial(), files.dial()];
+    let mut client = Transport::bind(TransportConfig { dials, ..config() }).unwrap();
+    let one = named(server.listening()[0].1, "two.example.com");
+    let other = Hop {
+        profile: Profile(1),
+        ..one.clone()
+    };
+    let used = [&one, &one, &other].map(|hop| client.send(transmit(1, hop)).unwrap());
+    assert_eq!(used[0], used[1]);
+    assert_ne!(used[0], used[2]);
+    for _ in 0..3 {
+        packet(next(&mut server).await);
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_another_authority_is_not_let_in() {
+    let (files, ours) = (
+        Files::new("strict.example.com"),
+        Files::new("known.example.com"),
+    );
+    let other = Files::new("other.example.net");
+    let server = Transport::bind(asking(&files, &ours)).unwrap();
+    let dials = vec![Dial {
+        certificate: other.own(),
+        ..files.dial()
+    }];
+    let mut client = Transport::bind(TransportConfig { dials, ..config() }).unwrap();
+    client.send(transmit(
+        1,
+        &named(server.listening()[0].1, "strict.example.com"),
+    ));
+    assert!(matches!(
+        next(&mut client).await,
+        TransportEvent::Closed { .. }
+    ));
 }

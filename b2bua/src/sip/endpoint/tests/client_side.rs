@@ -7,6 +7,7 @@ pub(super) fn hop(transport: Transport) -> Hop {
         port: 5060,
         transport,
         server_name: None,
+        profile: Default::default(),
     }
 }
 

@@ -173,6 +173,7 @@ fn our_own_request_coming_back_is_a_loop_and_with_another_uri_a_spiral() {
         port: 5060,
         transport: Transport::Udp,
         server_name: None,
+        profile: Default::default(),
     };
     bench
         .endpoint
