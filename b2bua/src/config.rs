@@ -327,6 +327,8 @@ impl Config {
             udp: of(Transport::Udp),
             tcp: of(Transport::Tcp),
             tls: of(Transport::Tls),
+            ws: of(Transport::Ws),
+            wss: of(Transport::Wss),
         }
     }
 }
@@ -369,6 +371,8 @@ fn sent_by_other(usual: &SentBy, sockets: &[Socket]) -> SentBy {
         udp: of(Transport::Udp),
         tcp: of(Transport::Tcp),
         tls: of(Transport::Tls),
+        ws: of(Transport::Ws),
+        wss: of(Transport::Wss),
     }
 }
 

@@ -21,9 +21,8 @@ pub fn uri(
     };
     let mut uri = SipUri::new(place.host).with_user(user);
     uri.port = place.port;
-    if transport != Transport::Udp {
-        let transport = transport.as_str().to_ascii_lowercase();
-        uri.params.set("transport", Some(&transport));
+    if let Some(transport) = transport.param() {
+        uri.params.set("transport", Some(transport));
     }
     uri
 }

@@ -92,7 +92,9 @@ pub(crate) mod tests {
         let sent_by = SentBy {
             udp: at.clone(),
             tcp: at.clone(),
-            tls: at,
+            tls: at.clone(),
+            ws: at.clone(),
+            wss: at,
         };
         let mut numbers = trunk("numbers", &["+*", "*"], Some("192.0.2.1"));
         numbers.identity = Identity::Number;

@@ -47,7 +47,7 @@ pub struct Trunk {
     pub transport: Option<Transport>,
     /// The name its certificate must bear, if not that of the next hop.
     pub tls_name: Option<Box<str>>,
-    /// How it is connected to over TLS.
+    /// How it is connected to over TLS and WebSocket.
     pub profile: Profile,
     /// The host of URIs of numbers; that of the next hop when absent.
     pub domain: Option<Host>,
@@ -341,7 +341,7 @@ impl Trunk {
     /// alike, not for TLS.
     #[must_use]
     pub fn over(&self, hop: &Hop, transport: Transport) -> Hop {
-        let alike = (transport == Transport::Tls) == (hop.transport == Transport::Tls);
+        let alike = transport.is_secure() == hop.transport.is_secure();
         let next = self.next_hop.as_ref().map(|next| &next.host);
         let name = || {
             next.filter(|host| host.ip().is_none())
@@ -356,11 +356,13 @@ impl Trunk {
             },
             transport,
             server_name: match transport {
-                Transport::Tls => self.tls_name.clone().or_else(name),
+                Transport::Tls | Transport::Ws | Transport::Wss => {
+                    self.tls_name.clone().or_else(name)
+                }
                 Transport::Udp | Transport::Tcp => None,
             },
             profile: match transport {
-                Transport::Tls => self.profile,
+                Transport::Tls | Transport::Ws | Transport::Wss => self.profile,
                 Transport::Udp | Transport::Tcp => Profile::default(),
             },
         }

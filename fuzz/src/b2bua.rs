@@ -260,7 +260,9 @@ pub fn settings() -> Settings {
     let sent_by = SentBy {
         udp: own.clone(),
         tcp: own.clone(),
-        tls: own,
+        tls: own.clone(),
+        ws: own.clone(),
+        wss: own,
     };
     let mut first = trunk("trunk", &["+*", "*"]);
     first.credentials = Some(sip::credential());

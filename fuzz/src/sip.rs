@@ -149,7 +149,9 @@ pub fn endpoint(data: &[u8]) {
     let sent_by = SentBy {
         udp: own.clone(),
         tcp: own.clone(),
-        tls: own,
+        tls: own.clone(),
+        ws: own.clone(),
+        wss: own,
     };
     let known = IpAddr::from([192, 0, 2, 1]);
     let config = EndpointConfig::new(sent_by, Admission::new(move |source| source == known));

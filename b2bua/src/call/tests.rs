@@ -792,7 +792,9 @@ fn a_peer_of_the_other_family_is_told_an_address_it_can_reach() {
     settings.endpoint.sent_by_other = Some(crate::sip::endpoint::SentBy {
         udp: there.clone(),
         tcp: there.clone(),
-        tls: there,
+        tls: there.clone(),
+        ws: there.clone(),
+        wss: there,
     });
     for (hop, wanted) in [
         ("[2001:db8::2]:5070", "[2001:db8::1]:5060"),

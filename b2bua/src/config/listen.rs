@@ -14,20 +14,20 @@ use crate::sip::uri::{Host, HostPort};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenRow {
-    /// `udp`, `tcp` or `tls`.
+    /// `udp`, `tcp`, `tls`, `ws` or `wss`.
     pub transport: TransportName,
     /// Address and port.
     pub address: SocketAddr,
     /// The host and port peers reach it by, where that is not the address; overrides `[sip] host`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<PlaceText>,
-    /// PEM file of the certificate chain; TLS only.
+    /// PEM file of the certificate chain; TLS and WSS only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<PathBuf>,
-    /// PEM file of the private key; TLS only.
+    /// PEM file of the private key; TLS and WSS only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
-    /// PEM file of the authorities of which clients must show a certificate; TLS only.
+    /// PEM file of the authorities of which clients must show a certificate; TLS and WSS only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_authorities: Option<PathBuf>,
 }
@@ -56,6 +56,10 @@ pub enum TransportName {
     Tcp,
     /// A stream under TLS.
     Tls,
+    /// A WebSocket in the clear.
+    Ws,
+    /// A WebSocket under TLS.
+    Wss,
 }
 
 impl From<TransportName> for Transport {
@@ -64,6 +68,8 @@ impl From<TransportName> for Transport {
             TransportName::Udp => Self::Udp,
             TransportName::Tcp => Self::Tcp,
             TransportName::Tls => Self::Tls,
+            TransportName::Ws => Self::Ws,
+            TransportName::Wss => Self::Wss,
         }
     }
 }
@@ -193,15 +199,15 @@ pub(super) fn check(rows: &[ListenRow], sip: &SipSection) -> Result<(), ConfigEr
             }
         }
         let files = (&row.certificate, &row.key, &row.client_authorities);
-        match (row.transport, files) {
-            (TransportName::Tls, (Some(_), Some(_), _))
-            | (TransportName::Udp | TransportName::Tcp, (None, None, None)) => {}
-            (TransportName::Tls, _) => {
-                return wrong("listen.certificate and listen.key: both are needed for tls");
+        match (Transport::from(row.transport).is_secure(), files) {
+            (true, (Some(_), Some(_), _)) | (false, (None, None, None)) => {}
+            (true, _) => {
+                return wrong("listen.certificate and listen.key: both are needed for tls and wss");
             }
-            (TransportName::Udp | TransportName::Tcp, _) => {
+            (false, _) => {
                 return wrong(
-                    "listen.certificate, listen.key and listen.client_authorities: only for transport = \"tls\"",
+                    "listen.certificate, listen.key and listen.client_authorities: only for transport = \"tls\" \
+                     or \"wss\"",
                 );
             }
         }

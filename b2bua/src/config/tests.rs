@@ -146,6 +146,10 @@ fn mistakes_name_the_key_and_the_fix() {
             "only for transport = \"tls\"",
         ),
         (
+            format!("{TRUNK}ws_path = \"ws\"\n"),
+            "ws_path: must begin with a slash",
+        ),
+        (
             format!(
                 "{MINIMAL}[[listen]]\ntransport = \"tcp\"\naddress = \"127.0.0.1:1\"\nclient_authorities = \"a\"\n"
             ),

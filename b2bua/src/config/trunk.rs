@@ -50,6 +50,9 @@ pub struct TrunkRow {
     /// PEM file of its private key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// The path that its WebSocket is asked for.
+    #[serde(default = "ws_path")]
+    pub ws_path: String,
     /// The host in URIs of numbers; that of the next hop when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<HostName>,
@@ -329,16 +332,23 @@ impl TrunkRow {
         None
     }
 
-    /// What is wrong with what it says about TLS.
+    /// What is wrong with what it says about TLS and WebSocket.
     fn secured(&self) -> Option<&'static str> {
         if self.certificate.is_some() != self.key.is_some() {
             return Some("certificate and key belong together");
         }
         let says = self.tls_name.is_some() || self.authorities.is_some() || self.key.is_some();
-        let may = matches!(self.transport, Some(TransportName::Tls) | None);
-        (says && !may && self.large != Large::Tls).then_some(
-            "tls_name, authorities, certificate and key: only for transport = \"tls\" or large = \"tls\"",
-        )
+        let may = self
+            .transport
+            .is_none_or(|name| Transport::from(name).is_secure());
+        if says && !may && self.large != Large::Tls {
+            return Some(
+                "tls_name, authorities, certificate and key: only for transport = \"tls\" or \"wss\", or large = \"tls\"",
+            );
+        }
+        let is_path = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+        let readable = self.ws_path.starts_with('/') && self.ws_path.bytes().all(is_path);
+        (!readable).then_some("ws_path: must begin with a slash; write \"/\" or \"/ws\"")
     }
 
     /// How it is connected to.
@@ -348,6 +358,7 @@ impl TrunkRow {
         Dial {
             authorities: self.authorities.clone().or(usual.authorities),
             certificate: files.map(|(chain, key)| CertificateFiles { chain, key }),
+            path: self.ws_path.clone(),
         }
     }
 
@@ -493,7 +504,12 @@ pub(super) fn usual_dial(sip: &SipSection) -> Dial {
     Dial {
         authorities: sip.authorities.clone(),
         certificate: None,
+        path: ws_path(),
     }
+}
+
+fn ws_path() -> String {
+    "/".to_owned()
 }
 
 fn expires() -> u32 {

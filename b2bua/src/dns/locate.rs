@@ -24,7 +24,7 @@ pub struct Place {
     /// The name its certificate must bear, if not that of `host` (RFC 5922: never that of an SRV
     /// target).
     pub tls_name: Option<Box<str>>,
-    /// How it is connected to over TLS.
+    /// How it is connected to over TLS and WebSocket.
     pub profile: Profile,
 }
 
@@ -45,12 +45,8 @@ pub(super) fn hops(place: &Place, lookup: &mut Lookup<'_, '_>, mint: &mut Mint) 
         let transport = place.transport.unwrap_or(Transport::Udp);
         return place.at(name, port, transport, lookup);
     }
-    let services = match place.transport {
-        Some(transport) => vec![(transport, service(transport, name))],
-        None => match services(name, lookup) {
-            Some(services) => services,
-            None => return Vec::new(),
-        },
+    let Some(services) = services(name, place.transport, lookup) else {
+        return Vec::new();
     };
     let mut found = Vec::new();
     let mut any = false;
@@ -77,9 +73,18 @@ pub(super) fn hops(place: &Place, lookup: &mut Lookup<'_, '_>, mint: &mut Mint) 
     place.at(name, transport.default_port(), transport, lookup)
 }
 
-/// The transports of a domain, best first, and the names of their SRV records; nothing while that
-/// is not known.
-fn services(name: &str, lookup: &mut Lookup<'_, '_>) -> Option<Vec<(Transport, Box<str>)>> {
+/// The transports of a domain, best first, or the one that is `wanted`, and the names of their SRV
+/// records; nothing while that is not known.
+fn services(
+    name: &str,
+    wanted: Option<Transport>,
+    lookup: &mut Lookup<'_, '_>,
+) -> Option<Vec<(Transport, Box<str>)>> {
+    if let Some(transport) = wanted
+        && let Some(service) = service(transport, name)
+    {
+        return Some(vec![(transport, service)]);
+    }
     let naptr = match lookup(Query::Naptr(name.into()))? {
         Some(Records::Naptr(records)) => records.as_slice(),
         Some(Records::Srv(_) | Records::Addresses(_)) | None => &[],
@@ -88,12 +93,17 @@ fn services(name: &str, lookup: &mut Lookup<'_, '_>) -> Option<Vec<(Transport, B
         .iter()
         .filter(|record| record.flags.eq_ignore_ascii_case("s"))
         .filter_map(|record| Some((record, transport_of(&record.service)?)))
+        .filter(|(_, transport)| wanted.is_none_or(|wanted| wanted == *transport))
         .collect();
     usable.sort_by_key(|(record, _)| (record.order, record.preference));
     if usable.is_empty() {
         // RFC 3263 §4.1: without NAPTR every transport is asked for.
         let all = [Transport::Udp, Transport::Tcp, Transport::Tls];
-        return Some(all.map(|one| (one, service(one, name))).to_vec());
+        let all = all.into_iter().filter(|_| wanted.is_none());
+        return Some(
+            all.filter_map(|one| Some((one, service(one, name)?)))
+                .collect(),
+        );
     }
     let services = usable
         .into_iter()
@@ -106,6 +116,8 @@ fn transport_of(service: &str) -> Option<Transport> {
         ("SIP+D2U", Transport::Udp),
         ("SIP+D2T", Transport::Tcp),
         ("SIPS+D2T", Transport::Tls),
+        ("SIP+D2W", Transport::Ws),
+        ("SIPS+D2W", Transport::Wss),
     ];
     let mut known = known.into_iter();
     known
@@ -113,14 +125,16 @@ fn transport_of(service: &str) -> Option<Transport> {
         .map(|(_, transport)| transport)
 }
 
-/// The name of the SRV records of a transport (RFC 3263 §4.1).
-fn service(transport: Transport, name: &str) -> Box<str> {
+/// The name of the SRV records of a transport (RFC 3263 §4.1). WebSocket has none that would be known
+/// without NAPTR (RFC 7118 §5.5).
+fn service(transport: Transport, name: &str) -> Option<Box<str>> {
     let prefix = match transport {
         Transport::Udp => "_sip._udp",
         Transport::Tcp => "_sip._tcp",
         Transport::Tls => "_sips._tcp",
+        Transport::Ws | Transport::Wss => return None,
     };
-    format!("{prefix}.{name}").into()
+    Some(format!("{prefix}.{name}").into())
 }
 
 impl Place {
@@ -150,7 +164,9 @@ impl Place {
             Host::Ip(_) => None,
         };
         let (server_name, profile) = match transport {
-            Transport::Tls => (self.tls_name.clone().or_else(own), self.profile),
+            Transport::Tls | Transport::Ws | Transport::Wss => {
+                (self.tls_name.clone().or_else(own), self.profile)
+            }
             Transport::Udp | Transport::Tcp => (None, Profile::default()),
         };
         Hop {

@@ -174,6 +174,37 @@ fn without_services_the_domain_itself_is_the_host() {
 }
 
 #[test]
+fn websocket_is_found_by_naptr_or_at_the_port_of_the_web() {
+    let zone = [
+        (
+            Query::Naptr("example".into()),
+            naptr(&[
+                (10, "SIP+D2T", "_sip._tcp.example"),
+                (20, "SIPS+D2W", "_wss.example"),
+            ]),
+        ),
+        (
+            Query::Srv("_wss.example".into()),
+            srv(&[(1, 8443, "a.example")]),
+        ),
+        (
+            Query::Addresses("a.example".into()),
+            addresses(&["192.0.2.1"]),
+        ),
+        (
+            Query::Addresses("example".into()),
+            addresses(&["192.0.2.9"]),
+        ),
+    ];
+    let (hops, _) = locate(&place("example", Some(Transport::Wss)), &zone);
+    assert_eq!(hops, ["WSS 192.0.2.1 8443 example"]);
+    let (hops, _) = locate(&place("example", Some(Transport::Ws)), &zone);
+    assert_eq!(hops, ["WS 192.0.2.9 80 example"]);
+    let (hops, _) = locate(&place("192.0.2.7", Some(Transport::Wss)), &zone);
+    assert_eq!(hops, ["WSS 192.0.2.7 443 -"]);
+}
+
+#[test]
 fn a_service_that_is_declared_absent_is_not_looked_for_elsewhere() {
     let zone = [
         (Query::Srv("_sip._udp.example".into()), srv(&[(1, 0, "")])),

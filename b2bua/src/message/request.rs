@@ -128,7 +128,7 @@ pub fn transport(trunk: &Trunk, usual: Transport, size: usize) -> Result<Transpo
     let transport = match usual {
         Transport::Udp if size <= MAX_DATAGRAM => return Ok(Transport::Udp),
         Transport::Udp => trunk.large,
-        Transport::Tcp | Transport::Tls => Some(usual),
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => Some(usual),
     };
     transport.filter(|_| size <= trunk.max_size).ok_or_else(|| {
         Refusal::new(Reason::TooLarge).with_text("The message is too long for this contact.")

@@ -23,6 +23,8 @@ mod complaint;
 mod connect;
 mod gate;
 mod listen;
+mod watched;
+mod websocket;
 
 pub(super) use connect::{open, resolve_name};
 pub(super) use listen::listen;
@@ -69,7 +71,7 @@ pub(super) struct Shared {
     /// Where datagrams leave from.
     datagrams: Vec<SocketAddr>,
     /// By profile.
-    connectors: Vec<TlsConnector>,
+    connectors: Vec<(TlsConnector, String)>,
     complaints: Complaints,
     reports: mpsc::Sender<Report>,
     next_id: AtomicU64,
@@ -80,7 +82,8 @@ impl Shared {
         config: &TransportConfig,
         reports: mpsc::Sender<Report>,
     ) -> anyhow::Result<Arc<Self>> {
-        let connectors = config.dials.iter().map(tls::connector);
+        let connectors = config.dials.iter();
+        let connectors = connectors.map(|dial| Ok((tls::connector(dial)?, dial.path.clone())));
         Ok(Arc::new(Self {
             limits: config.limits.clone(),
             drops: Drops::default(),
@@ -90,7 +93,7 @@ impl Shared {
                 config.limits.connections_per_source,
             ),
             datagrams: config.udp.clone(),
-            connectors: connectors.collect::<Result<_, _>>()?,
+            connectors: connectors.collect::<anyhow::Result<_>>()?,
             complaints: Complaints::default(),
             reports,
             next_id: AtomicU64::new(1),
@@ -101,15 +104,16 @@ impl Shared {
         ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn connector(&self, profile: Profile) -> Option<&TlsConnector> {
+    /// How TLS is begun, and the path of a WebSocket.
+    fn connector(&self, profile: Profile) -> Option<&(TlsConnector, String)> {
         self.connectors.get(usize::from(profile.0))
     }
 
     /// Says once what is wrong with `peer`.
     fn complain(&self, peer: &str, reason: &str) {
         match self.complaints.is_new(peer, reason) {
-            true => tracing::warn!(peer, reason, "no secure connection"),
-            false => tracing::debug!(peer, reason, "no secure connection"),
+            true => tracing::warn!(peer, reason, "no connection"),
+            false => tracing::debug!(peer, reason, "no connection"),
         }
     }
 
@@ -140,13 +144,29 @@ struct Established {
 
 impl Established {
     async fn run<S: AsyncRead + AsyncWrite + Send + Unpin>(mut self, stream: S, shared: &Shared) {
-        let flow = Flow::Stream {
+        let flow = self.flow();
+        carry::carry(stream, flow, &mut self.outgoing, &self.own, shared).await;
+        self.close(NotSent::Closed, shared).await;
+    }
+
+    async fn run_websocket<S: AsyncRead + AsyncWrite + Send + Unpin>(
+        mut self,
+        socket: websocket::Socket<S>,
+        shared: &Shared,
+    ) {
+        let flow = self.flow();
+        socket
+            .carry(flow, &mut self.outgoing, &self.own, shared)
+            .await;
+        self.close(NotSent::Closed, shared).await;
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Stream {
             connection: self.connection,
             transport: self.transport,
             peer: self.peer,
-        };
-        carry::carry(stream, flow, &mut self.outgoing, &self.own, shared).await;
-        self.close(NotSent::Closed, shared).await;
+        }
     }
 
     async fn close(self, reason: NotSent, shared: &Shared) {

@@ -193,7 +193,7 @@ impl Endpoint {
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             return; // A keep-alive of a peer behind a NAT.
         }
-        let framing = match flow.transport().is_reliable() {
+        let framing = match flow.transport().is_run() {
             true => Framing::Stream,
             false => Framing::Datagram,
         };

@@ -18,6 +18,10 @@ pub enum Transport {
     Tcp,
     /// A stream under TLS.
     Tls,
+    /// A WebSocket in the clear (RFC 7118).
+    Ws,
+    /// A WebSocket under TLS.
+    Wss,
 }
 
 impl Transport {
@@ -27,6 +31,34 @@ impl Transport {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
+        }
+    }
+
+    /// The parameter of a URI that asks for it, where it must be asked for (RFC 7118 §5.2).
+    pub fn param(self) -> Option<&'static str> {
+        match self {
+            Self::Udp => None,
+            Self::Tcp => Some("tcp"),
+            Self::Tls => Some("tls"),
+            Self::Ws | Self::Wss => Some("ws"),
+        }
+    }
+
+    /// Whether messages come as one run of bytes, and have to be cut out of it.
+    pub fn is_run(self) -> bool {
+        match self {
+            Self::Tcp | Self::Tls => true,
+            Self::Udp | Self::Ws | Self::Wss => false,
+        }
+    }
+
+    /// Whether certificates are shown.
+    pub fn is_secure(self) -> bool {
+        match self {
+            Self::Tls | Self::Wss => true,
+            Self::Udp | Self::Tcp | Self::Ws => false,
         }
     }
 
@@ -35,11 +67,13 @@ impl Transport {
         self != Self::Udp
     }
 
-    /// 5060, or 5061 for TLS (RFC 3261 §19.1.2).
+    /// 5060, or 5061 for TLS (RFC 3261 §19.1.2); those of the web for WebSocket (RFC 7118 §5.5).
     pub fn default_port(self) -> u16 {
         match self {
             Self::Udp | Self::Tcp => 5060,
             Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
         }
     }
 }
@@ -53,9 +87,10 @@ pub struct Hop {
     pub port: u16,
     /// How to get there.
     pub transport: Transport,
-    /// The name its certificate must bear (RFC 5922 §7); `host` when absent. TLS only.
+    /// The name its certificate must bear (RFC 5922 §7), and that a WebSocket is asked for; `host` when
+    /// absent. TLS and WebSocket only.
     pub server_name: Option<Box<str>>,
-    /// How we show ourselves there and whom we trust. TLS only.
+    /// How we show ourselves there and whom we trust. TLS and WebSocket only.
     pub profile: Profile,
 }
 
@@ -82,7 +117,7 @@ pub enum Flow {
     Stream {
         /// Which one.
         connection: ConnectionId,
-        /// [`Transport::Tcp`] or [`Transport::Tls`].
+        /// Any but [`Transport::Udp`].
         transport: Transport,
         /// The other end.
         peer: SocketAddr,

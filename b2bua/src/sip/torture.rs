@@ -76,7 +76,9 @@ fn outcome(bytes: &[u8]) -> String {
     let sent_by = SentBy {
         udp: ours.clone(),
         tcp: ours.clone(),
-        tls: ours,
+        tls: ours.clone(),
+        ws: ours.clone(),
+        wss: ours,
     };
     let config = EndpointConfig::new(sent_by, Admission::new(|_| true));
     let mut endpoint = Endpoint::new(config, Mint::new([1; 16]));

@@ -124,7 +124,9 @@ fn settings() -> Settings {
     let sent_by = SentBy {
         udp: own.clone(),
         tcp: own.clone(),
-        tls: own,
+        tls: own.clone(),
+        ws: own.clone(),
+        wss: own,
     };
     let mapping = Mapping {
         domain: "sip.example.com".to_owned(),

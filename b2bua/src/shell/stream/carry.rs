@@ -91,7 +91,7 @@ async fn read<S: AsyncRead + Unpin>(
 }
 
 /// RFC 5626 §4.4.1; left out when the queue is full, since the peer does not read anyway.
-fn pong(own: &mpsc::WeakSender<Outgoing>) {
+pub(super) fn pong(own: &mpsc::WeakSender<Outgoing>) {
     if let Some(sender) = own.upgrade() {
         let _ = sender.try_send(Outgoing {
             id: None,

@@ -5,12 +5,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use super::{Established, Outgoing, Permit, Report, Shared, close};
+use super::{Established, Outgoing, Permit, Report, Shared, close, websocket};
 use crate::shell::tls;
 use crate::sip::hop::{ConnectionId, Hop, NotSent, Transport};
 use crate::sip::uri::Host;
@@ -93,11 +94,42 @@ async fn run(
     };
     match hop.transport {
         Transport::Udp | Transport::Tcp => established.run(stream, &shared).await,
-        Transport::Tls => match secure(&hop, stream, peer, &shared).await {
+        Transport::Ws => run_websocket(established, &hop, stream, &shared).await,
+        Transport::Tls | Transport::Wss => match secure(&hop, stream, peer, &shared).await {
+            Some(stream) if hop.transport == Transport::Wss => {
+                run_websocket(established, &hop, stream, &shared).await;
+            }
             Some(stream) => established.run(stream, &shared).await,
             None => established.close(NotSent::Tls, &shared).await,
         },
     }
+}
+
+/// Asks for a WebSocket; says why when there is none.
+async fn run_websocket<S: AsyncRead + AsyncWrite + Send + Unpin>(
+    established: Established,
+    hop: &Hop,
+    stream: S,
+    shared: &Shared,
+) {
+    let known_as = format!("WebSocket of {}", established.peer);
+    let path = shared
+        .connector(hop.profile)
+        .map_or("/", |(_, path)| path.as_str());
+    let invited = timeout(
+        shared.limits.handshake,
+        websocket::invite(stream, hop, path),
+    );
+    let why = match invited.await {
+        Ok(Ok(socket)) => {
+            shared.complaints.forget(&known_as);
+            return established.run_websocket(socket, shared).await;
+        }
+        Ok(Err(why)) => why,
+        Err(_) => "it does not answer in time".to_owned(),
+    };
+    shared.complain(&known_as, &why);
+    established.close(NotSent::Connect, shared).await;
 }
 
 /// Shakes hands as the client; says why when that fails.
@@ -109,7 +141,7 @@ async fn secure(
 ) -> Option<TlsStream<TcpStream>> {
     let name = tls::server_name(hop)?;
     let known_as = format!("{} at {peer}", name.to_str());
-    let connecting = shared.connector(hop.profile)?.connect(name, stream);
+    let connecting = shared.connector(hop.profile)?.0.connect(name, stream);
     match timeout(shared.limits.handshake, connecting).await {
         Ok(Ok(stream)) => {
             shared.complaints.forget(&known_as);

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::{Established, Permit, Report, Shared};
+use super::{Established, Permit, Report, Shared, websocket};
 use crate::shell::tls;
 use crate::shell::transport::{Drops, Listener};
 use crate::sip::hop::Transport;
@@ -27,8 +28,8 @@ pub(in crate::shell) fn listen(
 ) -> anyhow::Result<SocketAddr> {
     let (address, transport) = (listener.address, listener.transport);
     let tls = match transport {
-        Transport::Tls => Some(tls::acceptor(listener)?),
-        Transport::Udp | Transport::Tcp => None,
+        Transport::Tls | Transport::Wss => Some(tls::acceptor(listener)?),
+        Transport::Udp | Transport::Tcp | Transport::Ws => None,
     };
     let listener = bind(address).with_context(|| format!("cannot listen on {address} over TCP"))?;
     let local = listener.local_addr()?;
@@ -111,12 +112,37 @@ async fn serve(
     };
     let opened = Report::Opened { connection, sender };
     let Some(tls) = spoken.tls else {
-        shared.report(opened).await;
-        return established.run(stream, &shared).await;
+        return run(established, stream, opened, &shared).await;
     };
     if let Some(stream) = secure(stream, peer, &tls, &shared).await {
-        shared.report(opened).await;
-        established.run(stream, &shared).await;
+        run(established, stream, opened, &shared).await;
+    }
+}
+
+/// Tells that the connection is there, as soon as it is one of the transport, and serves it.
+async fn run<S: AsyncRead + AsyncWrite + Send + Unpin>(
+    established: Established,
+    stream: S,
+    opened: Report,
+    shared: &Shared,
+) {
+    match established.transport {
+        Transport::Udp | Transport::Tcp | Transport::Tls => {
+            shared.report(opened).await;
+            established.run(stream, shared).await;
+        }
+        Transport::Ws | Transport::Wss => {
+            match timeout(shared.limits.handshake, websocket::accept(stream)).await {
+                Ok(Ok(socket)) => {
+                    shared.report(opened).await;
+                    established.run_websocket(socket, shared).await;
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, peer = %established.peer, "no WebSocket with a client");
+                }
+                Err(_) => Drops::count(&shared.drops.slow),
+            }
+        }
     }
 }
 

@@ -37,13 +37,15 @@ pub struct Listener {
     pub client_authorities: Option<PathBuf>,
 }
 
-/// How we connect over TLS.
+/// How we connect over TLS and WebSocket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dial {
     /// PEM file of the authorities we trust; the common web authorities when absent.
     pub authorities: Option<PathBuf>,
     /// What we show a server that asks who we are.
     pub certificate: Option<CertificateFiles>,
+    /// The path that a WebSocket is asked for, from its slash on.
+    pub path: String,
 }
 
 /// Where certificate and key lie.

@@ -13,6 +13,7 @@ mod datagram;
 mod inbound;
 mod outbound;
 mod tls;
+mod websocket;
 
 const ONE: &str = "MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nContent-Length: 5\r\n\r\nhello";
 
@@ -20,7 +21,10 @@ fn config() -> TransportConfig {
     TransportConfig {
         udp: Vec::new(),
         streams: Vec::new(),
-        dials: vec![Dial::default()],
+        dials: vec![Dial {
+            path: "/".to_owned(),
+            ..Dial::default()
+        }],
         admission: Admission::new(|_| true),
         limits: Limits {
             message: Duration::from_millis(300),

@@ -93,11 +93,12 @@ pub(super) fn route(flow: Flow, via: &Via) -> Target {
 }
 
 /// RFC 3261 §18.2.2: when the connection is gone, the source address with the port of the Via.
-/// Over TLS only towards a name, since an address proves nothing.
+/// Over TLS only towards a name, since an address proves nothing; never over WebSocket, whose clients
+/// cannot be reached (RFC 7118 §5.3).
 fn fallback(flow: Flow, transport: Transport, via: &Via) -> Option<Hop> {
     let server_name = match (via.host(), transport) {
         (Host::Name(name), Transport::Tls) => Some(name.clone()),
-        (Host::Ip(_), Transport::Tls) => return None,
+        (Host::Ip(_), Transport::Tls) | (_, Transport::Ws | Transport::Wss) => return None,
         (_, Transport::Tcp | Transport::Udp) => None,
     };
     Some(Hop {

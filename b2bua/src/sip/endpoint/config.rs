@@ -46,6 +46,10 @@ pub struct SentBy {
     pub tcp: HostPort,
     /// Over TLS.
     pub tls: HostPort,
+    /// Over WebSocket.
+    pub ws: HostPort,
+    /// Over WebSocket under TLS.
+    pub wss: HostPort,
 }
 
 impl SentBy {
@@ -55,6 +59,8 @@ impl SentBy {
             Transport::Udp => &self.udp,
             Transport::Tcp => &self.tcp,
             Transport::Tls => &self.tls,
+            Transport::Ws => &self.ws,
+            Transport::Wss => &self.wss,
         }
     }
 }

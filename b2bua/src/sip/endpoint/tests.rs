@@ -29,7 +29,9 @@ impl Bench {
         let sent_by = SentBy {
             udp: ours.clone(),
             tcp: ours.clone(),
-            tls: ours,
+            tls: ours.clone(),
+            ws: ours.clone(),
+            wss: ours,
         };
         let known = IpAddr::from([192, 0, 2, 1]);
         let mut config =

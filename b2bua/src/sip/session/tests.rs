@@ -96,7 +96,9 @@ impl Side {
         let sent_by = SentBy {
             udp: ours.clone(),
             tcp: ours.clone(),
-            tls: ours,
+            tls: ours.clone(),
+            ws: ours.clone(),
+            wss: ours,
         };
         let known = |source: IpAddr| source.to_string().starts_with("192.0.2.");
         let mut config = EndpointConfig::new(sent_by, Admission::new(known)).with_calls();
@@ -492,11 +494,13 @@ impl World {
                 socket: 0,
                 peer: from,
             },
-            transport @ (Transport::Tcp | Transport::Tls) => Flow::Stream {
-                connection: ConnectionId(9),
-                transport,
-                peer: from,
-            },
+            transport @ (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss) => {
+                Flow::Stream {
+                    connection: ConnectionId(9),
+                    transport,
+                    peer: from,
+                }
+            }
         };
         self.sides[side].endpoint.handle_packet(flow, bytes, now);
         self.settle(side);

@@ -2,13 +2,13 @@ use std::path::PathBuf;
 
 use super::*;
 
-struct Files {
+pub(super) struct Files {
     directory: PathBuf,
 }
 
 impl Files {
     /// A certificate for `name` that signs itself, and its key.
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let directory =
             std::env::temp_dir().join(format!("tandem-tls-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
@@ -38,11 +38,11 @@ impl Files {
     fn dial(&self) -> Dial {
         Dial {
             authorities: Some(self.chain()),
-            certificate: None,
+            ..Dial::default()
         }
     }
 
-    fn config(&self) -> TransportConfig {
+    pub(super) fn config(&self) -> TransportConfig {
         let limits = Limits {
             handshake: Duration::from_millis(500),
             ..Limits::default()
@@ -65,7 +65,7 @@ impl Drop for Files {
     }
 }
 
-fn named(address: SocketAddr, name: &str) -> Hop {
+pub(super) fn named(address: SocketAddr, name: &str) -> Hop {
     Hop {
         server_name: Some(name.into()),
         ..hop(address, Protocol::Tls)
