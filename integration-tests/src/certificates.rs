@@ -21,15 +21,21 @@ pub struct Certificate {
 
 /// Makes a certificate for the DNS `names`, for 127.0.0.1 and for the test's own address.
 pub fn make(bench: &Bench, names: &[&str]) -> Result<Certificate> {
-    let directory = bench.make_dir("certificates")?;
     let stem = names.first().copied().unwrap_or("peer");
+    let mut alternatives: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
+    alternatives.push("IP:127.0.0.1".to_owned());
+    alternatives.push(format!("IP:{}", crate::net::ADDRESS));
+    make_exactly(bench, stem, &alternatives.join(","))
+}
+
+/// Makes a certificate with these alternative names, in the words of OpenSSL, as `URI:sip:a.test`. `stem` names its
+/// files, and is its common name.
+pub fn make_exactly(bench: &Bench, stem: &str, alternatives: &str) -> Result<Certificate> {
+    let directory = bench.make_dir("certificates")?;
     let made = Certificate {
         key: directory.join(format!("{stem}.key")),
         certificate: directory.join(format!("{stem}.crt")),
     };
-    let mut alternatives: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
-    alternatives.push("IP:127.0.0.1".to_owned());
-    alternatives.push(format!("IP:{}", crate::net::ADDRESS));
     let output = Command::new(program::find("openssl", "openssl")?)
         .args([
             "req",
@@ -43,10 +49,7 @@ pub fn make(bench: &Bench, names: &[&str]) -> Result<Certificate> {
             "2",
         ])
         .args(["-subj", &format!("/CN={stem}")])
-        .args([
-            "-addext",
-            &format!("subjectAltName={}", alternatives.join(",")),
-        ])
+        .args(["-addext", &format!("subjectAltName={alternatives}")])
         .args(["-addext", "basicConstraints=critical,CA:FALSE"])
         .arg("-keyout")
         .arg(&made.key)

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::bench::Bench;
+use crate::certificates::Certificate;
 use crate::kamailio::Algorithm;
 use crate::process::Process;
 use crate::server::password_of;
@@ -40,6 +41,17 @@ pub struct Setup<'a> {
     pub nonce: u32,
     /// Whether customers are taken to be behind a NAT.
     pub fixes_nat: bool,
+    /// Whether it listens for TLS at 5061, WebSocket at 8080 and both at 8443.
+    pub secured: Option<Secured<'a>>,
+}
+
+/// What a node shows over TLS, and wants to see.
+#[derive(Clone, Copy, Debug)]
+pub struct Secured<'a> {
+    /// Its certificate.
+    pub certificate: &'a Certificate,
+    /// The certificate customers must show, if any.
+    pub customers: Option<&'a Certificate>,
 }
 
 impl Default for Setup<'_> {
@@ -57,7 +69,31 @@ impl Default for Setup<'_> {
             flow_timer: 0,
             nonce: 300,
             fixes_nat: false,
+            secured: None,
         }
+    }
+}
+
+impl Secured<'_> {
+    /// Lines of its configuration: listeners, modules, and what it does with HTTP.
+    fn write(&self, bench: &Bench, address: &str, directory: &str) -> Result<[String; 3]> {
+        let wants = match self.customers {
+            Some(customers) => format!(
+                "verify_certificate = yes\nrequire_certificate = yes\nca_list = {}\n",
+                customers.certificate.display()
+            ),
+            None => "verify_certificate = no\nrequire_certificate = no\n".to_owned(),
+        };
+        let tls = format!(
+            "[server:default]\nmethod = TLSv1.2+\nprivate_key = {}\ncertificate = {}\n{wants}\
+             [client:default]\nmethod = TLSv1.2+\nverify_certificate = no\n",
+            self.certificate.key.display(),
+            self.certificate.certificate.display()
+        );
+        bench.write(&format!("{directory}/tls.cfg"), &tls)?;
+        let fill = |text| template::fill(text, &[("ADDRESS", address)]);
+        let modules = template::fill(MODULES, &[("DIR", directory)])?;
+        Ok([fill(LISTENERS)?, modules, ROUTE.to_owned()])
     }
 }
 
@@ -84,6 +120,11 @@ impl Provider {
             .map(|(number, user)| format!("  $sht(number=>{number}) = \"{user}\";\n"));
         let passwords: String = rows.chain(numbers).collect();
         let (host, port) = NETWORK.rsplit_once(':').unwrap_or((NETWORK, "5060"));
+        let secured = match &setup.secured {
+            Some(secured) => secured.write(bench, setup.address, &directory)?,
+            None => [const { String::new() }; 3],
+        };
+        let [listeners, modules, route] = &secured;
         let truth = |is: bool| if is { "1==1" } else { "1==0" };
         let config = template::fill(
             include_str!("../peers/provider.cfg"),
@@ -100,6 +141,9 @@ impl Provider {
                 ("FLOW_TIMER", &setup.flow_timer.to_string()),
                 ("NONCE", &setup.nonce.to_string()),
                 ("QOP", setup.qop),
+                ("SECURED_LISTENERS", listeners),
+                ("SECURED_MODULES", modules),
+                ("SECURED_ROUTE", route),
                 ("ALGORITHM", setup.algorithm.name()),
             ],
         )?;
@@ -143,4 +187,13 @@ impl Provider {
 
 /// Where the rest of the telephone network is.
 pub const NETWORK: &str = "127.0.0.1:5090";
-const PACKAGES: &str = "kamailio kamailio-outbound-modules";
+/// The path of its WebSocket.
+pub const WS_PATH: &str = "/sip";
+const LISTENERS: &str = "enable_tls=yes\nlisten=tls:@ADDRESS@:5061\nlisten=tcp:@ADDRESS@:8080\nlisten=tls:@ADDRESS@:8443\n";
+const MODULES: &str = "loadmodule \"tls.so\"\nloadmodule \"xhttp.so\"\nloadmodule \"websocket.so\"\n\
+    modparam(\"tls\", \"config\", \"@DIR@/tls.cfg\")\n";
+const ROUTE: &str = "event_route[xhttp:request] {\n  \
+    if ($hu==\"/sip\" && ws_handle_handshake()) exit;\n  \
+    xhttp_reply(\"404\", \"Not Found\", \"\", \"\");\n}\n";
+const PACKAGES: &str =
+    "kamailio kamailio-outbound-modules kamailio-tls-modules kamailio-websocket-modules";

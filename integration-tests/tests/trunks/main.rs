@@ -10,3 +10,5 @@ mod nat;
 mod registration;
 mod scene;
 mod strangers;
+mod tls;
+mod ws;

@@ -13,7 +13,7 @@ use crate::scene::{LIMIT, Scene, provider};
 const ZONE: &str = "host-record=provider.test,127.0.0.11\n";
 
 /// A trunk that registers, over `transport`, and lets nobody in before that.
-fn account<'a>(transport: &'a str, password: &'a str, extra: &'a str) -> Trunk<'a> {
+pub(crate) fn account<'a>(transport: &'a str, password: &'a str, extra: &'a str) -> Trunk<'a> {
     Trunk {
         transport,
         credentials: Some(("tandem", password)),
@@ -24,7 +24,7 @@ fn account<'a>(transport: &'a str, password: &'a str, extra: &'a str) -> Trunk<'
 }
 
 /// A message from the network to the number of alice, which crosses.
-fn write_in(scene: &Scene, node: &Provider, text: &str) -> Result<()> {
+pub(crate) fn write_in(scene: &Scene, node: &Provider, text: &str) -> Result<()> {
     let draft = Draft::message(
         "sip:+15550001000@provider.test",
         "sip:+15559001@network.test",
