@@ -81,6 +81,10 @@ test-long: (deps "test") build
     TANDEM_SIM_RUNS=20000 cargo test --workspace --locked --test simulation -- --nocapture
     just fuzz-grow 60
 
+# 10,000 calls and 50,000 messages over a registered trunk whose registrar begins anew: nothing may stay behind.
+soak-trunks: build
+    TANDEM_SOAK_TRUNK_CALLS=10000 TANDEM_SOAK_TRUNK_MESSAGES=50000 TANDEM_TEST_BINARIES="$PWD/target/debug" cargo test --locked -p integration-tests --test trunks -- --nocapture soak
+
 # Let each fuzz target look for new inputs for some seconds; needs nightly and cargo-fuzz. Found inputs stay in fuzz/corpus-growth.
 fuzz-grow seconds:
     cd fuzz && for target in $(cargo +nightly fuzz list); do mkdir -p "corpus-growth/$target" && cargo +nightly fuzz run "$target" "corpus-growth/$target" "corpus/$target" -- -max_total_time={{ seconds }} -max_len=4096 -rss_limit_mb=1500; done

@@ -33,7 +33,7 @@ use crate::sip::endpoint::{self, ClientToken, Event as SipEvent};
 use crate::sip::hop::{ConnectionId, Flow, NotSent, TransmitId};
 use crate::sip::{Endpoint, Method, Response, Status, stun};
 use crate::spelling::Spellings;
-use crate::trunk::{States, Trunks};
+use crate::trunk::{Pattern, States, Trunk, Trunks};
 
 /// Everything tandem-b2bua knows and decides.
 #[derive(Debug)]
@@ -110,6 +110,17 @@ impl Core {
     /// Begins what it does by itself: registrations, and looking whether trunks are there.
     pub fn begin(&mut self, now: Now) {
         self.with_discovery(now, Discovery::begin);
+        let numbers = |trunk: &Trunk| {
+            let mut patterns = trunk.patterns.iter();
+            patterns.any(|pattern| matches!(pattern, Pattern::Prefix(_) | Pattern::Number(_)))
+        };
+        let mut trunks = self.settings.trunks.iter();
+        if !self.settings.policy.opens_any() && trunks.any(|(_, trunk)| numbers(trunk)) {
+            tracing::warn!(
+                "trunks take numbers, but no number with a plus may be reached; \
+                set numbering.country or policy.allow"
+            );
+        }
         self.with_registrations(now, Registrations::begin);
         self.with_watch(now, Watch::begin);
         self.drain_sip(now);

@@ -114,6 +114,12 @@ impl Policy {
         }
     }
 
+    /// Whether any global number may be reached at all.
+    #[must_use]
+    pub fn opens_any(&self) -> bool {
+        self.rules.iter().any(|rule| rule.allows)
+    }
+
     /// As [`Policy::check`].
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod flows;
 mod nat;
 mod registration;
 mod scene;
+mod soak;
 mod strangers;
 mod tls;
 mod ws;

@@ -43,6 +43,8 @@ pub struct Job {
     large: Large,
     /// What was said last about why it does not arrive.
     last: Option<Refusal>,
+    /// How much that says, among the failures of this round of tries.
+    weight: u8,
 }
 
 /// A way to its contact.
@@ -121,6 +123,7 @@ impl Job {
             challenged: false,
             large: Large::Unknown,
             last: None,
+            weight: 0,
         }
     }
 
@@ -228,6 +231,16 @@ impl Job {
         if again {
             self.large = Large::Impossible;
         }
+        // Of several places that failed, the one that was reached says most.
+        let weight = match reason {
+            NotSent::Tls => 3,
+            NotSent::Resolve => 1,
+            NotSent::Connect | NotSent::Closed | NotSent::Unreachable => 2,
+        };
+        if weight < self.weight {
+            return again;
+        }
+        self.weight = weight;
         self.last = Some(match reason {
             NotSent::Resolve => Refusal::new(Reason::RemoteServerNotFound)
                 .with_text("The contact's server has no address."),
@@ -289,6 +302,7 @@ impl Job {
 
     /// All ways are open again.
     pub(super) fn start_over(&mut self) {
+        self.weight = 0;
         self.ways = None;
         self.way = None;
     }

@@ -1,0 +1,105 @@
+//! Many calls and messages over a registered trunk whose registrar begins anew now and then: afterwards
+//! nothing is open that was not before.
+//!
+//! `TANDEM_SOAK_TRUNK_CALLS` and `TANDEM_SOAK_TRUNK_MESSAGES` set how many.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use integration_tests::names::Names;
+use integration_tests::process::Holdings;
+use integration_tests::provider::{Provider, Setup};
+use integration_tests::server::password_of;
+use integration_tests::tandem::with_tandem_within;
+use integration_tests::wait;
+
+use crate::scene::{Scene, ZONE, account};
+
+#[test]
+fn a_soak_over_a_registered_trunk_leaves_nothing_behind() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, ZONE)?;
+        let mut node = Provider::start(bench, Setup::default())?;
+        let password = password_of("tandem");
+        let trunk = account("tcp", &password, "register = true\nkeepalive = 5");
+        let scene = Scene::open(bench, vec![trunk], "")?;
+        node.wait_registered("tandem")?;
+        scene.tandem.borrow_mut().b2bua.wait_log("registered")?;
+        round(&scene, &node, 8, 40).context("warming up")?;
+        let before = settle(&scene, None)?;
+        let (calls, messages) = (
+            number("TANDEM_SOAK_TRUNK_CALLS", 40)?,
+            number("TANDEM_SOAK_TRUNK_MESSAGES", 400)?,
+        );
+        for part in 0..ROUNDS {
+            round(&scene, &node, calls / ROUNDS, messages / ROUNDS)
+                .with_context(|| format!("round {part}"))?;
+            node.process.stop()?;
+            node.start_again()?;
+            let mark = node.process.mark()?;
+            scene.tandem.borrow().ask(&["register", "provider"])?;
+            node.process.wait_log_since(mark, "provider-registered")?;
+        }
+        let after = settle(&scene, Some(before))?;
+        for (before, after) in before.iter().zip(after) {
+            println!("{before:?} became {after:?}");
+            let grown = after.memory.saturating_sub(before.memory);
+            ensure!(grown < MEMORY, "{before:?} became {after:?}");
+        }
+        scene.close(&[])
+    })
+}
+
+/// So many calls, half of them refused, and messages both ways.
+fn round(scene: &Scene, node: &Provider, calls: usize, messages: usize) -> Result<()> {
+    for number in 0..calls {
+        let to = format!("+1555900{:04}", number % 50);
+        let sid = scene.alice.call(&format!("{}/sip", scene.contact(&to)))?;
+        let called = scene.network.wait_called()?;
+        if number % 2 == 0 {
+            called.refuse(486, &[])?;
+            scene.alice.wait_ended(&sid)?;
+        } else {
+            called.reply(180, &[], "")?;
+            scene.alice.wait_ringing(&sid)?;
+            scene.alice.end(&sid, "cancel")?;
+            called.wait_cancelled()?;
+        }
+    }
+    for number in 0..messages {
+        let text = format!("m{number}");
+        if number % 2 == 0 {
+            scene.write(&format!("+1555901{:04}", number % 50), &text)?;
+        } else {
+            scene.write_in(node, &text)?;
+        }
+    }
+    Ok(())
+}
+
+/// What both processes hold when all is over; as many files as before.
+fn settle(scene: &Scene, before: Option<[Holdings; 2]>) -> Result<[Holdings; 2]> {
+    let mut tandem = scene.tandem.borrow_mut();
+    tandem.wait_no_calls()?;
+    let mut last = None;
+    wait::until("as few open files as before", wait::GENEROUS, || {
+        let now = [tandem.b2bua.holdings()?, tandem.component.holdings()?];
+        let files = |held: [Holdings; 2]| held.map(|held| held.files);
+        let same = before.or(last.replace(now)).map(files) == Some(files(now));
+        Ok(same.then_some(now))
+    })
+}
+
+fn number(variable: &str, usual: usize) -> Result<usize> {
+    match std::env::var(variable) {
+        Ok(text) => Ok(text.parse()?),
+        Err(_) => Ok(usual),
+    }
+}
+
+/// How often the registrar begins anew.
+const ROUNDS: usize = 4;
+/// What a process may hold more afterwards, in bytes: tables that grew keep their room.
+const MEMORY: u64 = 24 * 1024 * 1024;
+/// A long soak takes its time.
+const LIMIT: Duration = Duration::from_secs(4 * 3600);
