@@ -5,13 +5,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError, NoRecords};
-use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::op::{Query as HostsQuery, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use hickory_resolver::{Resolver as Client, TokioResolver};
+use hickory_resolver::{Hosts, Resolver as Client, TokioResolver};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::dns::{Answer, Naptr, Query, Records, Srv};
@@ -73,6 +73,8 @@ fn build(servers: &[SocketAddr]) -> Result<TokioResolver, NetError> {
     options.attempts = 2;
     // The core keeps what it heard, and knows how long.
     options.cache_size = 0;
+    // It would be read once; see `from_file`.
+    options.use_hosts_file = ResolveHosts::Never;
     builder.build()
 }
 
@@ -87,6 +89,9 @@ async fn lookup(client: &TokioResolver, query: &Query) -> Answer {
             found.into_answer(srv, Records::Srv)
         }
         Query::Addresses(name) => {
+            if let Some(addresses) = from_file(name) {
+                return Answer::Found(Records::Addresses(addresses), OF_FILE);
+            }
             let (four, six) = tokio::join!(
                 ask(client, name, RecordType::A),
                 ask(client, name, RecordType::AAAA)
@@ -113,6 +118,20 @@ async fn lookup(client: &TokioResolver, query: &Query) -> Answer {
             }
         }
     }
+}
+
+/// What `/etc/hosts` says of a name; read each time, because admins write into it while we run.
+fn from_file(name: &str) -> Option<Vec<IpAddr>> {
+    let full = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))).ok()?;
+    let hosts = Hosts::from_system().ok()?;
+    let found = [RecordType::A, RecordType::AAAA].into_iter().filter_map(|kind| {
+        let query = HostsQuery::query(full.clone(), kind);
+        hosts.lookup_static_host(&query)
+    });
+    let records = found.flat_map(|found| found.answers().to_vec());
+    let addresses = records.filter_map(|record| address(&record.data));
+    let addresses: Vec<IpAddr> = addresses.take(MAX_RECORDS).collect();
+    (!addresses.is_empty()).then_some(addresses)
 }
 
 /// What a name server said.
@@ -228,5 +247,7 @@ const LIMIT: Duration = Duration::from_secs(6);
 /// just mended its zone is wanted soon.
 const NEGATIVE: Duration = Duration::from_secs(60);
 const MAX_NEGATIVE: Duration = Duration::from_secs(300);
+/// How long an address of `/etc/hosts` holds.
+const OF_FILE: Duration = Duration::from_secs(60);
 /// Most records of one answer.
 const MAX_RECORDS: usize = 64;
