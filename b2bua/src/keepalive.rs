@@ -103,7 +103,11 @@ impl Keepalives {
                 continue;
             }
             self.timers.cancel(&id);
-            self.rows.remove(&id);
+            let former = self.rows.remove(&id);
+            if way.is_none() && former.is_some_and(|row| matches!(row.way, Way::Bare { .. })) {
+                // Whoever is there next time may know STUN.
+                self.deaf.remove(&id);
+            }
             if let Some(way) = way {
                 let next = cx.now + pause(&way, cx.mint);
                 self.timers.set(id, next);

@@ -5,7 +5,10 @@ use crate::settings::tests::settings;
 use crate::sip::hop::{Target, Transmit};
 use crate::sip::stun::{self, Stun, TransactionId};
 use crate::sip::uri::Host;
-use crate::trunk::NextHop;
+use crate::sip::{Request, Transport};
+use crate::trunk::tests::trunk;
+use crate::trunk::{NextHop, Register, Trunk, Trunks};
+use std::sync::Arc;
 use std::time::Duration;
 
 const SERVER: &str = "192.0.2.99:3478";
@@ -116,4 +119,59 @@ fn nobody_is_asked_by_default() {
     bench.pass(200);
     assert!(asked(&mut bench).is_empty());
     assert_eq!(via(&mut bench), "198.51.100.1:5060");
+}
+
+#[test]
+fn who_was_told_another_address_is_told_the_new_one() {
+    let account = |name: &str, transport, next_hop| Trunk {
+        register: Some(Register {
+            user: "4711".into(),
+            expires: 3600,
+            outbound: false,
+        }),
+        transport: Some(transport),
+        ..trunk(name, &["+*"], Some(next_hop))
+    };
+    let mut settings = settings();
+    settings.trunks = Arc::new(Trunks::new(vec![
+        account("udp", Transport::Udp, "192.0.2.1"),
+        account("tcp", Transport::Tcp, "192.0.2.2"),
+    ]));
+    settings.nat.stun = Some(NextHop {
+        host: Host::parse("192.0.2.99").unwrap(),
+        port: None,
+    });
+    let mut bench = Bench::with(settings);
+    let now = bench.now;
+    bench.core.begin(now);
+    bench.pass(0);
+    for (register, _) in bench.requests() {
+        let contact = register.headers.get("Contact").unwrap().to_owned();
+        bench.answer(&register, 200, Some(("Contact", &contact)));
+    }
+    let mut tell = |bench: &mut Bench, seen: &str| {
+        let (id, _) = asked(bench).remove(0);
+        bench.packet(SERVER, &stun::answer(id, seen.parse().unwrap()));
+        bench.pass(5);
+        let told = bench.requests();
+        bench.pass(55);
+        let contact = |request: &Request| request.headers.get("Contact").unwrap().to_owned();
+        let mut contacts = Vec::new();
+        for (request, _) in &told {
+            contacts.push(contact(request));
+            bench.answer(request, 200, Some(("Contact", &contact(request))));
+        }
+        contacts
+    };
+    let told = tell(&mut bench, "203.0.113.5:40000");
+    assert!(
+        told.len() == 1 && told[0].contains("@203.0.113.5:40000>"),
+        "{told:?}"
+    );
+    assert!(tell(&mut bench, "203.0.113.5:40000").is_empty());
+    let told = tell(&mut bench, "203.0.113.6:40000");
+    assert!(
+        told.len() == 1 && told[0].contains("@203.0.113.6:40000>"),
+        "{told:?}"
+    );
 }

@@ -287,6 +287,19 @@ fn who_keeps_flows_and_knows_no_stun_gets_bare_datagrams() {
         assert!((24..=25).contains(&after.as_secs()), "{after:?}");
     }
     assert!(is_registered(&bench));
+    // It was away: whoever is there now may know it.
+    let mut refresh = Vec::new();
+    while refresh.is_empty() {
+        bench.pass(10);
+        refresh = bench.requests();
+    }
+    bench.answer(&refresh[0].0, 500, None);
+    assert!(!is_registered(&bench));
+    bench.actions.clear();
+    bench.pass(31);
+    grant(&mut bench, &[OUTBOUND]);
+    let (sign, _) = wait_sign(&mut bench, 30).unwrap();
+    assert!(stun::is_stun(&sign.bytes));
 }
 
 #[test]
