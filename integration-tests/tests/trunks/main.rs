@@ -3,10 +3,10 @@
 
 mod admin;
 mod cluster;
-mod numbers;
-mod policy;
 mod flows;
 mod nat;
+mod numbers;
+mod policy;
 mod registration;
 mod scene;
 mod soak;

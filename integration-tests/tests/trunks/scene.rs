@@ -167,7 +167,7 @@ impl Scene {
     /// A message from the network to the number of alice, which crosses.
     pub(crate) fn write_in(&self, node: &Provider, text: &str) -> Result<()> {
         let draft = Draft::message(
-            "sip:+15550001@provider.test",
+            "sip:+15550001000@provider.test",
             "sip:+15559001@network.test",
             text,
         );

@@ -8,8 +8,7 @@ use integration_tests::provider::{Provider, Secured, Setup};
 use integration_tests::server::password_of;
 use integration_tests::tandem::with_tandem_within;
 
-use crate::registration::{account, write_in};
-use crate::scene::{LIMIT, Scene};
+use crate::scene::{LIMIT, Scene, account};
 
 /// The domain leads to a host of another name.
 const ZONE: &str = "srv-host=_sips._tcp.provider.test,node.hosting.test,5061\n\
@@ -52,7 +51,7 @@ fn a_certificate_for_the_domain_is_accepted() -> Result<()> {
         ensure!(line.contains("source=tls:"), "{line}");
         scene.tandem.borrow_mut().b2bua.wait_log("registered")?;
         scene.write("+15559001", "out")?;
-        write_in(&scene, &node, "in")?;
+        scene.write_in(&node, "in")?;
         let call = scene.call_out("+15559002")?;
         scene.hang_up(call)?;
         scene.close(&[])

@@ -8,8 +8,7 @@ use integration_tests::provider::{Provider, Secured, Setup, WS_PATH};
 use integration_tests::server::password_of;
 use integration_tests::tandem::with_tandem_within;
 
-use crate::registration::{account, write_in};
-use crate::scene::{LIMIT, Scene};
+use crate::scene::{LIMIT, Scene, account};
 
 const ZONE: &str = "host-record=provider.test,127.0.0.11\n";
 
@@ -36,7 +35,7 @@ fn both_ways(bench: &Bench, transport: &str, next_hop: &str) -> Result<()> {
     ensure!(line.contains("transport=ws"), "{line}");
     scene.tandem.borrow_mut().b2bua.wait_log("registered")?;
     scene.write("+15559001", "out")?;
-    write_in(&scene, &node, "in")?;
+    scene.write_in(&node, "in")?;
     let call = scene.call_out("+15559002")?;
     scene.hang_up(call)?;
     let call = scene.call_in(node.address())?;
