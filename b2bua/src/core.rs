@@ -114,8 +114,8 @@ impl Core {
             let mut patterns = trunk.patterns.iter();
             patterns.any(|pattern| matches!(pattern, Pattern::Prefix(_) | Pattern::Number(_)))
         };
-        let mut trunks = self.settings.trunks.iter();
-        if !self.settings.policy.opens_any() && trunks.any(|(_, trunk)| numbers(trunk)) {
+        let closed = !self.settings.policy.opens_any();
+        if closed && self.settings.trunks.iter().any(|(_, trunk)| numbers(trunk)) {
             tracing::warn!(
                 "trunks take numbers, but no number with a plus may be reached; \
                 set numbering.country or policy.allow"

@@ -11,7 +11,7 @@ use tandem_shared::mint::Mint;
 use crate::action::Action;
 use crate::dns::{Dns, Located, Place};
 use crate::settings::Settings;
-use crate::sip::hop::{Target, Transmit};
+use crate::sip::hop::{Profile, Target, Transmit};
 use crate::sip::stun::{Asking, Stun, TransactionId};
 use crate::sip::{Hop, Transport};
 use crate::trunk::NextHop;
@@ -128,6 +128,7 @@ impl Discovery {
             port: Some(server.port.unwrap_or(PORT)),
             transport: Some(Transport::Udp),
             tls_name: None,
+            profile: Profile::default(),
         };
         let hops = match cx.dns.locate(&wanted, cx.mint, cx.now) {
             Located::Hops(hops) => hops,

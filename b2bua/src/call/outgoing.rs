@@ -12,8 +12,8 @@ use super::negotiate::{Policy, sip as sdp, xmpp};
 use super::search::Search;
 use super::{Call, Calls, Context, Stage, ending, order, sip, tell};
 use crate::body::sdp::Sdp;
-use crate::identity;
 use crate::contact;
+use crate::identity;
 use crate::media::Command;
 use crate::settings::Settings;
 use crate::sip::header::{Headers, Name};
@@ -22,8 +22,6 @@ use crate::sip::session::{Body, Fork, Local, Outgoing, Wish};
 use crate::sip::uri::Uri;
 use crate::sip::{Hop, NameAddr, Status, Transport};
 use crate::target::{self, Kind, Target};
-use crate::trunk::Trunk;
-use crate::target::{self, Target};
 use crate::trunk::{States, Trunk, TrunkId};
 
 impl Calls {

@@ -151,15 +151,11 @@ impl Calls {
                 ways.pass_trunk();
                 continue;
             }
-            let route = cx.states.service_route(trunk_id);
-            let prepared = Target::new(&search.to, &search.found, trunk, cx.settings)
-                .and_then(|target| prepare(id, search, (trunk, route), target, &hop, cx.settings));
-            let own = cx.settings.mapping.domain.as_str();
-            let prepared =
-                Target::new(&search.to, &search.found.user, trunk, own).and_then(|target| {
-                    let known = (&*cx.states, cx.settings);
-                    prepare(id, search, (trunk_id, trunk), target, &hop, known)
-                });
+            let target = Target::new(&search.to, &search.found, trunk, cx.settings);
+            let prepared = target.and_then(|target| {
+                let known = (&*cx.states, cx.settings);
+                prepare(id, search, (trunk_id, trunk), target, &hop, known)
+            });
             let (invite, local) = match prepared {
                 Ok(prepared) => prepared,
                 Err(refusal) => {

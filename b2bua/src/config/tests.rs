@@ -349,6 +349,8 @@ fn what_is_wrong_beside_it_is_named_with_its_place() {
         }
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
+}
+
 #[test]
 fn a_listener_has_a_public_address_of_its_own() {
     let listening = [

@@ -149,7 +149,7 @@ fn who_was_told_another_address_is_told_the_new_one() {
         let contact = register.headers.get("Contact").unwrap().to_owned();
         bench.answer(&register, 200, Some(("Contact", &contact)));
     }
-    let mut tell = |bench: &mut Bench, seen: &str| {
+    let tell = |bench: &mut Bench, seen: &str| {
         let (id, _) = asked(bench).remove(0);
         bench.packet(SERVER, &stun::answer(id, seen.parse().unwrap()));
         bench.pass(5);

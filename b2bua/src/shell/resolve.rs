@@ -124,10 +124,12 @@ async fn lookup(client: &TokioResolver, query: &Query) -> Answer {
 fn from_file(name: &str) -> Option<Vec<IpAddr>> {
     let full = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))).ok()?;
     let hosts = Hosts::from_system().ok()?;
-    let found = [RecordType::A, RecordType::AAAA].into_iter().filter_map(|kind| {
-        let query = HostsQuery::query(full.clone(), kind);
-        hosts.lookup_static_host(&query)
-    });
+    let found = [RecordType::A, RecordType::AAAA]
+        .into_iter()
+        .filter_map(|kind| {
+            let query = HostsQuery::query(full.clone(), kind);
+            hosts.lookup_static_host(&query)
+        });
     let records = found.flat_map(|found| found.answers().to_vec());
     let addresses = records.filter_map(|record| address(&record.data));
     let addresses: Vec<IpAddr> = addresses.take(MAX_RECORDS).collect();

@@ -8,36 +8,6 @@ use integration_tests::provider::{Provider, Setup};
 use integration_tests::server::password_of;
 use integration_tests::tandem::with_tandem_within;
 
-use crate::scene::{LIMIT, Scene, provider};
-
-const ZONE: &str = "host-record=provider.test,127.0.0.11\n";
-
-/// A trunk that registers, over `transport`, and lets nobody in before that.
-pub(crate) fn account<'a>(transport: &'a str, password: &'a str, extra: &'a str) -> Trunk<'a> {
-    Trunk {
-        transport,
-        credentials: Some(("tandem", password)),
-        inbound: Vec::new(),
-        extra,
-        ..provider()
-    }
-}
-
-/// A message from the network to the number of alice, which crosses.
-pub(crate) fn write_in(scene: &Scene, node: &Provider, text: &str) -> Result<()> {
-    let draft = Draft::message(
-        "sip:+15550001000@provider.test",
-        "sip:+15559001@network.test",
-        text,
-    );
-    let path = scene.network.udp_to(node.address())?;
-    let answer = scene.network.ask(&draft, &path)?;
-    ensure!(answer.status() == Some(202), "{answer}");
-    scene
-        .alice
-        .expect("the text", |stanza| stanza.body() == Some(text))
-        .map(drop)
-}
 use crate::scene::{LIMIT, Scene, ZONE, account};
 
 fn both_ways(bench: &Bench, transport: &str, algorithm: Algorithm) -> Result<()> {
