@@ -154,13 +154,13 @@ fn who_was_told_another_address_is_told_the_new_one() {
         bench.packet(SERVER, &stun::answer(id, seen.parse().unwrap()));
         bench.pass(5);
         let told = bench.requests();
-        bench.pass(55);
         let contact = |request: &Request| request.headers.get("Contact").unwrap().to_owned();
         let mut contacts = Vec::new();
         for (request, _) in &told {
             contacts.push(contact(request));
             bench.answer(request, 200, Some(("Contact", &contact(request))));
         }
+        bench.pass(55);
         contacts
     };
     let told = tell(&mut bench, "203.0.113.5:40000");
