@@ -1,14 +1,18 @@
 //! N04: SIP over WebSocket (RFC 7118).
 
+use std::process::Command;
+
 use anyhow::{Result, ensure};
-use integration_tests::Bench;
 use integration_tests::certificates::make_exactly;
 use integration_tests::names::Names;
+use integration_tests::process::Process;
 use integration_tests::provider::{Provider, Secured, Setup, WS_PATH};
 use integration_tests::server::password_of;
 use integration_tests::tandem::with_tandem_within;
+use integration_tests::xmpp::Stanza;
+use integration_tests::{Bench, program};
 
-use crate::scene::{LIMIT, Scene, account};
+use crate::scene::{LIMIT, Scene, account, provider};
 
 const ZONE: &str = "host-record=provider.test,127.0.0.11\n";
 
@@ -76,6 +80,56 @@ fn a_wrong_path_is_named() -> Result<()> {
         let line = tandem.b2bua.wait_log("no connection")?;
         ensure!(line.contains("404") && line.contains("ws_path"), "{line}");
         ensure!(node.lines("provider-registered")?.is_empty());
+        Ok(())
+    })
+}
+
+/// A party that connects to us as browsers do is answered where it is, and must show the certificate we ask for.
+#[test]
+fn a_party_comes_by_websocket() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, ZONE)?;
+        let own = make_exactly(bench, "gateway", "DNS:localhost,IP:127.0.0.1")?;
+        let known = make_exactly(bench, "party", "DNS:party.test")?;
+        let listener = format!(
+            "[[listen]]\ntransport = \"wss\"\naddress = \"127.0.0.1:8443\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
+             client_authorities = \"{}\"\n",
+            own.certificate.display(),
+            own.key.display(),
+            known.certificate.display()
+        );
+        let mut trunk = provider();
+        trunk.inbound = vec!["127.0.0.1"];
+        let scene = Scene::open(bench, vec![trunk], &listener)?;
+        let text = format!(
+            "MESSAGE sip:alice%40{}@{} SIP/2.0\r\nVia: SIP/2.0/WSS x.invalid;branch=z9hG4bKws\r\nMax-Forwards: 70\r\n\
+             From: <sip:+15559001@network.test>;tag=ws\r\nTo: <sip:alice@gateway.test>\r\nCall-ID: ws\r\n\
+             CSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\n\r\nhello",
+            scene.server.domain(),
+            scene.server.gateway()
+        );
+        let text = bench.write("message.sip", &text)?;
+        let start = |name: &str, shown: &[&std::path::Path]| {
+            let mut command = Command::new(program::find("node", "nodejs")?);
+            command
+                .arg(program::source_dir().join("js/sip-websocket.mjs"))
+                .arg("wss://127.0.0.1:8443/")
+                .args([&text, &own.certificate])
+                .args(shown);
+            Process::start(bench, name, command)
+        };
+        let mut party = start("party", &[&known.certificate, &known.key])?;
+        party.wait_log("websocket-open protocol=sip")?;
+        let line = party.wait_log("SIP/2.0 202")?;
+        ensure!(line.contains("binary=false"), "{line}");
+        party.wait_log("websocket-pong")?;
+        let arrived = |stanza: &Stanza| stanza.body() == Some("hello");
+        scene.alice.expect("the text", arrived)?;
+        let mut stranger = start("stranger", &[])?;
+        stranger.wait_log("websocket-closed")?;
+        let mut tandem = scene.tandem.borrow_mut();
+        let line = tandem.b2bua.wait_log("no connection")?;
+        ensure!(line.contains("client_authorities"), "{line}");
         Ok(())
     })
 }
