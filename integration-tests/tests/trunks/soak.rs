@@ -3,6 +3,7 @@
 //!
 //! `TANDEM_SOAK_TRUNK_CALLS` and `TANDEM_SOAK_TRUNK_MESSAGES` set how many.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -67,7 +68,8 @@ fn round(scene: &Scene, node: &Provider, calls: usize, messages: usize) -> Resul
         }
     }
     for number in 0..messages {
-        let text = format!("m{number}");
+        // No two are the same: a repeat of one that was written is no new message.
+        let text = format!("m{}", WRITTEN.fetch_add(1, Ordering::Relaxed));
         if number % 2 == 0 {
             scene.write(&format!("+1555901{:04}", number % 50), &text)?;
         } else {
@@ -97,6 +99,7 @@ fn number(variable: &str, usual: usize) -> Result<usize> {
     }
 }
 
+static WRITTEN: AtomicUsize = AtomicUsize::new(0);
 /// How often the registrar begins anew.
 const ROUNDS: usize = 4;
 /// What a process may hold more afterwards, in bytes: tables that grew keep their room.
