@@ -57,6 +57,41 @@ fn messages_and_calls_go_over_a_websocket() -> Result<()> {
     with_tandem_within(LIMIT, |bench| both_ways(bench, "ws", "provider.test:8080"))
 }
 
+/// The flow is kept by pings of WebSocket, and is not taken for dead.
+#[test]
+fn a_flow_over_websocket_is_kept() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, ZONE)?;
+        let certificate = make_exactly(bench, "domain", "DNS:provider.test")?;
+        let secured = Some(Secured {
+            certificate: &certificate,
+            customers: None,
+        });
+        let setup = Setup {
+            secured,
+            flow_timer: 2,
+            ..Setup::default()
+        };
+        let mut node = Provider::start(bench, setup)?;
+        let password = password_of("tandem");
+        let keys = format!("register = true\nws_path = \"{WS_PATH}\"");
+        let mut trunk = account("ws", &password, &keys);
+        trunk.next_hop = "provider.test:8080";
+        let scene = Scene::open(bench, vec![trunk], "")?;
+        node.wait_registered("tandem")?;
+        for _ in 0..2 {
+            let mut tandem = scene.tandem.borrow_mut();
+            let mark = tandem.b2bua.mark()?;
+            tandem
+                .b2bua
+                .wait_log_since(mark, "the registrar keeps the flow")?;
+        }
+        scene.write_in(&node, "in")?;
+        ensure!(node.lines("provider-registered")?.len() == 1);
+        scene.close(&[])
+    })
+}
+
 /// A path that is not there is said, with the key to change.
 #[test]
 fn a_wrong_path_is_named() -> Result<()> {

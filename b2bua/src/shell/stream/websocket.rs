@@ -20,6 +20,7 @@ use tokio_tungstenite::{
 use super::watched::{Begun, Watched};
 use super::{Outgoing, Report, Shared, carry, now};
 use crate::shell::transport::Drops;
+use crate::sip::frame::PING;
 use crate::sip::hop::{Flow, Hop, Transport};
 use crate::sip::parse::MAX_MESSAGE;
 
@@ -168,11 +169,12 @@ async fn take(message: Message, flow: Flow, own: &mpsc::WeakSender<Outgoing>, sh
     let bytes = match message {
         Message::Text(text) => Bytes::from(text),
         Message::Binary(bytes) => bytes,
+        Message::Pong(_) => return shared.report(Report::Pong { flow }).await,
         // Answered by the library.
-        Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => return,
+        Message::Ping(_) | Message::Close(_) | Message::Frame(_) => return,
     };
     match &*bytes {
-        b"\r\n\r\n" => carry::pong(own),
+        PING => carry::pong(own),
         b"" | b"\r\n" => {}
         _ => shared.report(Report::Packet { flow, bytes }).await,
     }
@@ -205,8 +207,12 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// RFC 7118 §4.2: text, unless it is none.
+/// RFC 7118 §4.2: text, unless it is none. A keep-alive is a ping, which every server answers
+/// (RFC 7118 §6).
 fn message(bytes: Bytes) -> Message {
+    if bytes == PING {
+        return Message::Ping(Bytes::new());
+    }
     match Utf8Bytes::try_from(bytes.clone()) {
         Ok(text) => Message::Text(text),
         Err(_) => Message::Binary(bytes),

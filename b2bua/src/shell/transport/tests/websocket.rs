@@ -155,3 +155,31 @@ async fn a_server_without_websocket_gets_nothing() {
     };
     assert_eq!(next(&mut client).await, expected);
 }
+
+#[tokio::test]
+async fn our_keep_alive_is_a_ping_and_is_answered() {
+    let (mut server, address) = ws();
+    let mut client = Transport::bind(config()).unwrap();
+    let connection = client
+        .send(transmit(1, &hop(address, Protocol::Ws)))
+        .unwrap();
+    packet(next(&mut server).await);
+    let flow = Flow::Stream {
+        connection,
+        transport: Protocol::Ws,
+        peer: address,
+    };
+    client.send(Transmit {
+        id: None,
+        target: Target::Flow {
+            flow,
+            fallback: None,
+        },
+        bytes: Bytes::from_static(b"\r\n\r\n"),
+    });
+    let answered = tokio::select! {
+        event = next(&mut client) => event,
+        event = next(&mut server) => panic!("{event:?}"),
+    };
+    assert_eq!(answered, TransportEvent::Pong { flow });
+}
