@@ -29,6 +29,8 @@ pub struct Keepalives {
     /// Registrars that keep flows and never answered STUN.
     deaf: BTreeMap<TrunkId, SocketAddr>,
     failed: VecDeque<Dead>,
+    /// [`States::changes`] when registrations were looked at last.
+    followed: u64,
     closed: bool,
 }
 
@@ -94,6 +96,9 @@ enum Stage {
 impl Keepalives {
     /// Registrations are what they are now: each that has a flow has it kept alive.
     pub fn follow(&mut self, cx: &mut Context<'_>) {
+        if std::mem::replace(&mut self.followed, cx.states.changes()) == cx.states.changes() {
+            return;
+        }
         for (id, trunk) in cx.settings.trunks.iter() {
             if trunk.register.is_none() {
                 continue;

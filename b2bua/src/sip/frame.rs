@@ -240,6 +240,13 @@ mod tests {
 
     proptest! {
         #[test]
+        fn line_ends_mean_the_same_wherever_reads_end(text in "[\r\n]{0,12}(\r\n){0,4}", at in 0..16_usize) {
+            let bytes = text.as_bytes();
+            let (one, rest) = bytes.split_at(at.min(bytes.len()));
+            prop_assert_eq!(cut(&[one, rest]), cut(&[bytes]));
+        }
+
+        #[test]
         fn arbitrary_bytes_never_panic_and_never_pile_up(pieces in proptest::collection::vec("[\r\na:l 0-9]{0,40}", 0..40)) {
             let mut framer = Framer::default();
             for piece in pieces {

@@ -12,6 +12,8 @@ use crate::sip::{Hop, Transport};
 #[derive(Debug, Default)]
 pub struct States {
     rows: HashMap<TrunkId, State>,
+    /// How often a registration has changed.
+    changes: u64,
 }
 
 /// The state of one trunk.
@@ -132,12 +134,19 @@ impl States {
 
     /// It knows where we are, or not.
     pub fn set_registered(&mut self, id: TrunkId, registered: Registered) {
+        self.changes += 1;
         let state = self.rows.entry(id).or_default();
         if matches!(registered, Registered::Failed { .. }) {
             // RFC 3608 §6.1: what a registration brought ends with it.
             state.service_route.clear();
         }
         state.registered = registered;
+    }
+
+    /// A number that is another one whenever any registration has changed.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Through whom requests outside of dialogs go from now on.
