@@ -29,8 +29,8 @@ fn a_soak_over_a_registered_trunk_leaves_nothing_behind() -> Result<()> {
         round(&scene, &node, 8, 40).context("warming up")?;
         let before = settle(&scene, None)?;
         let (calls, messages) = (
-            number("TANDEM_SOAK_TRUNK_CALLS", 40)?,
-            number("TANDEM_SOAK_TRUNK_MESSAGES", 400)?,
+            number("TANDEM_SOAK_TRUNK_CALLS", 300)?,
+            number("TANDEM_SOAK_TRUNK_MESSAGES", 2000)?,
         );
         for part in 0..ROUNDS {
             round(&scene, &node, calls / ROUNDS, messages / ROUNDS)
