@@ -95,7 +95,10 @@ impl Watch {
             row.misses = 0;
         }
         if cx.states.set_health(id, Health::Up) {
-            tracing::info!(trunk = name(id, cx), "the trunk answers again");
+            tracing::info!(
+                trunk = cx.settings.trunks.name(id),
+                "the trunk answers again"
+            );
         }
         self.plan(id, cx);
     }
@@ -190,7 +193,11 @@ impl Watch {
             why: why.to_owned(),
         };
         if cx.states.set_health(id, down) {
-            tracing::warn!(trunk = name(id, cx), why, "the trunk is down");
+            tracing::warn!(
+                trunk = cx.settings.trunks.name(id),
+                why,
+                "the trunk is down"
+            );
         }
         self.plan(id, cx);
     }
@@ -238,11 +245,6 @@ fn compose(trunk: &Trunk, hop: &Hop, settings: &Settings, mint: &mut Mint) -> Re
     headers.push(Name::CSeq, "1 OPTIONS");
     headers.push(Name::Accept, "application/sdp, text/plain");
     request
-}
-
-fn name<'a>(id: TrunkId, cx: &Context<'a>) -> &'a str {
-    let trunk = cx.settings.trunks.get(id);
-    trunk.map_or("", |trunk| trunk.name.as_str())
 }
 
 /// Marks our tokens among those of messages, registrations and sessions.

@@ -295,7 +295,7 @@ impl Keepalives {
         row.stage = Stage::Resting;
         self.timers.set(id, row.next.max(cx.now));
         tracing::debug!(
-            trunk = name(id, cx),
+            trunk = cx.settings.trunks.name(id),
             seen = row.seen.map(|seen| seen.to_string()),
             "the registrar keeps the flow"
         );
@@ -318,7 +318,7 @@ impl Keepalives {
             Way::Stream { .. } | Way::Stun { .. } | Way::Bare { .. } => {}
         }
         tracing::warn!(
-            trunk = name(trunk, cx),
+            trunk = cx.settings.trunks.name(trunk),
             why,
             "the flow of a registration is dead"
         );
@@ -354,11 +354,6 @@ fn send(target: Target, bytes: Bytes, cx: &mut Context<'_>) {
 
 fn place(hop: &Hop) -> Option<SocketAddr> {
     Some(SocketAddr::new(hop.host.ip()?, hop.port))
-}
-
-fn name<'a>(id: TrunkId, cx: &Context<'a>) -> &'a str {
-    let trunk = cx.settings.trunks.get(id);
-    trunk.map_or("", |trunk| trunk.name.as_str())
 }
 
 /// How long a pong may take.

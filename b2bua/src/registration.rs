@@ -20,7 +20,7 @@ use crate::sip::endpoint::{ClientToken, Failure};
 use crate::sip::hop::{ConnectionId, NotSent};
 use crate::sip::uri::SipUri;
 use crate::sip::{Endpoint, Hop, Request, Response};
-use crate::trunk::{Guide, Health, Registered, States, Step, TrunkId, Ways};
+use crate::trunk::{Guide, Health, PATIENCE, Registered, States, Step, TrunkId, Ways};
 
 mod flow;
 mod reply;
@@ -384,7 +384,6 @@ impl Registrations {
             Ok(()) => {
                 row.cseq += 1;
                 request::renumber(&mut request, row.cseq);
-                // Digests cover what they protect, so the number comes first.
                 let hop = row.hop.clone();
                 if let Some(hop) = hop {
                     self.transmit(id, request, hop, cx);
@@ -426,9 +425,12 @@ impl Registrations {
             },
         );
         if cx.states.set_health(id, Health::Up) {
-            tracing::info!(trunk = name(id, cx), "the trunk answers again");
+            tracing::info!(
+                trunk = cx.settings.trunks.name(id),
+                "the trunk answers again"
+            );
         }
-        let (seconds, trunk) = (granted.seconds, name(id, cx));
+        let (seconds, trunk) = (granted.seconds, cx.settings.trunks.name(id));
         match first {
             true => tracing::info!(trunk, seconds, "registered"),
             false => tracing::debug!(trunk, seconds, "registered again"),
@@ -462,7 +464,7 @@ impl Registrations {
         row.failures += 1;
         self.rest(id, why, pause, cx);
         tracing::warn!(
-            trunk = name(id, cx),
+            trunk = cx.settings.trunks.name(id),
             why,
             again_in = pause.as_secs(),
             "not registered"
@@ -473,7 +475,7 @@ impl Registrations {
     fn give_in(&mut self, id: TrunkId, why: &str, cx: &mut Context<'_>) {
         self.rest(id, why, REFUSED, cx);
         tracing::error!(
-            trunk = name(id, cx),
+            trunk = cx.settings.trunks.name(id),
             why,
             again_in = REFUSED.as_secs(),
             "the registrar refuses the account; check username, password and realm"
@@ -546,15 +548,8 @@ fn fraction(mint: &mut Mint, most: u64) -> u64 {
     u64::try_from(mint.number() % (u128::from(most) + 1)).unwrap_or_default()
 }
 
-fn name<'a>(id: TrunkId, cx: &Context<'a>) -> &'a str {
-    let trunk = cx.settings.trunks.get(id);
-    trunk.map_or("", |trunk| trunk.name.as_str())
-}
-
 /// Marks our tokens among those of messages and sessions.
 const MARK: u64 = 1 << 62;
-/// How long a REGISTER may go without any response while there is another way.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// The pause after the first failure, and the longest (RFC 5626 §4.5).
 const BASE: Duration = Duration::from_secs(30);
 const MOST: Duration = Duration::from_secs(1800);

@@ -28,7 +28,7 @@ pub mod ways;
 pub use network::Network;
 pub use pattern::Pattern;
 pub use state::{Health, Registered, State, States};
-pub use ways::{Guide, Step, Ways};
+pub use ways::{Guide, PATIENCE, Step, Ways};
 
 /// One way out.
 #[derive(Debug, Clone)]
@@ -197,6 +197,12 @@ impl Trunks {
     pub fn iter(&self) -> impl Iterator<Item = (TrunkId, &Trunk)> {
         let trunks = self.trunks.iter().enumerate();
         trunks.map(|(at, trunk)| (TrunkId(at), trunk))
+    }
+
+    /// What the trunk is called, for logs.
+    #[must_use]
+    pub fn name(&self, id: TrunkId) -> &str {
+        self.get(id).map_or("", |trunk| &trunk.name)
     }
 
     /// The trunk of this name.

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::bench::Bench;
 use crate::net::{LIMIT, is_inside, isolated_within};
-use crate::process::Process;
+use crate::process::{Holdings, Process};
 use crate::server::{SECRET, Server};
 use crate::wait::{self, GENEROUS};
 use crate::xmpp::Session;
@@ -148,6 +148,19 @@ impl Tandem {
             Ok((count("media of a call") + refused == begun).then_some(()))
         })?;
         self.wait_no_ports()
+    }
+
+    /// What both processes hold when all calls are over; as many files as before, or, without a
+    /// before, as many twice in a row.
+    pub fn settle(&mut self, before: Option<[Holdings; 2]>) -> Result<[Holdings; 2]> {
+        self.wait_no_calls()?;
+        let mut last = None;
+        wait::until("as few open files as before", GENEROUS, || {
+            let now = [self.b2bua.holdings()?, self.component.holdings()?];
+            let files = |held: [Holdings; 2]| held.map(|held| held.files);
+            let same = before.or(last.replace(now)).map(files) == Some(files(now));
+            Ok(same.then_some(now))
+        })
     }
 
     /// Waits until no UDP port of calls' SIP legs is open, whatever became of the calls.

@@ -18,7 +18,7 @@ use crate::sip::endpoint::Failure;
 use crate::sip::header::Name;
 use crate::sip::{Hop, Response};
 use crate::target::{Found, Target};
-use crate::trunk::{Guide, Step, Ways, is_full};
+use crate::trunk::{Guide, PATIENCE, Step, Ways, is_full};
 
 /// What is known while a call of an XMPP user looks for somebody who takes it.
 #[derive(Debug)]
@@ -278,6 +278,3 @@ impl Calls {
         self.settle(cx);
     }
 }
-
-/// How long an INVITE may go without any response while there is another way.
-const PATIENCE: Duration = Duration::from_secs(3);

@@ -18,7 +18,7 @@ impl Registrations {
                 row.connection = None;
                 if row.stage == Stage::Resting && row.held {
                     tracing::warn!(
-                        trunk = super::name(id, cx),
+                        trunk = cx.settings.trunks.name(id),
                         "the connection of a registration ended"
                     );
                     self.renew(id, "The connection ended.", cx);
@@ -80,7 +80,7 @@ impl Registrations {
             return;
         }
         tracing::info!(
-            trunk = super::name(id, cx),
+            trunk = cx.settings.trunks.name(id),
             %seen,
             "the registrar sees us behind a NAT and is told that address"
         );

@@ -2,7 +2,7 @@
 //! (RFC 3263 §4.3).
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tandem_shared::address::Address;
 use tandem_shared::mint::Mint;
@@ -145,6 +145,9 @@ impl Ways {
         self.hops.len() > 1 || self.trunks.len() > 1
     }
 }
+
+/// How long an INVITE or REGISTER may go without any response while there is another way.
+pub const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {

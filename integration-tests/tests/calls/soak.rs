@@ -7,10 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use integration_tests::audio::Law;
 use integration_tests::jingle::Proposal;
-use integration_tests::process::Holdings;
+use integration_tests::net;
 use integration_tests::rtp::Peer;
 use integration_tests::tandem::with_tandem_within;
-use integration_tests::{net, wait};
 
 use crate::scene::Scene;
 
@@ -33,9 +32,9 @@ fn a_soak_of_short_calls_leaves_nothing_behind() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
         let scene = Scene::open(bench)?;
         play(&scene, 2 * STORIES.len())?;
-        let before = settle(&scene, None)?;
+        let before = scene.tandem.borrow_mut().settle(None)?;
         play(&scene, calls()?)?;
-        let after = settle(&scene, Some(before))?;
+        let after = scene.tandem.borrow_mut().settle(Some(before))?;
         for (before, after) in before.iter().zip(after) {
             println!("{before:?} became {after:?}");
             let grown = after.memory.saturating_sub(before.memory);
@@ -58,20 +57,6 @@ fn play(scene: &Scene, calls: usize) -> Result<()> {
         scene.sound.forget();
     }
     Ok(())
-}
-
-/// What both processes hold when all calls are over; as many files as before.
-fn settle(scene: &Scene, before: Option<[Holdings; 2]>) -> Result<[Holdings; 2]> {
-    let mut tandem = scene.tandem.borrow_mut();
-    tandem.wait_no_calls()?;
-    let mut last = None;
-    wait::until("as few open files as before", wait::GENEROUS, || {
-        let now = [tandem.b2bua.holdings()?, tandem.component.holdings()?];
-        let files = |held: [Holdings; 2]| held.map(|held| held.files);
-        // Without a before, twice the same is settled.
-        let same = before.or(last.replace(now)).map(files) == Some(files(now));
-        Ok(same.then_some(now))
-    })
 }
 
 fn client_hangs_up(scene: &Scene) -> Result<()> {

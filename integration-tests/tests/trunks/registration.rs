@@ -69,7 +69,6 @@ fn a_registration_is_kept_through_stale_nonces_and_a_new_registrar() -> Result<(
         let mark = node.process.mark()?;
         node.process.wait_log_since(mark, "provider-registered")?;
         node.process.stop()?;
-        let mark = node.process.mark()?;
         node.start_again()?;
         // The connection ended, which is noticed; the first try may find nobody.
         scene
@@ -78,7 +77,6 @@ fn a_registration_is_kept_through_stale_nonces_and_a_new_registrar() -> Result<(
             .b2bua
             .wait_log("connection of a registration ended")?;
         ensure!(node.lines("provider-registered")?.len() >= 2);
-        let _ = mark;
         Ok(())
     })
 }

@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::names::Names;
-use integration_tests::process::Holdings;
 use integration_tests::provider::{Provider, Setup};
 use integration_tests::server::password_of;
 use integration_tests::tandem::with_tandem_within;
-use integration_tests::wait;
 
 use crate::scene::{Scene, ZONE, account};
 
@@ -27,7 +25,7 @@ fn a_soak_over_a_registered_trunk_leaves_nothing_behind() -> Result<()> {
         node.wait_registered("tandem")?;
         scene.tandem.borrow_mut().b2bua.wait_log("registered")?;
         round(&scene, &node, 8, 40).context("warming up")?;
-        let before = settle(&scene, None)?;
+        let before = scene.tandem.borrow_mut().settle(None)?;
         let (calls, messages) = (
             number("TANDEM_SOAK_TRUNK_CALLS", 300)?,
             number("TANDEM_SOAK_TRUNK_MESSAGES", 2000)?,
@@ -41,7 +39,7 @@ fn a_soak_over_a_registered_trunk_leaves_nothing_behind() -> Result<()> {
             scene.tandem.borrow().ask(&["register", "provider"])?;
             node.process.wait_log_since(mark, "provider-registered")?;
         }
-        let after = settle(&scene, Some(before))?;
+        let after = scene.tandem.borrow_mut().settle(Some(before))?;
         for (before, after) in before.iter().zip(after) {
             println!("{before:?} became {after:?}");
             let grown = after.memory.saturating_sub(before.memory);
@@ -77,19 +75,6 @@ fn round(scene: &Scene, node: &Provider, calls: usize, messages: usize) -> Resul
         }
     }
     Ok(())
-}
-
-/// What both processes hold when all is over; as many files as before.
-fn settle(scene: &Scene, before: Option<[Holdings; 2]>) -> Result<[Holdings; 2]> {
-    let mut tandem = scene.tandem.borrow_mut();
-    tandem.wait_no_calls()?;
-    let mut last = None;
-    wait::until("as few open files as before", wait::GENEROUS, || {
-        let now = [tandem.b2bua.holdings()?, tandem.component.holdings()?];
-        let files = |held: [Holdings; 2]| held.map(|held| held.files);
-        let same = before.or(last.replace(now)).map(files) == Some(files(now));
-        Ok(same.then_some(now))
-    })
 }
 
 fn number(variable: &str, usual: usize) -> Result<usize> {
