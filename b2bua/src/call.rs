@@ -18,7 +18,7 @@ use tandem_shared::timers::Timers;
 
 use crate::action::Action;
 use crate::dns::Dns;
-use crate::media::{self, AnchorId, Command, Report};
+use crate::media::{AnchorId, Command};
 use crate::policy::Usage;
 use crate::settings::Settings;
 use crate::sip::Endpoint;
@@ -32,6 +32,7 @@ use crate::trunk::{States, TrunkId};
 pub mod ending;
 pub mod negotiate;
 
+mod anchor;
 mod incoming;
 mod leg;
 mod outgoing;
@@ -39,6 +40,7 @@ mod replacing;
 mod search;
 mod within;
 
+use anchor::order;
 use leg::{SipLeg, XmppLeg};
 use negotiate::Policy;
 use search::Search;
@@ -203,73 +205,6 @@ impl Calls {
         let rest = self.sessions.handle(event, &mut sip(cx));
         self.settle(cx);
         rest
-    }
-
-    /// Media says something.
-    pub fn handle_media(&mut self, event: media::Event, cx: &mut Context<'_>) {
-        match event {
-            media::Event::Opened { anchor, xmpp, sip } => {
-                if let Some(call) = self.of_anchor(anchor) {
-                    call.xmpp.local = Some(*xmpp);
-                    call.sip.local = Some(*sip);
-                    let id = call.id.clone();
-                    self.begin(&id, cx);
-                }
-            }
-            media::Event::NotOpened { anchor } => {
-                if let Some(id) = self.by_anchor.remove(&anchor) {
-                    let end = End::new(EndReason::ResourceConstraint)
-                        .with_text("The gateway has no room for another call. Try again later.");
-                    self.end_both(&id, end, cx);
-                }
-            }
-            media::Event::Restarted { anchor, xmpp } => {
-                if let Some(call) = self.of_anchor(anchor) {
-                    call.xmpp.local = Some(*xmpp);
-                    let id = call.id.clone();
-                    self.answer_xmpp(&id, cx);
-                }
-            }
-            media::Event::Candidates { anchor, candidates } => {
-                self.send_candidates(anchor, candidates, cx);
-            }
-            media::Event::Connected { anchor, leg } => {
-                if let Some(call) = self.of_anchor(anchor) {
-                    tracing::info!(call = %call.id, ?leg, "media connected");
-                }
-            }
-            media::Event::Failed {
-                anchor,
-                leg,
-                failure,
-            } => {
-                let id = self.by_anchor.get(&anchor).cloned();
-                let call = id.as_ref().and_then(|id| self.calls.get(id));
-                // Who rings is silent.
-                let waits = call.is_some_and(|call| call.stage != Stage::Up);
-                if let Some(id) = id.filter(|_| !(waits && failure == media::Failure::Silent)) {
-                    tracing::warn!(call = %id, ?leg, ?failure, "media failed");
-                    self.end_both(&id, ending::of_failure(leg, failure), cx);
-                }
-            }
-            media::Event::Dtmf {
-                anchor,
-                leg,
-                key,
-                duration,
-                relayed,
-            } => {
-                if !relayed {
-                    self.pass_key(anchor, leg, key, duration, cx);
-                }
-            }
-            media::Event::Released { anchor, report } => {
-                if let Some(id) = self.by_anchor.remove(&anchor) {
-                    log_report(&id, &report);
-                }
-            }
-        }
-        self.settle(cx);
     }
 
     /// The component is gone, and with it every XMPP leg.
@@ -488,28 +423,6 @@ impl Calls {
         self.calls.insert(id, Box::new(call));
     }
 
-    /// Asks media for the ports of a call.
-    fn open_place(&mut self, id: &CallId, cx: &mut Context<'_>) {
-        if let Some(call) = self.calls.get(id) {
-            let (anchor, sip) = (call.anchor, call.sip.signalling);
-            self.by_anchor.insert(anchor, id.clone());
-            order(Command::Open { anchor, sip }, cx);
-        }
-    }
-
-    /// Asks media for other ports: the SIP leg is of another address family than it was.
-    fn move_place(&mut self, id: &CallId, peer: std::net::IpAddr, cx: &mut Context<'_>) {
-        let anchor = self.next_anchor();
-        let Some(call) = self.calls.get_mut(id) else {
-            return;
-        };
-        let old = std::mem::replace(&mut call.anchor, anchor);
-        (call.sip.local, call.xmpp.local) = (None, None);
-        order(Command::Release { anchor: old }, cx);
-        self.by_anchor.insert(anchor, id.clone());
-        order(Command::Open { anchor, sip: peer }, cx);
-    }
-
     /// Media has ports: the call begins.
     fn begin(&mut self, id: &CallId, cx: &mut Context<'_>) {
         let Some(call) = self.calls.get_mut(id) else {
@@ -521,16 +434,6 @@ impl Calls {
             Some(Beginning::ToXmpp(offer)) => self.ask_xmpp(id, offer, cx),
             None => {}
         }
-    }
-
-    fn of_anchor(&mut self, anchor: AnchorId) -> Option<&mut Call> {
-        let id = self.by_anchor.get(&anchor)?;
-        self.calls.get_mut(id).map(Box::as_mut)
-    }
-
-    fn next_anchor(&mut self) -> AnchorId {
-        self.anchors += 1;
-        AnchorId(self.anchors)
     }
 
     /// Whether one more call may begin.
@@ -557,10 +460,6 @@ fn tell(id: &CallId, fact: Fact, cx: &mut Context<'_>) {
         .push((SessionId::call(id), BusEvent::Call(Box::new(event))));
 }
 
-fn order(command: Command, cx: &mut Context<'_>) {
-    cx.actions.push_back(Action::Media(Box::new(command)));
-}
-
 /// What a session asks whose call is over.
 fn refuse_late(event: SessionEvent, cx: &mut Context<'_>) {
     if let SessionEvent::Request { token, request } = event {
@@ -568,11 +467,6 @@ fn refuse_late(event: SessionEvent, cx: &mut Context<'_>) {
         let response = crate::sip::Response::to(&request, status);
         cx.endpoint.respond(token, response, cx.now);
     }
-}
-
-fn log_report(id: &CallId, report: &Report) {
-    let Report { xmpp, sip, path } = report;
-    tracing::info!(call = %id, path, ?xmpp, ?sip, "media of a call");
 }
 
 #[cfg(test)]

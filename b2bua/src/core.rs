@@ -8,12 +8,11 @@ use std::time::Instant;
 
 use tandem_shared::bus::link::{Link, Output};
 use tandem_shared::bus::{Incoming, NodeId, SessionId};
-use tandem_shared::event::{Event as BusEvent, MessageOutcome};
+use tandem_shared::event::Event as BusEvent;
 use tandem_shared::mint::Mint;
 
 use crate::action::{Action, Record};
-use crate::admin::{self, Answer as AdminAnswer, Ask, route_test};
-use crate::call::{self, Calls};
+use crate::call::Calls;
 use crate::clock::Now;
 use crate::counters::Counters;
 use crate::discovery::Discovery;
@@ -21,8 +20,8 @@ use crate::dns::{Answer, Dns, Query};
 use crate::health::{self, Watch};
 use crate::keepalive::Keepalives;
 use crate::media;
-use crate::message::inbound::{self, Inbound};
-use crate::message::outbound::{self, Accounts, Outbound};
+use crate::message::inbound::Inbound;
+use crate::message::outbound::{Accounts, Outbound};
 use crate::message::thread::Threads;
 use crate::policy::Usage;
 use crate::refusal;
@@ -60,7 +59,9 @@ pub struct Core {
     actions: VecDeque<Action>,
 }
 
+mod ask;
 mod flows;
+mod lend;
 
 impl Core {
     /// A core that knows nothing yet. `key` is the installation's own, the same in every run;
@@ -285,47 +286,6 @@ impl Core {
         self.outbound.waiting()
     }
 
-    /// An admin asks.
-    pub fn ask(&mut self, ask: &Ask, now: Now) -> AdminAnswer {
-        match ask {
-            Ask::Trunks => admin::show_trunks(&self.settings, &self.states, now.instant),
-            Ask::Register { trunk } => self.register(trunk, now),
-            Ask::RouteTest { to, from } => {
-                let mut context = route_test::Context {
-                    settings: &self.settings,
-                    spellings: &self.spellings,
-                    states: &self.states,
-                    dns: &mut self.dns,
-                    mint: &mut self.mint,
-                    now: now.instant,
-                };
-                let answer = route_test::run(to, from.as_deref(), &mut context);
-                self.drain_sip(now);
-                answer
-            }
-        }
-    }
-
-    fn register(&mut self, name: &str, now: Now) -> AdminAnswer {
-        let Some(id) = self.settings.trunks.named(name) else {
-            let names = self.settings.trunks.iter().map(|(_, trunk)| &*trunk.name);
-            let names: Vec<&str> = names.collect();
-            let names = names.join(", ");
-            return AdminAnswer::no(format!("there is no trunk {name:?}; there are {names}"));
-        };
-        let mut known = false;
-        self.with_registrations(now, |registrations, cx| known = registrations.force(id, cx));
-        self.drain_sip(now);
-        match known {
-            true => AdminAnswer::ok(format!(
-                "{name}: registering; \"trunks\" tells the outcome\n"
-            )),
-            false => AdminAnswer::no(format!(
-                "{name}: does not register; it has no register = true"
-            )),
-        }
-    }
-
     /// All trunks.
     #[must_use]
     pub fn trunks(&self) -> &Trunks {
@@ -463,111 +423,6 @@ impl Core {
         while let Some(transmit) = self.endpoint.poll_transmit() {
             self.actions.push_back(Action::Transmit(transmit));
         }
-    }
-
-    /// Lets `work` at the outbound messages; outcomes go out before any request that follows them.
-    fn with_outbound(
-        &mut self,
-        now: Now,
-        work: impl FnOnce(&mut Outbound, &mut outbound::Context<'_>),
-    ) {
-        let mut outcomes: Vec<(SessionId, MessageOutcome)> = Vec::new();
-        let mut context = outbound::Context {
-            endpoint: &mut self.endpoint,
-            settings: &self.settings,
-            key: &self.key,
-            spellings: &self.spellings,
-            threads: &mut self.threads,
-            mint: &mut self.mint,
-            dns: &mut self.dns,
-            states: &self.states,
-            usage: &mut self.usage,
-            accounts: &mut self.accounts,
-            counters: &mut self.counters,
-            linked: self.link.is_up(),
-            outcomes: &mut outcomes,
-            now: now.instant,
-        };
-        work(&mut self.outbound, &mut context);
-        for (session, outcome) in outcomes {
-            self.publish(session, BusEvent::MessageOutcome(outcome));
-        }
-    }
-
-    fn with_inbound(
-        &mut self,
-        now: Now,
-        work: impl FnOnce(&mut Inbound, &mut inbound::Context<'_>),
-    ) {
-        let mut events: Vec<(SessionId, BusEvent)> = Vec::new();
-        let mut context = inbound::Context {
-            endpoint: &mut self.endpoint,
-            settings: &self.settings,
-            key: &self.key,
-            spellings: &mut self.spellings,
-            threads: &self.threads,
-            counters: &mut self.counters,
-            actions: &mut self.actions,
-            events: &mut events,
-            linked: self.link.is_up(),
-            now,
-        };
-        work(&mut self.inbound, &mut context);
-        for (session, event) in events {
-            self.publish(session, event);
-        }
-    }
-
-    fn with_calls(&mut self, now: Now, work: impl FnOnce(&mut Calls, &mut call::Context<'_>)) {
-        let mut events: Vec<(SessionId, BusEvent)> = Vec::new();
-        let mut context = call::Context {
-            endpoint: &mut self.endpoint,
-            settings: &self.settings,
-            spellings: &mut self.spellings,
-            mint: &mut self.mint,
-            dns: &mut self.dns,
-            states: &mut self.states,
-            usage: &mut self.usage,
-            actions: &mut self.actions,
-            events: &mut events,
-            linked: self.link.is_up(),
-            now: now.instant,
-        };
-        work(&mut self.calls, &mut context);
-        for (session, event) in events {
-            self.publish(session, event);
-        }
-    }
-
-    fn with_registrations(
-        &mut self,
-        now: Now,
-        work: impl FnOnce(&mut Registrations, &mut registration::Context<'_>),
-    ) {
-        let mut context = registration::Context {
-            endpoint: &mut self.endpoint,
-            settings: &self.settings,
-            key: &self.key,
-            dns: &mut self.dns,
-            states: &mut self.states,
-            accounts: &mut self.accounts,
-            mint: &mut self.mint,
-            now: now.instant,
-        };
-        work(&mut self.registrations, &mut context);
-        self.with_keepalives(now, Keepalives::follow);
-    }
-
-    fn with_watch(&mut self, now: Now, work: impl FnOnce(&mut Watch, &mut health::Context<'_>)) {
-        let mut context = health::Context {
-            endpoint: &mut self.endpoint,
-            settings: &self.settings,
-            dns: &mut self.dns,
-            states: &mut self.states,
-            mint: &mut self.mint,
-            now: now.instant,
-        };
-        work(&mut self.watch, &mut context);
     }
 
     /// Says `event` to the XMPP side if it is there. An outcome nobody hears is asked for again.

@@ -7,10 +7,11 @@ use tandem_shared::media::Media;
 use tandem_shared::pii::Pii;
 use tandem_shared::refusal::Refusal;
 
+use super::anchor::order;
 use super::leg::{SipLeg, XmppLeg};
 use super::negotiate::{Policy, sip as sdp, xmpp};
 use super::search::Search;
-use super::{Call, Calls, Context, Stage, ending, order, sip, tell};
+use super::{Call, Calls, Context, Stage, ending, sip, tell};
 use crate::body::sdp::Sdp;
 use crate::contact;
 use crate::identity;

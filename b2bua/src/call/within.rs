@@ -5,8 +5,9 @@ use std::time::Duration;
 use tandem_shared::call::{CallId, Describe, Dtmf, Fact, Role};
 use tandem_shared::media::{Candidate, Description, Trickle};
 
+use super::anchor::order;
 use super::negotiate::{NoAgreement, sip as sdp};
-use super::{Call, Calls, Context, Stage, ending, order, sip, tell};
+use super::{Call, Calls, Context, Stage, ending, sip, tell};
 use crate::body::{dtmf, sdp::Sdp};
 use crate::media::{AnchorId, Command, Leg};
 use crate::sip::endpoint::ServerToken;

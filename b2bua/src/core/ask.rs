@@ -1,0 +1,48 @@
+//! What an admin asks of the running process.
+
+use crate::admin::{self, Answer, Ask, route_test};
+use crate::clock::Now;
+use crate::core::Core;
+
+impl Core {
+    /// An admin asks.
+    pub fn ask(&mut self, ask: &Ask, now: Now) -> Answer {
+        match ask {
+            Ask::Trunks => admin::show_trunks(&self.settings, &self.states, now.instant),
+            Ask::Register { trunk } => self.register(trunk, now),
+            Ask::RouteTest { to, from } => {
+                let mut context = route_test::Context {
+                    settings: &self.settings,
+                    spellings: &self.spellings,
+                    states: &self.states,
+                    dns: &mut self.dns,
+                    mint: &mut self.mint,
+                    now: now.instant,
+                };
+                let answer = route_test::run(to, from.as_deref(), &mut context);
+                self.drain_sip(now);
+                answer
+            }
+        }
+    }
+
+    fn register(&mut self, name: &str, now: Now) -> Answer {
+        let Some(id) = self.settings.trunks.named(name) else {
+            let names = self.settings.trunks.iter().map(|(_, trunk)| &*trunk.name);
+            let names: Vec<&str> = names.collect();
+            let names = names.join(", ");
+            return Answer::no(format!("there is no trunk {name:?}; there are {names}"));
+        };
+        let mut known = false;
+        self.with_registrations(now, |registrations, cx| known = registrations.force(id, cx));
+        self.drain_sip(now);
+        match known {
+            true => Answer::ok(format!(
+                "{name}: registering; \"trunks\" tells the outcome\n"
+            )),
+            false => Answer::no(format!(
+                "{name}: does not register; it has no register = true"
+            )),
+        }
+    }
+}
