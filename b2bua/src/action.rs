@@ -1,5 +1,7 @@
 //! What the core asks of the shell, and what it keeps across restarts.
 
+use tandem_shared::account::Account;
+use tandem_shared::address::Address;
 use tandem_shared::bus::Envelope;
 
 use crate::dns::Query;
@@ -49,6 +51,13 @@ pub enum Record {
         /// The user part as its owner writes it, unescaped.
         user: String,
     },
+    /// A user's own account at a provider; sealed where it is stored.
+    Account {
+        /// Whose.
+        user: Address,
+        /// The account.
+        account: Box<Account>,
+    },
 }
 
 /// What [`Record`]s are forgotten by.
@@ -58,4 +67,6 @@ pub enum Key {
     AnsweredBefore(i64),
     /// A spelling, by its folded address.
     Spelling(String),
+    /// A user's own account, by its address.
+    Account(String),
 }

@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use tandem_shared::account::Account;
 
 pub mod route_test;
 
 use crate::settings::Settings;
-use crate::trunk::{Health, Registered, State, States, Trunk};
+use crate::trunk::{Health, Registered, State, States, Trunk, TrunkId};
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,24 @@ pub enum Ask {
         /// From this user.
         #[serde(default)]
         from: Option<String>,
+    },
+    /// Which users have accounts of their own, and how those are.
+    Accounts {
+        /// Of this user alone.
+        #[serde(default)]
+        user: Option<String>,
+    },
+    /// Keep an account of a user.
+    SetAccount {
+        /// The user's JID.
+        user: String,
+        /// The account.
+        account: Box<Account>,
+    },
+    /// Forget an account.
+    RemoveAccount {
+        /// Its address.
+        address: String,
     },
 }
 
@@ -62,7 +81,8 @@ impl Answer {
 #[must_use]
 pub fn show_trunks(settings: &Settings, states: &States, now: Instant) -> Answer {
     let mut text = String::new();
-    for (id, trunk) in settings.trunks.iter() {
+    let configured = |(_, trunk): &(TrunkId, &Trunk)| trunk.owner.is_none();
+    for (id, trunk) in settings.trunks.iter().filter(configured) {
         let known = State::default();
         show_trunk(&mut text, trunk, states.get(id).unwrap_or(&known), now);
     }

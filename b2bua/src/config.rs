@@ -23,6 +23,7 @@ use crate::sip::transaction::Timers;
 use crate::sip::uri::{Host, HostPort};
 use crate::trunk::{NextHop, Trunks};
 
+pub mod accounts;
 pub mod call;
 pub mod listen;
 pub mod message;
@@ -31,6 +32,7 @@ pub mod policy;
 pub mod process;
 pub mod trunk;
 
+pub use accounts::AccountsSection;
 pub use call::{CallSection, MediaSection};
 pub use listen::{ListenRow, SipSection, TransportName};
 pub use message::{EmergencySection, MessageSection};
@@ -90,6 +92,9 @@ pub struct Config {
     /// `[policy]`
     #[serde(default)]
     pub policy: PolicySection,
+    /// `[accounts]`
+    #[serde(default)]
+    pub accounts: AccountsSection,
     /// `[[number]]`
     #[serde(default)]
     pub number: Vec<NumberRow>,
@@ -109,6 +114,7 @@ pub struct DropIn {
 
 impl Schema for Config {
     const TABLES: &'static [&'static str] = &[
+        "accounts",
         "admin",
         "bus",
         "call",
@@ -158,6 +164,7 @@ impl Schema for Config {
         self.media.check()?;
         self.numbering.check()?;
         self.policy.check()?;
+        self.accounts.finish()?;
         if let Some(trunk) = &self.emergency.trunk
             && !names.contains(trunk)
         {
@@ -198,6 +205,7 @@ impl Config {
             numbers: self.numbers()?,
             numbering: self.numbering.numbering(),
             policy: self.policy.policy(&self.numbering),
+            accounts: self.accounts.settings(),
             emergency: Emergency::new(self.emergency.numbers.iter().cloned())
                 .with_trunk(self.emergency.trunk.clone()),
             endpoint,
@@ -261,8 +269,8 @@ impl Config {
     /// Who may come in: the sources of all trunks.
     #[must_use]
     pub fn admission(&self, trunks: &Arc<Trunks>) -> Admission {
-        let trunks = Arc::clone(trunks);
-        Admission::new(move |source| trunks.admits(source))
+        let gate = trunks.gate();
+        Admission::new(move |source| gate.admits(source))
     }
 
     /// What the sockets are told.

@@ -11,6 +11,7 @@ use tandem_shared::bus::{Incoming, NodeId, SessionId};
 use tandem_shared::event::Event as BusEvent;
 use tandem_shared::mint::Mint;
 
+use crate::account::Accounts as OwnAccounts;
 use crate::action::{Action, Record};
 use crate::call::Calls;
 use crate::clock::Now;
@@ -48,6 +49,7 @@ pub struct Core {
     spellings: Spellings,
     threads: Threads,
     accounts: Accounts,
+    own_accounts: OwnAccounts,
     dns: Dns,
     states: States,
     registrations: Registrations,
@@ -59,6 +61,7 @@ pub struct Core {
     actions: VecDeque<Action>,
 }
 
+mod accounts;
 mod ask;
 mod flows;
 mod lend;
@@ -82,6 +85,7 @@ impl Core {
             calls: Calls::default(),
             spellings: Spellings::default(),
             threads: Threads::default(),
+            own_accounts: OwnAccounts::default(),
             dns: Dns::default(),
             states: States::default(),
             registrations: Registrations::default(),
@@ -95,7 +99,7 @@ impl Core {
     }
 
     /// Takes back what the store held, oldest first.
-    pub fn restore(&mut self, rows: impl IntoIterator<Item = Record>) {
+    pub fn restore(&mut self, rows: impl IntoIterator<Item = Record>, now: Now) {
         for row in rows {
             match row {
                 Record::Answered {
@@ -104,6 +108,7 @@ impl Core {
                     at,
                 } => self.inbound.restore(request, status, at),
                 Record::Spelling { folded, user } => self.spellings.restore(folded, user),
+                Record::Account { user, account } => self.restore_account(&user, &account, now),
             }
         }
     }
@@ -317,6 +322,7 @@ impl Core {
             BusEvent::Call(event) => {
                 self.with_calls(now, |calls, cx| calls.handle_fact(*event, cx));
             }
+            BusEvent::Account(event) => self.handle_account(*event, now),
             BusEvent::Control(_) => {}
             BusEvent::Unknown(kind) => tracing::debug!(kind, "an event of a newer node"),
         }

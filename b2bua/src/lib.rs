@@ -1,5 +1,6 @@
 //! Tandem's SIP side: a pure core and, with the feature `shell`, the sockets around it.
 
+pub mod account;
 pub mod action;
 pub mod admin;
 pub mod body;

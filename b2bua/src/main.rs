@@ -1,12 +1,13 @@
 //! The SIP side of Tandem.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
 use tandem_b2bua::admin::Ask;
 use tandem_b2bua::config::Config;
 use tandem_b2bua::shell::admin;
-use tandem_shared::cli::{self, Program, Subcommand};
+use tandem_shared::account::Account;
+use tandem_shared::cli::{self, Args, Program, Subcommand};
 
 /// Half of a message's cost is in small allocations, which this does in two thirds of the time.
 #[global_allocator]
@@ -30,6 +31,49 @@ enum Command {
         #[arg(long, value_name = "JID")]
         from: Option<String>,
     },
+    /// Accounts of users' own at SIP providers.
+    #[command(subcommand)]
+    Account(AccountCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum AccountCommand {
+    /// Show accounts, and whether they are registered.
+    List {
+        /// Of this user alone.
+        #[arg(long, value_name = "JID")]
+        user: Option<String>,
+    },
+    /// Keep an account of a user; the password is read from the terminal or the standard input.
+    Set(SetArguments),
+    /// Forget an account, and take its registration back.
+    Remove {
+        /// The account's address: sip:alice@provider.example
+        address: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SetArguments {
+    /// The user's JID.
+    user: String,
+    /// The account's address: sip:alice@provider.example
+    address: String,
+    /// The name it logs in by, if not that of the address.
+    #[arg(long)]
+    login: Option<String>,
+    /// Where its requests go, if not to the host of the address.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    server: Option<String>,
+    /// udp, tcp, tls, ws or wss; as DNS says when left out.
+    #[arg(long)]
+    transport: Option<String>,
+    /// How the provider writes numbers: +e164, e164 or national.
+    #[arg(long, value_name = "FORMAT")]
+    number_format: Option<String>,
+    /// Its owner is called by it, and calls by the trunks of all.
+    #[arg(long)]
+    incoming_only: bool,
 }
 
 fn main() -> ExitCode {
@@ -47,8 +91,46 @@ fn perform(config: &Config, command: Command) -> anyhow::Result<()> {
         Command::Trunks => Ask::Trunks,
         Command::Register { trunk } => Ask::Register { trunk },
         Command::RouteTest { to, from } => Ask::RouteTest { to, from },
+        Command::Account(AccountCommand::List { user }) => Ask::Accounts { user },
+        Command::Account(AccountCommand::Remove { address }) => Ask::RemoveAccount { address },
+        Command::Account(AccountCommand::Set(arguments)) => arguments.ask()?,
     };
     let text = admin::ask(&config.admin_socket(), &ask)?;
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
+
+impl SetArguments {
+    fn ask(self) -> anyhow::Result<Ask> {
+        let account = Account {
+            login: self.login,
+            server: self.server,
+            transport: self.transport,
+            number_format: self.number_format,
+            outgoing: !self.incoming_only,
+            ..Account::new(self.address, password()?)
+        };
+        Ok(Ask::SetAccount {
+            user: self.user,
+            account: Box::new(account),
+        })
+    }
+}
+
+/// The password, which no command line may show.
+fn password() -> anyhow::Result<String> {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        return Ok(rpassword::prompt_password("password: ")?);
+    }
+    let mut line = String::new();
+    input.lock().take(MAX_PASSWORD).read_line(&mut line)?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        anyhow::bail!("the password is missing; give it on the standard input");
+    }
+    Ok(password.to_owned())
+}
+
+/// The longest line a password is looked for in, in bytes.
+const MAX_PASSWORD: u64 = 1024;

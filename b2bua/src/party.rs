@@ -16,7 +16,7 @@ use crate::trunk::Trunk;
 
 /// The XMPP user a request is for, by the trunk it came in: the one its Request-URI names. Where
 /// that is our own Contact there, the number that was called stands in P-Called-Party-ID
-/// (RFC 7315 §4.2) or in To.
+/// (RFC 7315 §4.2) or in To. What comes by a user's own account is for that user, whatever it names.
 ///
 /// # Errors
 /// The refusal the sender hears.
@@ -25,6 +25,9 @@ pub fn recipient(
     trunk: Option<&Trunk>,
     settings: &Settings,
 ) -> Result<Address, Refusal> {
+    if let Some(owner) = trunk.and_then(|trunk| trunk.owner.as_ref()) {
+        return Ok(owner.account());
+    }
     let user = request.uri.as_sip().and_then(SipUri::raw_user);
     if trunk.is_none_or(|trunk| user != Some(trunk.line.as_str())) {
         return recipient_by_uri(&request.uri, trunk, settings);
@@ -202,7 +205,13 @@ fn sender_by_uri(
     // exchange, unless replies can only go out as to a number.
     let global = matches!(number, number::Number::Global(_));
     let at_home = contact(number.as_str(), own, settings);
-    let answerable = |address: &Address| settings.trunks.find(address, own).is_ok();
+    let answerable = |address: &Address| {
+        let found = match trunk.and_then(|trunk| trunk.owner.as_ref()) {
+            Some(owner) => settings.trunks.find_for(owner, address, own),
+            None => settings.trunks.find(address, own),
+        };
+        found.is_ok()
+    };
     if given.host == own || answerable(&at_home) && (global || !answerable(&given)) {
         return Ok(at_home);
     }
@@ -234,6 +243,12 @@ fn anonymous(settings: &Settings) -> Address {
         host: settings.mapping.domain.clone(),
         device: None,
     }
+}
+
+/// What somebody hears who is let in, but by none of the trunks.
+#[must_use]
+pub fn stranger() -> Refusal {
+    Refusal::new(Reason::Forbidden).with_text("No trunk of this gateway leads here.")
 }
 
 /// What somebody hears who claims to be a user of ours (specs T5).

@@ -23,6 +23,7 @@ use crate::sip::{Endpoint, Hop, Request, Response};
 use crate::trunk::{Guide, Health, PATIENCE, Registered, States, Step, TrunkId, Ways};
 
 mod flow;
+mod personal;
 mod reply;
 mod request;
 
@@ -87,6 +88,8 @@ struct Registration {
     kept: bool,
     /// It saw us elsewhere than we said, and was told again; once.
     corrected: bool,
+    /// Nobody wants it any more; it ends once the registrar was told.
+    leaving: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,33 +113,38 @@ impl Registrations {
             .map(|(id, _)| id)
             .collect();
         for id in wanted {
-            let trunk = cx.settings.trunks.get(id);
-            let register = trunk.and_then(|trunk| trunk.register.as_ref());
-            self.rows.insert(
-                id,
-                Registration {
-                    stage: Stage::Resting,
-                    call_id: cx.mint.token(),
-                    tag: cx.mint.token(),
-                    cseq: 0,
-                    expires: register.map_or(0, |register| register.expires),
-                    outbound: register.is_some_and(|register| register.outbound),
-                    ways: Ways::by(id),
-                    hop: None,
-                    connection: None,
-                    sent: None,
-                    rounds: Rounds::default(),
-                    failures: 0,
-                    held: false,
-                    contact: None,
-                    bound: None,
-                    kept: false,
-                    corrected: false,
-                },
-            );
-            cx.states.set_registered(id, Registered::Trying);
-            self.start(id, cx);
+            self.enter(id, cx);
         }
+    }
+
+    fn enter(&mut self, id: TrunkId, cx: &mut Context<'_>) {
+        let trunk = cx.settings.trunks.get(id);
+        let register = trunk.and_then(|trunk| trunk.register.as_ref());
+        self.rows.insert(
+            id,
+            Registration {
+                stage: Stage::Resting,
+                call_id: cx.mint.token(),
+                tag: cx.mint.token(),
+                cseq: 0,
+                expires: register.map_or(0, |register| register.expires),
+                outbound: register.is_some_and(|register| register.outbound),
+                ways: Ways::by(id),
+                hop: None,
+                connection: None,
+                sent: None,
+                rounds: Rounds::default(),
+                failures: 0,
+                held: false,
+                contact: None,
+                bound: None,
+                kept: false,
+                corrected: false,
+                leaving: false,
+            },
+        );
+        cx.states.set_registered(id, Registered::Trying);
+        self.start(id, cx);
     }
 
     /// Registers now, whatever was planned; false when the trunk has no registration.
@@ -190,6 +198,7 @@ impl Registrations {
             _ if leaving => {
                 self.rows.remove(&id);
             }
+            Reply::Granted(_) if row.leaving => self.take_back(id, cx),
             Reply::Granted(granted) => {
                 self.succeed(id, &granted, cx);
                 self.learn(id, response, cx);
@@ -275,11 +284,7 @@ impl Registrations {
         self.closed = true;
         let held = |row: &Registration| row.held && row.stage == Stage::Resting;
         for id in self.of(held) {
-            if let Some(row) = self.rows.get_mut(&id) {
-                row.expires = 0;
-                row.ways = Ways::by(id);
-            }
-            self.send(id, cx);
+            self.take_back(id, cx);
         }
     }
 
@@ -361,7 +366,7 @@ impl Registrations {
         row.sent = Some(request.clone());
         match cx.endpoint.request(token, request, hop, cx.now) {
             Ok(()) => {
-                row.stage = match self.closed {
+                row.stage = match self.closed || row.expires == 0 {
                     true => Stage::Leaving(token),
                     false => Stage::Asking(token),
                 };
@@ -486,11 +491,15 @@ impl Registrations {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
+        self.patience.cancel(&id);
+        if row.leaving {
+            self.rows.remove(&id);
+            return;
+        }
         row.stage = Stage::Resting;
         row.held = false;
         row.hop = None;
         row.sent = None;
-        self.patience.cancel(&id);
         self.timers.set(id, cx.now + pause);
         let why = why.to_owned();
         cx.states.set_registered(id, Registered::Failed { why });

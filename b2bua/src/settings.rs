@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tandem_shared::address::Mapping;
 
+use crate::account::AccountSettings;
 use crate::call::CallSettings;
 use crate::emergency::Emergency;
 use crate::number::{Numbering, Numbers};
@@ -23,6 +24,8 @@ pub struct Settings {
     pub numbers: Numbers,
     /// How users dial.
     pub numbering: Numbering,
+    /// What accounts of their own they may have.
+    pub accounts: AccountSettings,
     /// Which numbers they may reach.
     pub policy: Policy,
     /// The numbers never carried.
@@ -103,8 +106,8 @@ pub(crate) mod tests {
         sms.large = None;
         let pbx = trunk("pbx", &["*@pbx.example.net"], Some("192.0.2.2:5070"));
         let trunks = Arc::new(Trunks::new(vec![numbers, pbx, sms]));
-        let known = Arc::clone(&trunks);
-        let admission = Admission::new(move |source| known.admits(source));
+        let gate = trunks.gate();
+        let admission = Admission::new(move |source| gate.admits(source));
         let juliet = Address::new("juliet", "example.com").unwrap();
         Settings {
             mapping: Mapping {
@@ -114,6 +117,7 @@ pub(crate) mod tests {
             trunks,
             numbers: Numbers::new([("+15550001".to_owned(), juliet)]),
             numbering: Numbering::default(),
+            accounts: AccountSettings::default(),
             policy: Policy::new(None, &["+*".to_owned()], &[])
                 .with_allowance(crate::policy::Allowance::unlimited()),
             emergency: Emergency::default(),

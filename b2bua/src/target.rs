@@ -58,7 +58,7 @@ pub fn find(
     }
     let own = settings.mapping.domain.as_str();
     if to.host != own {
-        let trunks = settings.trunks.find(to, own)?;
+        let trunks = settings.trunks.find_for(from, to, own)?;
         let user = spellings.spell(to).to_owned();
         settings.emergency.check(&user)?;
         return Ok(Found {
@@ -86,11 +86,11 @@ pub fn find(
         host: to.host.clone(),
         device: None,
     };
-    let mut trunks = settings.trunks.find(&contact, own);
+    let mut trunks = settings.trunks.find_for(from, &contact, own);
     // A trunk may take what was dialled, as an extension that looks like a number.
     if trunks.is_err() && number.is_some() {
         bare.clone_into(&mut contact.user);
-        trunks = settings.trunks.find(&contact, own).or(trunks);
+        trunks = settings.trunks.find_for(from, &contact, own).or(trunks);
     }
     let trunks = trunks?;
     settings.policy.allow(&contact.user)?;

@@ -3,9 +3,8 @@
 //! Closed by default: a contact that no pattern takes does not exist, a source that no trunk names
 //! is not heard.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_shared::address::{Address, host_to_ascii};
@@ -20,15 +19,20 @@ use crate::sip::hop::Profile;
 use crate::sip::uri::{Host, SipUri, Uri};
 use crate::sip::{Hop, Request, Transport};
 
+mod gate;
 pub mod network;
+mod own;
 pub mod pattern;
 pub mod state;
 pub mod ways;
 
+pub use gate::Gate;
 pub use network::Network;
 pub use pattern::Pattern;
 pub use state::{Health, Registered, State, States};
 pub use ways::{Guide, PATIENCE, Step, Ways};
+
+use own::Own;
 
 /// One way out.
 #[derive(Debug, Clone)]
@@ -89,6 +93,8 @@ pub struct Trunk {
     pub media: Policy,
     /// Whether P-Asserted-Identity names the sender (RFC 3325 §4).
     pub trust_identity: bool,
+    /// The user whose own account it is: nobody else calls by it, and who calls it means that user.
+    pub owner: Option<Address>,
 }
 
 /// How a trunk is told who calls, beside From.
@@ -136,11 +142,11 @@ pub enum Identity {
 }
 
 /// All trunks.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Trunks {
     trunks: Vec<Trunk>,
-    /// Where trunks are registered: their requests come from there.
-    welcome: Mutex<BTreeMap<TrunkId, IpAddr>>,
+    own: Own,
+    gate: Arc<Gate>,
 }
 
 /// Which trunk, for as long as the process runs.
@@ -151,34 +157,44 @@ impl Trunks {
     /// The trunks, in the order of the configuration.
     #[must_use]
     pub fn new(trunks: Vec<Trunk>) -> Self {
-        let welcome = Mutex::default();
-        Self { trunks, welcome }
+        let named = trunks.iter().flat_map(|trunk| trunk.inbound.clone());
+        Self {
+            gate: Arc::new(Gate::new(named.collect())),
+            own: Own::default(),
+            trunks,
+        }
     }
 
-    /// The trunks to `contact`: those whose pattern fits best.
+    /// Who is let in, for those who ask it of each packet.
+    #[must_use]
+    pub fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate)
+    }
+
+    /// The trunks of `user` to `contact`: the user's own that take it, else those of all users.
+    ///
+    /// # Errors
+    /// As [`Trunks::find`].
+    pub fn find_for(
+        &self,
+        user: &Address,
+        contact: &Address,
+        own: &str,
+    ) -> Result<Vec<TrunkId>, Refusal> {
+        let found = best(self.own.of(user), contact, own);
+        match found.is_empty() {
+            true => self.find(contact, own),
+            false => Ok(found),
+        }
+    }
+
+    /// The trunks of all users to `contact`: those whose pattern fits best.
     ///
     /// # Errors
     /// `item-not-found` when no trunk takes it.
     pub fn find(&self, contact: &Address, own: &str) -> Result<Vec<TrunkId>, Refusal> {
-        let mut found: Vec<TrunkId> = Vec::new();
-        let mut best = 0;
-        for (at, trunk) in self.trunks.iter().enumerate() {
-            let fit = trunk
-                .patterns
-                .iter()
-                .filter_map(|pattern| pattern.fit(contact, own))
-                .max();
-            let Some(fit) = fit else {
-                continue;
-            };
-            if fit > best {
-                found.clear();
-                best = fit;
-            }
-            if fit == best {
-                found.push(TrunkId(at));
-            }
-        }
+        let all = self.trunks.iter().enumerate();
+        let found = best(all.map(|(at, trunk)| (TrunkId(at), trunk)), contact, own);
         match found.is_empty() {
             true => {
                 Err(Refusal::new(Reason::ItemNotFound).with_text("No route leads to this address."))
@@ -190,13 +206,34 @@ impl Trunks {
     /// The trunk itself.
     #[must_use]
     pub fn get(&self, id: TrunkId) -> Option<&Trunk> {
-        self.trunks.get(id.0)
+        match own::is_own(id) {
+            true => self.own.get(id),
+            false => self.trunks.get(id.0),
+        }
     }
 
-    /// All of them, in order.
+    /// All of them: those of the configuration in its order, then users' own.
     pub fn iter(&self) -> impl Iterator<Item = (TrunkId, &Trunk)> {
         let trunks = self.trunks.iter().enumerate();
-        trunks.map(|(at, trunk)| (TrunkId(at), trunk))
+        let trunks = trunks.map(|(at, trunk)| (TrunkId(at), trunk));
+        trunks.chain(self.own.iter())
+    }
+
+    /// Takes in a user's own.
+    pub fn add_own(&mut self, trunk: Trunk) -> TrunkId {
+        self.own.add(trunk)
+    }
+
+    /// From now on nothing new goes or comes by a user's own trunk.
+    pub fn retire_own(&mut self, id: TrunkId) {
+        self.own.retire(id);
+        self.gate.shut(id);
+    }
+
+    /// Nothing needs a user's own trunk any more.
+    pub fn forget_own(&mut self, id: TrunkId) {
+        self.retire_own(id);
+        self.own.forget(id);
     }
 
     /// What the trunk is called, for logs.
@@ -214,20 +251,14 @@ impl Trunks {
 
     /// From now on lets in what comes from where a trunk is registered.
     pub fn welcome(&self, id: TrunkId, source: Option<IpAddr>) {
-        let mut welcome = self.welcome.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = source {
-            welcome.insert(id, source.to_canonical());
+            self.gate.open(id, source);
         }
     }
 
-    /// Whether any trunk lets in what comes from `source`.
-    #[must_use]
-    pub fn admits(&self, source: IpAddr) -> bool {
-        self.of_source(source, None).is_some()
-    }
-
     /// The trunk a request from `source` came by: the one it names with its Request-URI, else the
-    /// one with the narrowest range, else the first that is registered there.
+    /// one with the narrowest range, else the first that is registered there. A user's own has to
+    /// be named.
     #[must_use]
     pub fn of(&self, request: &Request, source: IpAddr) -> Option<(TrunkId, &Trunk)> {
         let uri = request.uri.as_sip();
@@ -235,6 +266,11 @@ impl Trunks {
     }
 
     fn of_source(&self, source: IpAddr, user: Option<&str>) -> Option<(TrunkId, &Trunk)> {
+        if let Some(user) = user
+            && let Some(found) = self.own_of_source(source, user)
+        {
+            return Some(found);
+        }
         let narrowest = |trunk: &Trunk| {
             let holding = trunk
                 .inbound
@@ -242,10 +278,10 @@ impl Trunks {
                 .filter(|network| network.contains(source));
             holding.map(Network::bits).max()
         };
-        let welcome = self.welcome.lock().unwrap_or_else(PoisonError::into_inner);
-        let registered = |id: TrunkId| welcome.get(&id) == Some(&source);
+        let registered = |id: TrunkId| self.gate.is_welcome(id, source);
         let mut best: Option<((TrunkId, &Trunk), u8)> = None;
-        for (id, trunk) in self.iter() {
+        for (at, trunk) in self.trunks.iter().enumerate() {
+            let id = TrunkId(at);
             let Some(bits) = narrowest(trunk).or_else(|| registered(id).then_some(0)) else {
                 continue;
             };
@@ -258,6 +294,44 @@ impl Trunks {
         }
         best.map(|(found, _)| found)
     }
+
+    /// The user's own trunk that a request names: by our Contact, which its registrar alone knows,
+    /// or, coming from the registrar itself, by the name that is registered there.
+    fn own_of_source(&self, source: IpAddr, user: &str) -> Option<(TrunkId, &Trunk)> {
+        if let Some(found) = self.own.by_line(user) {
+            return Some(found);
+        }
+        let there = self.gate.registered_at(source).into_iter();
+        let mut there = there.filter_map(|id| Some((id, self.own.get(id)?)));
+        there.find(|(_, trunk)| {
+            let register = trunk.register.as_ref();
+            register.is_some_and(|register| register.user == user)
+        })
+    }
+}
+
+/// Those of `trunks` whose pattern fits `contact` best.
+fn best<'a>(
+    trunks: impl Iterator<Item = (TrunkId, &'a Trunk)>,
+    contact: &Address,
+    own: &str,
+) -> Vec<TrunkId> {
+    let mut found: Vec<TrunkId> = Vec::new();
+    let mut best = 0;
+    for (id, trunk) in trunks {
+        let fits = trunk.patterns.iter().filter_map(|it| it.fit(contact, own));
+        let Some(fit) = fits.max() else {
+            continue;
+        };
+        if fit > best {
+            found.clear();
+            best = fit;
+        }
+        if fit == best {
+            found.push(id);
+        }
+    }
+    found
 }
 
 /// The user part by which a trunk is named in our Contact: the same in every run, so that a
@@ -301,6 +375,7 @@ impl Trunk {
             inbound: Vec::new(),
             media: Policy::default(),
             trust_identity: false,
+            owner: None,
         }
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use tandem_b2bua::account::AccountSettings;
 use tandem_b2bua::clock::Now;
 use tandem_b2bua::emergency::Emergency;
 use tandem_b2bua::fingerprint::Fingerprint;
@@ -113,6 +114,7 @@ fn settings() -> Settings {
         trunks: Arc::new(Trunks::new(vec![trunk])),
         numbers: Numbers::default(),
         numbering: Numbering::default(),
+        accounts: AccountSettings::default(),
         policy: Policy::new(None, &["+*".to_owned()], &[]).with_allowance(Allowance::unlimited()),
         emergency: Emergency::new([]),
         endpoint: EndpointConfig::new(sent_by, Admission::new(|_| true)),

@@ -315,7 +315,7 @@ impl Core {
             Event::Message(message) => messages.handle_message(session, *message, &mut context),
             Event::MessageOutcome(outcome) => messages.handle_outcome(outcome, &mut context),
             Event::Unknown(kind) => tracing::debug!(kind, "an event of an unknown kind came"),
-            Event::Call(_) | Event::Control(_) => {}
+            Event::Call(_) | Event::Account(_) | Event::Control(_) => {}
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use tandem_b2bua::account::AccountSettings;
 use tandem_b2bua::action::{Action, Record};
 use tandem_b2bua::clock::Now;
 use tandem_b2bua::core::Core;
@@ -274,6 +275,7 @@ pub fn settings() -> Settings {
         trunks: Arc::new(Trunks::new(vec![first, trunk("net", &["*@example.net"])])),
         numbers: Numbers::new([("+1555000".to_owned(), juliet)]),
         numbering: Numbering::default(),
+        accounts: AccountSettings::default(),
         policy: Policy::new(None, &["+*".to_owned()], &[]).with_allowance(Allowance::unlimited()),
         emergency: Emergency::new(["112", "911"].map(str::to_owned)),
         endpoint: EndpointConfig::new(sent_by, Admission::new(|_| true)),

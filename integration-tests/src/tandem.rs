@@ -6,8 +6,9 @@ mod config;
 
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -122,10 +123,22 @@ impl Tandem {
 
     /// Asks the b2bua as an admin does, and returns what it says.
     pub fn ask(&self, arguments: &[&str]) -> Result<String> {
+        self.ask_with(arguments, "")
+    }
+
+    /// The same, with a line on the standard input.
+    pub fn ask_with(&self, arguments: &[&str], line: &str) -> Result<String> {
         let (binary, config) = &self.asked;
         let mut command = Command::new(binary);
         command.arg("--config").arg(config).args(arguments);
-        let output = command.output()?;
+        command.stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        if let Some(mut input) = child.stdin.take() {
+            // It may not want any.
+            let _ = writeln!(input, "{line}");
+        }
+        let output = child.wait_with_output()?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         ensure!(output.status.success(), "{}", text(&output.stderr));
         Ok(text(&output.stdout))

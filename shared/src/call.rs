@@ -11,9 +11,8 @@
 use crate::address::Address;
 use crate::media::{Description, Media, Trickle};
 use crate::mint::Mint;
-use serde::de::{Deserializer, Error as _};
+use crate::newer::{self, Newer};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::fmt::Write as _;
 
 /// Names a call on the bus: a version 4 UUID of the side where it began (RFC 9562).
@@ -55,7 +54,7 @@ pub struct CallEvent {
     /// Which call.
     pub call: CallId,
     /// The fact.
-    #[serde(deserialize_with = "fact")]
+    #[serde(deserialize_with = "newer::read")]
     pub fact: Fact,
 }
 
@@ -231,21 +230,10 @@ pub enum EndReason {
     Unknown,
 }
 
-/// Reads a fact; one whose name is not known may have anything with it.
-fn fact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fact, D::Error> {
-    #[derive(Deserialize, Serialize)]
-    struct Name {
-        what: String,
+impl Newer for Fact {
+    fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
     }
-    let raw = Box::<RawValue>::deserialize(deserializer)?;
-    serde_json::from_str(raw.get()).or_else(|error| {
-        let name: Name = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
-        let alone = serde_json::to_string(&name).map_err(D::Error::custom)?;
-        match serde_json::from_str(&alone) {
-            Ok(Fact::Unknown) => Ok(Fact::Unknown),
-            _ => Err(D::Error::custom(error)),
-        }
-    })
 }
 
 #[cfg(test)]

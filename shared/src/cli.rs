@@ -1,7 +1,7 @@
 //! The command line both processes have: `run`, `check`, `print-config`.
 
 use crate::config::{self, ConfigError, EXIT_CONFIG, LogFormat, LogSection, Schema};
-pub use clap::Subcommand;
+pub use clap::{Args, Subcommand};
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use std::io::Write;

@@ -3,6 +3,7 @@
 //! Events are facts about the sender's side; either side may send any of them. An event of a kind
 //! this node does not know decodes as [`Event::Unknown`] and never ends a session.
 
+use crate::account::AccountEvent;
 use crate::call::CallEvent;
 use crate::message::{Message, MessageId, Outcome};
 use crate::refusal::Refusal;
@@ -21,6 +22,8 @@ pub enum Event {
     MessageOutcome(MessageOutcome),
     /// A fact about a call.
     Call(Box<CallEvent>),
+    /// A question about a user's own accounts, or its answer.
+    Account(Box<AccountEvent>),
     /// The life of the two nodes themselves.
     Control(Control),
     /// A kind of event that a newer node knows.
@@ -97,6 +100,10 @@ impl Serialize for Event {
                 event.serialize_field("kind", "call")?;
                 event.serialize_field("body", body)?;
             }
+            Self::Account(body) => {
+                event.serialize_field("kind", "account")?;
+                event.serialize_field("body", body)?;
+            }
             Self::Control(body) => {
                 event.serialize_field("kind", "control")?;
                 event.serialize_field("body", body)?;
@@ -148,6 +155,7 @@ impl<'de> Visitor<'de> for Reading {
                         "message" => Event::Message(map.next_value()?),
                         "message-outcome" => Event::MessageOutcome(map.next_value()?),
                         "call" => Event::Call(map.next_value()?),
+                        "account" => Event::Account(map.next_value()?),
                         "control" => Event::Control(map.next_value()?),
                         kind => {
                             map.next_value::<IgnoredAny>()?;
@@ -171,6 +179,7 @@ impl<'de> Visitor<'de> for Reading {
             "message" => serde_json::from_str(body).map(Event::Message),
             "message-outcome" => serde_json::from_str(body).map(Event::MessageOutcome),
             "call" => serde_json::from_str(body).map(Event::Call),
+            "account" => serde_json::from_str(body).map(Event::Account),
             "control" => serde_json::from_str(body).map(Event::Control),
             kind => Ok(Event::unknown(kind)),
         }

@@ -3,6 +3,7 @@
 //! Without the feature `transport` this crate has no sockets, files or clocks, so that the two
 //! cores built on it cannot have them either.
 
+pub mod account;
 pub mod address;
 pub mod bus;
 pub mod call;
@@ -11,6 +12,7 @@ pub mod event;
 pub mod media;
 pub mod message;
 pub mod mint;
+mod newer;
 pub mod pii;
 pub mod refusal;
 pub mod timers;

@@ -67,13 +67,13 @@ impl Calls {
         if !self.has_room(cx) {
             return Err(refuse(&refusal::not_now("Too many calls at once")));
         }
-        let trunk = settings.trunks.of(request, source.flow.source());
-        if let Some((id, trunk)) = trunk
-            && is_full(trunk, id, cx.states)
-        {
+        let Some((id, trunk)) = settings.trunks.of(request, source.flow.source()) else {
+            return Err(refuse(&party::stranger()));
+        };
+        if is_full(trunk, id, cx.states) {
             return Err(refuse(&refusal::not_now("Too many calls on this trunk")));
         }
-        let trunk = trunk.map(|(_, trunk)| trunk);
+        let trunk = Some(trunk);
         let to = party::recipient(request, trunk, settings).map_err(|refusal| refuse(&refusal))?;
         let from = party::sender(request, trunk, settings).map_err(|refusal| refuse(&refusal))?;
         let name = caller_name::of(request, trunk);

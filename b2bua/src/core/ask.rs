@@ -10,6 +10,9 @@ impl Core {
         match ask {
             Ask::Trunks => admin::show_trunks(&self.settings, &self.states, now.instant),
             Ask::Register { trunk } => self.register(trunk, now),
+            Ask::Accounts { user } => self.ask_accounts(user.as_deref(), now),
+            Ask::SetAccount { user, account } => self.ask_set(user, account, now),
+            Ask::RemoveAccount { address } => self.ask_remove(address, now),
             Ask::RouteTest { to, from } => {
                 let mut context = route_test::Context {
                     settings: &self.settings,
@@ -28,7 +31,10 @@ impl Core {
 
     fn register(&mut self, name: &str, now: Now) -> Answer {
         let Some(id) = self.settings.trunks.named(name) else {
-            let names = self.settings.trunks.iter().map(|(_, trunk)| &*trunk.name);
+            let trunks = self.settings.trunks.iter();
+            let names = trunks
+                .filter(|(_, trunk)| trunk.owner.is_none())
+                .map(|(_, trunk)| &*trunk.name);
             let names: Vec<&str> = names.collect();
             let names = names.join(", ");
             return Answer::no(format!("there is no trunk {name:?}; there are {names}"));

@@ -108,6 +108,7 @@ impl Core {
         };
         work(&mut self.registrations, &mut context);
         self.with_keepalives(now, Keepalives::follow);
+        self.forget_retired();
     }
 
     pub(super) fn with_watch(

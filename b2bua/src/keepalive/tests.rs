@@ -29,9 +29,9 @@ fn begin(transport: Transport) -> Bench {
     };
     let mut settings = settings();
     settings.trunks = Arc::new(Trunks::new(vec![provider]));
-    let known = Arc::clone(&settings.trunks);
+    let gate = settings.trunks.gate();
     settings.endpoint.admission =
-        crate::sip::endpoint::Admission::new(move |source| known.admits(source));
+        crate::sip::endpoint::Admission::new(move |source| gate.admits(source));
     let mut bench = Bench::with(settings);
     let now = bench.now;
     bench.core.begin(now);

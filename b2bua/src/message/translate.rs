@@ -35,9 +35,11 @@ pub fn from_sip(
     threads: &Threads,
     now: Now,
 ) -> Result<Translated, Refusal> {
-    let trunk = settings.trunks.of(request, source).map(|(_, trunk)| trunk);
-    let to = party::recipient(request, trunk, settings)?;
-    let from = party::sender(request, trunk, settings)?;
+    let Some((_, trunk)) = settings.trunks.of(request, source) else {
+        return Err(party::stranger());
+    };
+    let to = party::recipient(request, Some(trunk), settings)?;
+    let from = party::sender(request, Some(trunk), settings)?;
     let headers = &request.headers;
     let Some(body) = body::read(headers, &request.body)? else {
         return Ok(Translated::Nothing);

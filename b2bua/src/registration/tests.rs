@@ -30,9 +30,9 @@ pub(super) fn account() -> Trunk {
 pub(super) fn begin(trunks: Vec<Trunk>) -> Bench {
     let mut settings = settings();
     settings.trunks = Arc::new(Trunks::new(trunks));
-    let known = Arc::clone(&settings.trunks);
+    let gate = settings.trunks.gate();
     settings.endpoint.admission =
-        crate::sip::endpoint::Admission::new(move |source| known.admits(source));
+        crate::sip::endpoint::Admission::new(move |source| gate.admits(source));
     let mut bench = Bench::with(settings);
     let now = bench.now;
     bench.core.begin(now);

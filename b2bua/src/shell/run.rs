@@ -18,6 +18,7 @@ use super::admin::{self, Question};
 use super::media::Media;
 use super::resolve::Resolver;
 use super::store::Store;
+use super::store::seal::Sealer;
 use super::transport::{Transport, TransportEvent};
 use crate::action::Action;
 use crate::clock::Now;
@@ -101,7 +102,9 @@ impl Process {
                 behind a NAT media.public has to name that of sound"
             );
         }
-        let (store, restored) = Store::open(&config.store.path, config.store.durability)?;
+        let key = config.accounts.key.reveal();
+        let sealer = (!key.is_empty()).then(|| Sealer::new(key));
+        let (store, restored) = Store::open(&config.store.path, config.store.durability, sealer)?;
         let trunks = config.trunks()?;
         let transport = Transport::bind(config.transport(config.admission(&trunks)))?;
         for (protocol, address) in transport.listening() {
@@ -123,7 +126,7 @@ impl Process {
         let now = now();
         let epoch = u64::try_from(now.unix_ms()).unwrap_or(0);
         let mut core = Core::new(settings, Mint::new(seed), restored.key, epoch);
-        core.restore(restored.rows);
+        core.restore(restored.rows, now);
         core.begin(now);
         Ok(Self {
             core,

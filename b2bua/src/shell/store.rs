@@ -8,12 +8,18 @@ use std::sync::mpsc;
 
 use anyhow::Context as _;
 use rusqlite::{Connection, params};
-use tandem_shared::private;
+use tandem_shared::account::Account;
+use tandem_shared::address::Address;
+use tandem_shared::{mint, private};
 
 use crate::action::{Action, Key, Record};
 use crate::config::Durability;
 use crate::fingerprint::Fingerprint;
 use crate::sip::Status;
+
+pub(super) mod seal;
+
+use seal::{Contents, Sealer};
 
 /// The way to the thread that writes.
 #[derive(Debug)]
@@ -33,12 +39,21 @@ pub(super) struct Restored {
 
 impl Store {
     /// Opens or makes the database at `path`, and starts the thread.
-    pub(super) fn open(path: &Path, durability: Durability) -> anyhow::Result<(Self, Restored)> {
+    /// What is to be sealed is not stored without a `sealer`.
+    pub(super) fn open(
+        path: &Path,
+        durability: Durability,
+        sealer: Option<Sealer>,
+    ) -> anyhow::Result<(Self, Restored)> {
         let place = path.display().to_string();
         let database = open(path, durability)
             .with_context(|| format!("store.path {place}: cannot be opened"))?;
-        let restored =
-            restore(&database).with_context(|| format!("store.path {place}: cannot be read"))?;
+        let restored = restore(&database, sealer.as_ref())
+            .with_context(|| format!("store.path {place}: cannot be read"))?;
+        let seals = Seals {
+            key: restored.key,
+            sealer,
+        };
         let (batches, received) = mpsc::channel::<Vec<Action>>();
         let (finished, done) = tokio::sync::mpsc::unbounded_channel();
         std::thread::Builder::new()
@@ -47,7 +62,7 @@ impl Store {
                 while let Ok(batch) = received.recv() {
                     // What was to be stored only spares a repeat after a restart; to send nothing
                     // because of a full disk would be worse.
-                    if let Err(error) = write(&database, &batch) {
+                    if let Err(error) = write(&database, &batch, &seals) {
                         tracing::error!(%error, "the store cannot be written");
                     }
                     if finished.send(()).is_err() {
@@ -85,7 +100,7 @@ fn open(path: &Path, durability: Durability) -> anyhow::Result<Connection> {
     Ok(database)
 }
 
-fn restore(database: &Connection) -> anyhow::Result<Restored> {
+fn restore(database: &Connection, sealer: Option<&Sealer>) -> anyhow::Result<Restored> {
     let mut fresh = [0; 16];
     getrandom::fill(&mut fresh).context("no random numbers")?;
     database.execute(
@@ -116,10 +131,65 @@ fn restore(database: &Connection) -> anyhow::Result<Restored> {
             user: row.get(1)?,
         });
     }
+    rows.extend(accounts(database, sealer)?);
     Ok(Restored { key, rows })
 }
 
-fn write(database: &Connection, batch: &[Action]) -> rusqlite::Result<()> {
+/// The accounts that can be opened; the others stay where they are.
+fn accounts(database: &Connection, sealer: Option<&Sealer>) -> anyhow::Result<Vec<Record>> {
+    let mut accounts = database.prepare("SELECT id, sealed FROM account ORDER BY rowid")?;
+    let mut found = accounts.query([])?;
+    let (mut rows, mut closed) = (Vec::new(), 0);
+    while let Some(row) = found.next()? {
+        let (id, sealed): ([u8; 16], Vec<u8>) = (row.get(0)?, row.get(1)?);
+        match sealer.and_then(|sealer| sealer.open(&id, &sealed)) {
+            Some(Contents { user, account }) => rows.push(Record::Account {
+                user,
+                account: Box::new(account),
+            }),
+            None => closed += 1,
+        }
+    }
+    if closed > 0 {
+        tracing::error!(
+            accounts = closed,
+            "accounts of users cannot be opened: accounts.key is missing, or not the one they were \
+            stored with; they stay in the database until the right key is back"
+        );
+    }
+    Ok(rows)
+}
+
+/// What accounts are sealed with and found by.
+struct Seals {
+    key: [u8; 16],
+    sealer: Option<Sealer>,
+}
+
+impl Seals {
+    /// The row of an account, which does not tell its address.
+    fn id(&self, address: &str) -> [u8; 16] {
+        mint::hash(&self.key, &[b"account", address.as_bytes()]).to_le_bytes()
+    }
+}
+
+fn store_account(
+    database: &Connection,
+    user: &Address,
+    account: &Account,
+    seals: &Seals,
+) -> anyhow::Result<()> {
+    let sealer = seals.sealer.as_ref().context("there is no accounts.key")?;
+    let id = seals.id(&account.address);
+    let (user, account) = (user.clone(), account.clone());
+    let sealed = sealer.seal(&id, &Contents { user, account })?;
+    database
+        .prepare_cached("INSERT OR REPLACE INTO account (id, sealed) VALUES (?1, ?2)")?
+        .execute(params![id, sealed])?;
+    Ok(())
+}
+
+fn write(database: &Connection, batch: &[Action], seals: &Seals) -> anyhow::Result<()> {
     let transaction = database.unchecked_transaction()?;
     for action in batch {
         match action {
@@ -152,6 +222,14 @@ fn write(database: &Connection, batch: &[Action]) -> rusqlite::Result<()> {
                     .prepare_cached("DELETE FROM spelling WHERE folded = ?1")?
                     .execute(params![folded])?;
             }
+            Action::Store(Record::Account { user, account }) => {
+                store_account(database, user, account, seals)?;
+            }
+            Action::Forget(Key::Account(address)) => {
+                database
+                    .prepare_cached("DELETE FROM account WHERE id = ?1")?
+                    .execute(params![seals.id(address)])?;
+            }
             Action::Media(_)
             | Action::Resolve(_)
             | Action::Close(_)
@@ -160,46 +238,15 @@ fn write(database: &Connection, batch: &[Action]) -> rusqlite::Result<()> {
             | Action::CloseBus => {}
         }
     }
-    transaction.commit()
+    Ok(transaction.commit()?)
 }
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS installation (id INTEGER PRIMARY KEY, key BLOB NOT NULL);
     CREATE TABLE IF NOT EXISTS answered (request BLOB NOT NULL, status INTEGER NOT NULL, at INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS spelling (folded TEXT NOT NULL UNIQUE, user TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS account (id BLOB NOT NULL UNIQUE, sealed BLOB NOT NULL);
 ";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn what_was_written_is_there_after_a_restart() {
-        let directory = std::env::temp_dir().join(format!("tandem-store-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        let path = directory.join("b2bua.sqlite");
-        let (mut store, first) = Store::open(&path, Durability::Process).unwrap();
-        assert!(first.rows.is_empty());
-        let answered = |request, at| Record::Answered {
-            request: Fingerprint(request),
-            status: Status::ACCEPTED,
-            at,
-        };
-        let spelling = Record::Spelling {
-            folded: "bob@x".into(),
-            user: "Bob".into(),
-        };
-        store.write(vec![
-            Action::Store(answered(1, 5)),
-            Action::Store(answered(u128::MAX, 6)),
-            Action::Store(spelling.clone()),
-            Action::Forget(Key::AnsweredBefore(6)),
-        ]);
-        store.written().await;
-        drop(store);
-        let (_store, second) = Store::open(&path, Durability::Power).unwrap();
-        assert_eq!(second.key, first.key);
-        assert_eq!(second.rows, [answered(u128::MAX, 6), spelling]);
-        std::fs::remove_dir_all(&directory).unwrap();
-    }
-}
+mod tests;

@@ -161,8 +161,14 @@ impl States {
 
     /// A call on it ended.
     pub fn remove_call(&mut self, id: TrunkId) {
-        let state = self.rows.entry(id).or_default();
-        state.calls = state.calls.saturating_sub(1);
+        if let Some(state) = self.rows.get_mut(&id) {
+            state.calls = state.calls.saturating_sub(1);
+        }
+    }
+
+    /// The trunk is no more.
+    pub fn forget(&mut self, id: TrunkId) {
+        self.rows.remove(&id);
     }
 
     /// How many calls are on it.

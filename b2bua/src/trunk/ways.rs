@@ -8,7 +8,7 @@ use tandem_shared::address::Address;
 use tandem_shared::mint::Mint;
 
 use super::network::is_public;
-use super::{States, TrunkId, Trunks};
+use super::{States, Trunk, TrunkId, Trunks};
 use crate::dns::{Dns, Located};
 use crate::sip::Hop;
 
@@ -47,12 +47,13 @@ pub struct Guide<'a> {
 }
 
 impl Guide<'_> {
-    /// Whether a trunk may lead to addresses of the own network: where the admin wrote the next
-    /// hop, or said so. Otherwise whoever is called, or the name servers of its domain, would
+    /// Whether a trunk may lead to addresses of the own network: where the admin, and no
+    /// user, wrote the next hop, or said so. Otherwise whoever is called, or the name servers of its domain, would
     /// choose what in here is talked to (specs T3).
     fn may_be_private(&self, id: TrunkId) -> bool {
         let trunk = self.trunks.get(id);
-        trunk.is_some_and(|trunk| trunk.next_hop.is_some() || trunk.allow_private)
+        let named = |trunk: &Trunk| trunk.next_hop.is_some() && trunk.owner.is_none();
+        trunk.is_some_and(|trunk| named(trunk) || trunk.allow_private)
     }
 }
 

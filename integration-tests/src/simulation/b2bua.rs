@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tandem_b2bua::account::AccountSettings;
 use tandem_b2bua::action::{Action, Key, Record};
 use tandem_b2bua::call::CallSettings;
 use tandem_b2bua::clock::Now;
@@ -52,7 +53,7 @@ impl B2bua {
         let seed = u128::from(stage.plan.seed) << 64 | 1 << 63 | u128::from(self.run);
         let mint = Mint::new(seed.to_le_bytes());
         let mut core = Core::new(settings(), mint, [7; 16], self.run);
-        core.restore(self.rows.clone());
+        core.restore(self.rows.clone(), now(stage));
         self.core = Some(core);
     }
 
@@ -90,6 +91,11 @@ impl B2bua {
                 Action::Forget(Key::Spelling(key)) => {
                     self.rows.retain(
                         |row| !matches!(row, Record::Spelling { folded, .. } if *folded == key),
+                    );
+                }
+                Action::Forget(Key::Account(address)) => {
+                    self.rows.retain(
+                        |row| !matches!(row, Record::Account { account, .. } if account.address == address),
                     );
                 }
                 Action::Transmit(_)
@@ -154,6 +160,7 @@ fn settings() -> Settings {
         trunks: Arc::new(Trunks::new(vec![trunk])),
         numbers: Numbers::default(),
         numbering: Numbering::default(),
+        accounts: AccountSettings::default(),
         policy: Policy::new(None, &["+*".to_owned()], &[]).with_allowance(Allowance::unlimited()),
         emergency: Emergency::new([]),
         endpoint: EndpointConfig::new(sent_by, Admission::new(|_| true)),

@@ -1,6 +1,7 @@
 //! Trunks: providers with several servers, accounts that register, and what is let in and out by them
 //! (checklist rows N01 to N11, N14, M08, A08, Z01 to Z06).
 
+mod accounts;
 mod admin;
 mod cluster;
 mod flows;

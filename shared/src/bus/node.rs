@@ -15,7 +15,7 @@ impl std::fmt::Display for NodeId {
     }
 }
 
-/// What an envelope is about: a conversation, later a call or a room.
+/// What an envelope is about: a conversation, a call, a user, later a room.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(pub String);
@@ -31,6 +31,13 @@ impl SessionId {
     #[must_use]
     pub fn call(id: &CallId) -> Self {
         Self(["c", &*id.0].concat())
+    }
+
+    /// What a user asks about itself.
+    #[must_use]
+    pub fn user(user: &Address) -> Self {
+        let hash = crate::mint::hash(&[0; 16], &[user.user.as_bytes(), user.host.as_bytes()]);
+        Self(["u", &*crate::mint::base32(hash)].concat())
     }
 
     /// The conversation of two accounts: the same for both directions, so that it stays on one

@@ -96,7 +96,7 @@ fn a_repeat_hears_the_recorded_answer_even_after_a_restart() {
         }
     }
     let mut after = Bench::new();
-    after.core.restore(records);
+    after.core.restore(records, after.now);
     after.packet(PEER, &packet("3", 1, PLAIN, "hello"));
     assert_eq!(after.codes(), [202]);
     assert!(after.messages().is_empty());

@@ -115,7 +115,8 @@ fn read(
                     let _ = greeted.send(());
                 }
                 Event::Call(event) => told.send((event.call, event.fact))?,
-                Event::Control(_)
+                Event::Account(_)
+                | Event::Control(_)
                 | Event::Message(_)
                 | Event::MessageOutcome(_)
                 | Event::Unknown(_) => {}

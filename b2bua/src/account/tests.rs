@@ -1,0 +1,494 @@
+use tandem_shared::account::{Account, AccountEvent, AccountWhat};
+use tandem_shared::address::Address;
+use tandem_shared::bus::SessionId;
+use tandem_shared::event::Event;
+use tandem_shared::message::{Message, MessageId};
+
+use super::AccountSettings;
+use crate::action::{Action, Key, Record};
+use crate::admin::Ask;
+use crate::core::bench::{Bench, hop};
+use crate::message::request::tests::message as written;
+use crate::settings::Settings;
+use crate::settings::tests::settings;
+use crate::sip::{Method, Request, Response, Status};
+
+const HOME: &str = "sip:alice@8.8.4.4";
+
+fn open() -> Settings {
+    let mut settings = settings();
+    settings.accounts = AccountSettings {
+        open: true,
+        max: 3,
+        per_user: 2,
+        providers: vec!["*".into()],
+        allow_private: false,
+    };
+    let gate = settings.trunks.gate();
+    settings.endpoint.admission =
+        crate::sip::endpoint::Admission::new(move |source| gate.admits(source));
+    settings
+}
+
+fn user(name: &str) -> Address {
+    Address::new(name, "example.com").unwrap()
+}
+
+/// What comes back for a question of a user.
+fn ask(bench: &mut Bench, name: &str, what: AccountWhat) -> AccountWhat {
+    let user = user(name);
+    let event = AccountEvent {
+        id: "q".into(),
+        user: user.clone(),
+        what,
+    };
+    bench.say(SessionId::user(&user), Event::Account(Box::new(event)));
+    let mut answers = Vec::new();
+    bench.actions.retain(|action| {
+        if let Action::Publish(envelope) = action
+            && let Event::Account(event) = &envelope.event
+        {
+            answers.push(event.clone());
+            return false;
+        }
+        true
+    });
+    assert_eq!(answers.len(), 1);
+    let answer = answers.remove(0);
+    assert_eq!((answer.id.as_str(), answer.user), ("q", user));
+    answer.what
+}
+
+fn set(bench: &mut Bench, name: &str, account: Account) -> AccountWhat {
+    ask(bench, name, AccountWhat::Set(Box::new(account)))
+}
+
+/// What is wrong with an account, in the words its owner hears.
+fn problem(bench: &mut Bench, name: &str, account: Account) -> String {
+    let answer = set(bench, name, account);
+    let AccountWhat::Refused(refusal) = answer else {
+        panic!("{answer:?}");
+    };
+    refusal.text.unwrap()
+}
+
+/// Says yes to a REGISTER, at the place of the account [`HOME`].
+fn grant(bench: &mut Bench, request: &Request) {
+    let contact = request.headers.get("Contact").unwrap();
+    let response =
+        Response::to(request, Status::OK).with("Contact", &format!("{contact};expires=600"));
+    let mut bytes = Vec::new();
+    response.print(&mut bytes);
+    bench.packet("8.8.4.4:5060", &bytes);
+}
+
+/// A core with juliet's account [`HOME`], registered, and its REGISTER.
+fn registered() -> (Bench, Request) {
+    let mut bench = Bench::with(open());
+    let answer = set(&mut bench, "juliet", Account::new(HOME, "s3cret"));
+    assert!(
+        matches!(answer, AccountWhat::Accounts(ref all) if all.len() == 1),
+        "{answer:?}"
+    );
+    let (register, _) = bench.request();
+    grant(&mut bench, &register);
+    (bench, register)
+}
+
+fn stored(bench: &mut Bench) -> Vec<Action> {
+    let kept = |action: &mut Action| {
+        matches!(
+            action,
+            Action::Store(Record::Account { .. }) | Action::Forget(Key::Account(_))
+        )
+    };
+    bench.actions.extract_if(.., kept).collect()
+}
+
+/// Juliet's own Contact at her provider, of the REGISTER.
+fn line(register: &Request) -> String {
+    let contact = register.headers.get("Contact").unwrap();
+    let uri = contact.split(['<', '>']).nth(1).unwrap();
+    uri.to_owned()
+}
+
+fn message(uri: &str, from: &str, id: &str) -> Vec<u8> {
+    format!(
+        "MESSAGE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 8.8.4.4;branch=z9hG4bK{id}\r\n\
+        From: <{from}>;tag={id}\r\nTo: <{uri}>\r\nCall-ID: {id}\r\nCSeq: 1 MESSAGE\r\n\
+        Max-Forwards: 70\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi"
+    )
+    .into_bytes()
+}
+
+fn text(from: &str, to: &str) -> Message {
+    let to = Address::new(to, "sip.example.com").unwrap();
+    let id = format!("{from} to {}", to.user);
+    Message {
+        id: MessageId(id),
+        to,
+        ..written((from, "example.com"), ("x", "y"), "hi")
+    }
+}
+
+#[test]
+fn an_account_is_stored_registered_and_told_of_without_its_password() {
+    let mut bench = Bench::with(open());
+    let answer = set(
+        &mut bench,
+        "juliet",
+        Account::new("alice@8.8.4.4", "s3cret"),
+    );
+    let AccountWhat::Accounts(all) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!((all[0].address.as_str(), all[0].registered), (HOME, None));
+    let actions = stored(&mut bench);
+    assert!(
+        matches!(&*actions, [Action::Store(Record::Account { user: of, account })]
+            if *of == user("juliet") && account.address == HOME),
+        "{actions:?}"
+    );
+    let (register, transmit) = bench.request();
+    assert_eq!(register.method, Method::Register);
+    assert_eq!(hop(&transmit), "UDP 8.8.4.4:5060");
+    assert_eq!(register.headers.get("To"), Some("<sip:alice@8.8.4.4>"));
+    let challenge = "Digest realm=\"provider\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256";
+    let refused = Response::to(&register, Status::UNAUTHORIZED).with("WWW-Authenticate", challenge);
+    let mut bytes = Vec::new();
+    refused.print(&mut bytes);
+    bench.packet("8.8.4.4:5060", &bytes);
+    let (register, _) = bench.request();
+    let answer = register.headers.get("Authorization").unwrap();
+    assert!(answer.contains("username=\"alice\""), "{answer}");
+    grant(&mut bench, &register);
+    let shown = ask(&mut bench, "juliet", AccountWhat::Show);
+    assert!(
+        matches!(&shown, AccountWhat::Accounts(all) if all[0].registered == Some(600)),
+        "{shown:?}"
+    );
+    let others = ask(&mut bench, "romeo", AccountWhat::Show);
+    assert_eq!(others, AccountWhat::Accounts(Vec::new()));
+}
+
+#[test]
+fn what_comes_by_it_is_for_its_owner_alone() {
+    let (mut bench, register) = registered();
+    let line = line(&register);
+    bench.packet("8.8.4.4:5060", &message(&line, "sip:bob@8.8.4.4", "a"));
+    let messages = bench.messages();
+    assert_eq!(messages.len(), 1, "{:?}", bench.codes());
+    assert_eq!(messages[0].to, user("juliet"));
+    assert_eq!(messages[0].from, Address::new("bob", "8.8.4.4").unwrap());
+    // A registrar that names her as it knows her means the same.
+    let known = "sip:alice@198.51.100.1";
+    bench.packet("8.8.4.4:5060", &message(known, "sip:+4930123@8.8.4.4", "b"));
+    let messages = bench.messages();
+    assert_eq!(messages[0].to, user("juliet"));
+    assert_eq!(messages[0].from.user, "+4930123");
+    // Her provider reaches nobody else, whomever it names and says it is.
+    let others = [
+        "sip:romeo%40example.com@sip.example.com",
+        "sip:+15550001@198.51.100.1",
+        "sip:x@198.51.100.1",
+    ];
+    for (at, uri) in others.into_iter().enumerate() {
+        bench.packet(
+            "8.8.4.4:5060",
+            &message(uri, "sip:eve@8.8.4.4", &format!("c{at}")),
+        );
+        assert_eq!(bench.messages(), []);
+        assert_eq!(bench.codes(), [403], "{uri}");
+    }
+    bench.packet(
+        "8.8.4.4:5060",
+        &message(&line, "sip:romeo%40example.com@sip.example.com", "d"),
+    );
+    assert_eq!(bench.codes(), [403]);
+    // Nobody else is let in for knowing her Contact.
+    bench.packet("9.9.9.9:5060", &message(&line, "sip:bob@8.8.4.4", "e"));
+    assert_eq!((bench.messages(), bench.codes()), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn its_owner_writes_by_it_and_everybody_else_by_the_trunks_of_all() {
+    let (mut bench, _) = registered();
+    bench.send(text("juliet", "+15559001"));
+    let (request, transmit) = bench.request();
+    assert_eq!(hop(&transmit), "UDP 8.8.4.4:5060");
+    let from = request.headers.get("From").unwrap();
+    assert!(from.starts_with("<sip:alice@8.8.4.4>"), "{from}");
+    bench.send(Message {
+        to: Address::new("bob", "8.8.4.4").unwrap(),
+        ..text("juliet", "x")
+    });
+    let (request, _) = bench.request();
+    assert_eq!(request.uri.to_string(), "sip:bob@8.8.4.4");
+    // Romeo has no account and no number.
+    bench.send(text("romeo", "+15559001"));
+    assert!(bench.requests().is_empty());
+}
+
+#[test]
+fn an_account_for_being_called_leaves_calling_to_the_trunks_of_all() {
+    let mut bench = Bench::with(open());
+    let account = Account {
+        outgoing: false,
+        ..Account::new(HOME, "s3cret")
+    };
+    set(&mut bench, "juliet", account);
+    let (register, _) = bench.request();
+    grant(&mut bench, &register);
+    bench.send(text("juliet", "+15559001"));
+    let (_, transmit) = bench.request();
+    assert_eq!(hop(&transmit), "UDP 192.0.2.1:5060");
+}
+
+#[test]
+fn a_removed_account_is_taken_back_and_leaves_nothing() {
+    let (mut bench, register) = registered();
+    stored(&mut bench);
+    let answer = ask(&mut bench, "romeo", AccountWhat::Remove(HOME.into()));
+    assert!(matches!(answer, AccountWhat::Refused(_)), "{answer:?}");
+    let answer = ask(&mut bench, "juliet", AccountWhat::Remove(HOME.into()));
+    assert_eq!(answer, AccountWhat::Accounts(Vec::new()));
+    assert_eq!(
+        stored(&mut bench),
+        [Action::Forget(Key::Account(HOME.into()))]
+    );
+    let (last, _) = bench.request();
+    assert_eq!(last.headers.get("Expires"), Some("0"));
+    assert_eq!(last.call_id(), register.call_id());
+    let owned = |bench: &Bench| {
+        bench
+            .core
+            .trunks()
+            .iter()
+            .filter(|(_, it)| it.owner.is_some())
+            .count()
+    };
+    assert_eq!(
+        owned(&bench),
+        1,
+        "its password is needed until it is taken back"
+    );
+    grant(&mut bench, &last);
+    assert_eq!(owned(&bench), 0);
+    bench.packet(
+        "8.8.4.4:5060",
+        &message(&line(&register), "sip:bob@8.8.4.4", "z"),
+    );
+    assert_eq!((bench.messages(), bench.codes()), (Vec::new(), Vec::new()));
+    bench.pass(4000);
+    let sent = bench.requests();
+    assert!(sent.is_empty(), "{sent:?}");
+}
+
+#[test]
+fn one_that_is_removed_while_it_registers_is_taken_back_as_well() {
+    let mut bench = Bench::with(open());
+    set(&mut bench, "juliet", Account::new(HOME, "s3cret"));
+    let (register, _) = bench.request();
+    ask(&mut bench, "juliet", AccountWhat::Remove(HOME.into()));
+    grant(&mut bench, &register);
+    let (last, _) = bench.request();
+    assert_eq!(last.headers.get("Expires"), Some("0"));
+    grant(&mut bench, &last);
+    assert!(
+        bench
+            .core
+            .trunks()
+            .iter()
+            .all(|(_, trunk)| trunk.owner.is_none())
+    );
+}
+
+#[test]
+fn a_new_password_takes_the_place_of_the_old_one() {
+    let (mut bench, first) = registered();
+    set(&mut bench, "juliet", Account::new(HOME, "other"));
+    let (second, _) = bench.request();
+    assert_eq!(
+        second.headers.get("Expires"),
+        Some("3600"),
+        "the old one is not taken back"
+    );
+    assert_eq!(line(&second), line(&first));
+    grant(&mut bench, &second);
+    bench.packet(
+        "8.8.4.4:5060",
+        &message(&line(&second), "sip:bob@8.8.4.4", "y"),
+    );
+    assert_eq!(bench.messages().len(), 1);
+    assert_eq!(
+        bench
+            .core
+            .trunks()
+            .iter()
+            .filter(|(_, it)| it.owner.is_some())
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn what_was_stored_is_registered_again() {
+    let mut bench = Bench::unlinked(open());
+    let record = Record::Account {
+        user: user("juliet"),
+        account: Box::new(Account::new(HOME, "s3cret")),
+    };
+    let now = bench.now;
+    bench.core.restore([record], now);
+    bench.core.begin(now);
+    bench.pass(0);
+    assert_eq!(bench.request().0.method, Method::Register);
+    assert!(stored(&mut bench).is_empty());
+}
+
+#[test]
+fn servers_of_the_own_network_are_not_talked_to() {
+    let mut bench = Bench::with(open());
+    for (at, address) in ["sip:alice@10.0.0.1", "sip:alice@127.0.0.1"]
+        .into_iter()
+        .enumerate()
+    {
+        set(&mut bench, "juliet", Account::new(address, "s3cret"));
+        assert!(bench.requests().is_empty(), "{address}");
+        let shown = ask(&mut bench, "juliet", AccountWhat::Show);
+        let AccountWhat::Accounts(all) = shown else {
+            panic!("{shown:?}");
+        };
+        assert!(all[at].problem.is_some(), "{all:?}");
+    }
+}
+
+#[test]
+fn a_bad_account_is_refused_in_words_that_name_what_is_wrong() {
+    let mut bench = Bench::with(open());
+    let good = || Account::new(HOME, "s3cret");
+    let cases = [
+        (Account::new("alice", "x"), "address: write"),
+        (Account::new("sip:8.8.4.4", "x"), "address: write"),
+        (Account::new("sips:alice@8.8.4.4", "x"), "address: write"),
+        (Account::new("sip:alice@8.8.4.4;lr", "x"), "address: write"),
+        (
+            Account::new("sip:alice@8.8.4.4:5070", "x"),
+            "address: write",
+        ),
+        (Account::new("sip:a%0d%0a@8.8.4.4", "x"), "address: write"),
+        (
+            Account::new("sip:alice@sip.example.com", "x"),
+            "gateway itself",
+        ),
+        (Account::new("sip:alice@example.com", "x"), "gateway itself"),
+        (Account::new(HOME, ""), "login, password:"),
+        (Account::new(HOME, "a\r\nb"), "login, password:"),
+        (
+            Account {
+                login: Some("a\nb".into()),
+                ..good()
+            },
+            "login, password:",
+        ),
+        (
+            Account {
+                server: Some("a b".into()),
+                ..good()
+            },
+            "server: write",
+        ),
+        (
+            Account {
+                transport: Some("carrier-pigeon".into()),
+                ..good()
+            },
+            "transport: write",
+        ),
+        (
+            Account {
+                number_format: Some("roman".into()),
+                ..good()
+            },
+            "number_format: write",
+        ),
+    ];
+    for (account, words) in cases {
+        let shown = format!("{account:?}");
+        let text = problem(&mut bench, "juliet", account);
+        assert!(text.contains(words), "{shown}: {text}");
+    }
+    assert!(bench.requests().is_empty() && stored(&mut bench).is_empty());
+}
+
+#[test]
+fn accounts_are_bounded_and_nobody_takes_anothers() {
+    let mut settings = open();
+    settings.accounts.providers = vec!["8.8.4.4".into(), "*.example.org".into()];
+    let mut bench = Bench::with(settings);
+    let at = |name: &str| Account::new(format!("sip:{name}@8.8.4.4"), "s3cret");
+    set(&mut bench, "juliet", at("a"));
+    assert!(problem(&mut bench, "romeo", at("a")).contains("Another user"));
+    let elsewhere = Account::new("sip:a@8.8.8.8", "s3cret");
+    assert!(problem(&mut bench, "juliet", elsewhere).contains("not allowed here"));
+    set(&mut bench, "juliet", at("b"));
+    assert!(problem(&mut bench, "juliet", at("c")).contains("as many accounts"));
+    set(&mut bench, "romeo", at("c"));
+    assert!(problem(&mut bench, "romeo", at("d")).contains("as many accounts"));
+    // One that is there already may change.
+    assert!(matches!(
+        set(&mut bench, "juliet", at("a")),
+        AccountWhat::Accounts(_)
+    ));
+    let stranger = AccountEvent {
+        id: "q".into(),
+        user: Address::new("eve", "elsewhere.example").unwrap(),
+        what: AccountWhat::Set(Box::new(at("e"))),
+    };
+    bench.say(SessionId::control(), Event::Account(Box::new(stranger)));
+    let refused = |action: &Action| {
+        matches!(action, Action::Publish(envelope)
+        if matches!(&envelope.event, Event::Account(event) if matches!(event.what, AccountWhat::Refused(_))))
+    };
+    assert!(bench.actions.iter().any(refused));
+}
+
+#[test]
+fn without_a_key_there_are_none() {
+    let mut bench = Bench::new();
+    let text = problem(&mut bench, "juliet", Account::new(HOME, "s3cret"));
+    assert!(text.contains("accounts.key"), "{text}");
+}
+
+#[test]
+fn an_admin_keeps_shows_and_forgets_them() {
+    let mut bench = Bench::with(open());
+    let now = bench.now;
+    let mut ask = |ask: Ask| bench.core.ask(&ask, now);
+    let set = |user: &str| Ask::SetAccount {
+        user: user.into(),
+        account: Box::new(Account::new(HOME, "s3cret")),
+    };
+    assert!(!ask(set("eve@elsewhere.example")).ok);
+    assert!(ask(set("juliet@example.com")).ok);
+    let shown = ask(Ask::Accounts { user: None });
+    assert_eq!(
+        shown.text,
+        format!("juliet@example.com: {HOME}, registering\n")
+    );
+    assert!(!ask(Ask::Trunks).text.contains("account"));
+    let none = ask(Ask::Accounts {
+        user: Some("romeo@example.com".into()),
+    });
+    assert_eq!(none.text, "no accounts\n");
+    let remove = || Ask::RemoveAccount {
+        address: HOME.into(),
+    };
+    assert!(ask(remove()).ok);
+    let again = ask(remove());
+    assert!(
+        !again.ok && again.text.contains("no account"),
+        "{}",
+        again.text
+    );
+}

@@ -1,0 +1,201 @@
+//! Users' own accounts: questions from the bus and from admins, and what follows from them.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use tandem_shared::account::{Account, AccountEvent, AccountState, AccountWhat};
+use tandem_shared::address::Address;
+use tandem_shared::bus::SessionId;
+use tandem_shared::event::Event as BusEvent;
+use tandem_shared::pii::Pii;
+use tandem_shared::refusal::Refusal;
+
+use crate::account::{self, Checked};
+use crate::action::{Action, Key, Record};
+use crate::admin::Answer;
+use crate::clock::Now;
+use crate::core::Core;
+use crate::sip::digest::Digest;
+use crate::trunk::TrunkId;
+
+impl Core {
+    /// A question of a user's came by the bus.
+    pub(super) fn handle_account(&mut self, event: AccountEvent, now: Now) {
+        let AccountEvent { id, user, what } = event;
+        let user = user.account();
+        let done = match what {
+            AccountWhat::Show => Ok(()),
+            AccountWhat::Set(account) => self.set_account(&user, &account, now),
+            AccountWhat::Remove(address) => self.remove_account(Some(&user), &address, now),
+            AccountWhat::Accounts(_) | AccountWhat::Refused(_) | AccountWhat::Unknown => return,
+        };
+        let what = match done {
+            Ok(()) => {
+                let states = self
+                    .own_accounts
+                    .show(Some(&user), &self.states, now.instant);
+                AccountWhat::Accounts(states.into_iter().map(|(_, state)| state).collect())
+            }
+            Err(refusal) => AccountWhat::Refused(refusal),
+        };
+        let session = SessionId::user(&user);
+        let answer = AccountEvent { id, user, what };
+        self.publish(session, BusEvent::Account(Box::new(answer)));
+        self.drain_sip(now);
+    }
+
+    /// Keeps an account, registers it, and stores it.
+    fn set_account(&mut self, user: &Address, account: &Account, now: Now) -> Result<(), Refusal> {
+        let checked = account::check(user, account, &self.key, &self.settings)?;
+        let address = &checked.account.address;
+        self.own_accounts
+            .check_room(user, address, &self.settings.accounts)?;
+        self.actions.push_back(Action::Store(Record::Account {
+            user: user.clone(),
+            account: Box::new(checked.account.clone()),
+        }));
+        tracing::info!(user = %Pii(user), trunk = checked.trunk.name, "an account is kept");
+        let id = self.enter_account(user, checked, now);
+        self.with_registrations(now, |registrations, cx| registrations.add(id, cx));
+        Ok(())
+    }
+
+    /// Makes a trunk of an account; what it replaces is taken back.
+    fn enter_account(&mut self, user: &Address, checked: Checked, now: Now) -> TrunkId {
+        let Checked { account, trunk } = checked;
+        let credential = trunk.credentials.clone();
+        let id = Arc::make_mut(&mut self.settings.trunks).add_own(trunk);
+        if let Some(credential) = credential {
+            self.accounts.insert(id, Digest::new(credential));
+        }
+        if let Some(replaced) = self.own_accounts.enter(user.clone(), account, id) {
+            self.retire_account(replaced.trunk, !replaced.same_place, now);
+        }
+        id
+    }
+
+    /// Forgets an account: of this user alone, where one is named.
+    fn remove_account(
+        &mut self,
+        user: Option<&Address>,
+        address: &str,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let address = match address.starts_with("sip:") {
+            true => address.to_owned(),
+            false => format!("sip:{address}"),
+        };
+        let trunk = self.own_accounts.remove(user, &address)?;
+        let name = self.settings.trunks.name(trunk);
+        tracing::info!(trunk = name, "an account is forgotten");
+        self.actions
+            .push_back(Action::Forget(Key::Account(address)));
+        self.retire_account(trunk, true, now);
+        Ok(())
+    }
+
+    fn retire_account(&mut self, trunk: TrunkId, tell: bool, now: Now) {
+        Arc::make_mut(&mut self.settings.trunks).retire_own(trunk);
+        self.own_accounts.retire(trunk);
+        self.with_registrations(now, |registrations, cx| {
+            registrations.leave(trunk, tell, cx)
+        });
+    }
+
+    /// Takes back what the store held.
+    pub(super) fn restore_account(&mut self, user: &Address, account: &Account, now: Now) {
+        match account::check(user, account, &self.key, &self.settings) {
+            Ok(checked) => {
+                self.enter_account(user, checked, now);
+            }
+            Err(refusal) => tracing::warn!(
+                user = %Pii(user),
+                why = refusal.text.as_deref().unwrap_or_default(),
+                "a stored account cannot be used"
+            ),
+        }
+    }
+
+    /// Lets go what no registration holds any more.
+    pub(super) fn forget_retired(&mut self) {
+        let registrations = &self.registrations;
+        for id in self.own_accounts.over(|id| registrations.has(id)) {
+            Arc::make_mut(&mut self.settings.trunks).forget_own(id);
+            self.states.forget(id);
+            self.accounts.remove(&id);
+        }
+    }
+
+    /// An admin sets an account.
+    pub(super) fn ask_set(&mut self, user: &str, account: &Account, now: Now) -> Answer {
+        let Some(user) = self.user(user) else {
+            return Answer::no(format!("{user:?} is no user of this gateway"));
+        };
+        match self.set_account(&user, account, now) {
+            Ok(()) => {
+                self.drain_sip(now);
+                Answer::ok("kept; \"account list\" tells whether it is registered\n")
+            }
+            Err(refusal) => no(&refusal),
+        }
+    }
+
+    /// An admin removes an account.
+    pub(super) fn ask_remove(&mut self, address: &str, now: Now) -> Answer {
+        match self.remove_account(None, address, now) {
+            Ok(()) => {
+                self.drain_sip(now);
+                Answer::ok("forgotten\n")
+            }
+            Err(refusal) => no(&refusal),
+        }
+    }
+
+    /// An admin looks at accounts.
+    pub(super) fn ask_accounts(&self, user: Option<&str>, now: Now) -> Answer {
+        let whose = match user {
+            Some(text) => match self.user(text) {
+                Some(user) => Some(user),
+                None => return Answer::no(format!("{text:?} is no user of this gateway")),
+            },
+            None => None,
+        };
+        let mut text = String::new();
+        for (user, state) in self
+            .own_accounts
+            .show(whose.as_ref(), &self.states, now.instant)
+        {
+            let _ = write!(text, "{}@{}: ", user.user, user.host);
+            show(&mut text, &state);
+        }
+        if text.is_empty() {
+            text.push_str("no accounts\n");
+        }
+        Answer::ok(text)
+    }
+
+    fn user(&self, text: &str) -> Option<Address> {
+        let (user, host) = text.rsplit_once('@')?;
+        let address = Address::new(user, host).ok()?;
+        let mapping = &self.settings.mapping;
+        mapping.serves(&address.host).then_some(address)
+    }
+}
+
+fn show(text: &mut String, state: &AccountState) {
+    let _ = write!(text, "{}", state.address);
+    let _ = match (state.registered, &state.problem) {
+        (Some(seconds), _) => write!(text, ", registered for {seconds} s more"),
+        (None, Some(why)) => write!(text, ", NOT REGISTERED ({why})"),
+        (None, None) => write!(text, ", registering"),
+    };
+    text.push_str(match state.outgoing {
+        true => "\n",
+        false => ", incoming only\n",
+    });
+}
+
+fn no(refusal: &Refusal) -> Answer {
+    let text = refusal.text.clone();
+    Answer::no(text.unwrap_or_else(|| format!("{:?}", refusal.reason)))
+}

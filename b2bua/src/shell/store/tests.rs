@@ -1,0 +1,73 @@
+use super::*;
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    let directory = std::env::temp_dir().join(format!("tandem-store-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("b2bua.sqlite");
+    let (mut store, first) = Store::open(&path, Durability::Process, None).unwrap();
+    assert!(first.rows.is_empty());
+    let answered = |request, at| Record::Answered {
+        request: Fingerprint(request),
+        status: Status::ACCEPTED,
+        at,
+    };
+    let spelling = Record::Spelling {
+        folded: "bob@x".into(),
+        user: "Bob".into(),
+    };
+    store.write(vec![
+        Action::Store(answered(1, 5)),
+        Action::Store(answered(u128::MAX, 6)),
+        Action::Store(spelling.clone()),
+        Action::Forget(Key::AnsweredBefore(6)),
+    ]);
+    store.written().await;
+    drop(store);
+    let (_store, second) = Store::open(&path, Durability::Power, None).unwrap();
+    assert_eq!(second.key, first.key);
+    assert_eq!(second.rows, [answered(u128::MAX, 6), spelling]);
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[tokio::test]
+async fn accounts_are_sealed_and_come_back_with_their_key_alone() {
+    let directory = std::env::temp_dir().join(format!("tandem-seal-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("b2bua.sqlite");
+    let sealer = || Some(Sealer::new("a key of the configuration, long enough"));
+    let kept = |name: &str, password: &str| Record::Account {
+        user: Address::new("juliet", "example.com").unwrap(),
+        account: Box::new(Account::new(
+            format!("sip:{name}@provider.example"),
+            password,
+        )),
+    };
+    let (mut store, _) = Store::open(&path, Durability::Process, sealer()).unwrap();
+    store.write(vec![
+        Action::Store(kept("alice", "first-word")),
+        Action::Store(kept("bob", "b0bs-word")),
+        Action::Store(kept("alice", "s3cret-word")),
+        Action::Forget(Key::Account("sip:bob@provider.example".into())),
+    ]);
+    store.written().await;
+    drop(store);
+    for file in std::fs::read_dir(&directory).unwrap() {
+        // The log goes when its last user does.
+        let Ok(bytes) = std::fs::read(file.unwrap().path()) else {
+            continue;
+        };
+        for text in ["s3cret-word", "first-word", "alice", "juliet"] {
+            let found = bytes.windows(text.len()).any(|it| it == text.as_bytes());
+            assert!(!found, "{text} can be read");
+        }
+    }
+    let other = Some(Sealer::new("another key of the configuration"));
+    let (_store, wrong) = Store::open(&path, Durability::Process, other).unwrap();
+    assert_eq!(wrong.rows, []);
+    let (_store, none) = Store::open(&path, Durability::Process, None).unwrap();
+    assert_eq!(none.rows, []);
+    let (_store, right) = Store::open(&path, Durability::Process, sealer()).unwrap();
+    assert_eq!(right.rows, [kept("alice", "s3cret-word")]);
+    std::fs::remove_dir_all(&directory).unwrap();
+}
