@@ -62,19 +62,35 @@ pub fn load<S: Schema>(path: &Path) -> Result<S, ConfigError> {
             path.display()
         ))
     })?;
-    let mut config: S = read(path, &text)?;
+    let mut texts = Vec::new();
     if std::any::TypeId::of::<S::DropIn>() != std::any::TypeId::of::<NoDropIns>() {
         for file in drop_ins(path)? {
             let text = std::fs::read_to_string(&file).map_err(|error| {
                 ConfigError(format!("{}: cannot be read: {error}", file.display()))
             })?;
-            check_toml(&file, &text)?;
-            let figment = Figment::from(Toml::string(&text));
-            let drop_in = figment
-                .extract()
-                .map_err(|error| explain(&file, &text, &error))?;
-            config.absorb(drop_in);
+            texts.push((file, text));
         }
+    }
+    parse_all(path, &text, &texts)
+}
+
+/// As [`load`], for texts already read: the file at `path`, and each of `conf.d` with its path.
+///
+/// # Errors
+/// As for [`load`].
+pub fn parse_all<S: Schema>(
+    path: &Path,
+    text: &str,
+    drop_ins: &[(std::path::PathBuf, String)],
+) -> Result<S, ConfigError> {
+    let mut config: S = read(path, text)?;
+    for (file, text) in drop_ins {
+        check_toml(file, text)?;
+        let figment = Figment::from(Toml::string(text));
+        let drop_in = figment
+            .extract()
+            .map_err(|error| explain(file, text, &error))?;
+        config.absorb(drop_in);
     }
     finish(path, config)
 }
@@ -120,7 +136,7 @@ fn finish<S: Schema>(path: &Path, config: S) -> Result<S, ConfigError> {
 /// # Errors
 /// As for [`load`].
 pub fn parse<S: Schema>(path: &Path, text: &str) -> Result<S, ConfigError> {
-    finish(path, read(path, text)?)
+    parse_all(path, text, &[])
 }
 
 fn read<S: Schema>(path: &Path, text: &str) -> Result<S, ConfigError> {

@@ -43,7 +43,9 @@ pub(super) fn hops(place: &Place, lookup: &mut Lookup<'_, '_>, mint: &mut Mint) 
     };
     if let Some(port) = place.port {
         let transport = place.transport.unwrap_or(Transport::Udp);
-        return place.at(name, port, transport, lookup);
+        let mut found = place.at(name, port, transport, lookup);
+        found.truncate(MAX_HOPS);
+        return found;
     }
     let Some(services) = services(name, place.transport, lookup) else {
         return Vec::new();
@@ -56,8 +58,12 @@ pub(super) fn hops(place: &Place, lookup: &mut Lookup<'_, '_>, mint: &mut Mint) 
                 any = true;
                 // RFC 2782: a target "." says that there is no such service.
                 let records = records.iter().filter(|srv| !srv.target.is_empty());
+                let mut records: Vec<&Srv> = records.collect();
+                // The same ones each time: what they lead to has to be asked for first.
+                records.sort_by_key(|srv| srv.priority);
+                records.truncate(MAX_TARGETS);
                 let rank = |srv: &&Srv| (srv.priority, srv.weight);
-                for srv in by_weight(records.collect(), rank, mint) {
+                for srv in by_weight(records, rank, mint) {
                     found.extend(place.at(&srv.target, srv.port, transport, lookup));
                 }
             }
@@ -66,11 +72,12 @@ pub(super) fn hops(place: &Place, lookup: &mut Lookup<'_, '_>, mint: &mut Mint) 
             Some(_) => {}
         }
     }
-    if any {
-        return found;
+    if !any {
+        let transport = place.transport.unwrap_or(Transport::Udp);
+        found = place.at(name, transport.default_port(), transport, lookup);
     }
-    let transport = place.transport.unwrap_or(Transport::Udp);
-    place.at(name, transport.default_port(), transport, lookup)
+    found.truncate(MAX_HOPS);
+    found
 }
 
 /// The transports of a domain, best first, or the one that is `wanted`, and the names of their SRV
@@ -107,6 +114,7 @@ fn services(
     }
     let services = usable
         .into_iter()
+        .take(MAX_SERVICES)
         .map(|(record, transport)| (transport, record.replacement.clone()));
     Some(services.collect())
 }
@@ -178,3 +186,9 @@ impl Place {
         }
     }
 }
+
+/// The most services of a domain, hosts of a service and places in all that are looked at: a domain
+/// decides by its records how much is asked for it, and others wait.
+const MAX_SERVICES: usize = 8;
+const MAX_TARGETS: usize = 16;
+const MAX_HOPS: usize = 64;

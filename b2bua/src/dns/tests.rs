@@ -205,6 +205,39 @@ fn websocket_is_found_by_naptr_or_at_the_port_of_the_web() {
 }
 
 #[test]
+fn a_domain_does_not_decide_how_much_is_asked_for_it() {
+    let names = |prefix: &str| -> Vec<String> {
+        let name = |at| format!("{prefix}{at}.example.com");
+        (0..30).map(name).collect()
+    };
+    let (services, hosts) = (names("s"), names("h"));
+    let many = naptr(
+        &services
+            .iter()
+            .map(|name| (1, "SIP+D2U", name.as_str()))
+            .collect::<Vec<_>>(),
+    );
+    let targets = srv(&hosts
+        .iter()
+        .map(|name| (1, 5060, name.as_str()))
+        .collect::<Vec<_>>());
+    let mut zone = vec![(Query::Naptr("example.com".into()), many)];
+    zone.extend(
+        services
+            .iter()
+            .map(|name| (Query::Srv(name.as_str().into()), targets.clone())),
+    );
+    let found = addresses(&["192.0.2.1", "192.0.2.2"]);
+    zone.extend(
+        hosts
+            .iter()
+            .map(|name| (Query::Addresses(name.as_str().into()), found.clone())),
+    );
+    let (hops, asked) = locate(&place("example.com", None), &zone);
+    assert_eq!((hops.len(), asked.len()), (64, 1 + 8 + 16));
+}
+
+#[test]
 fn a_service_that_is_declared_absent_is_not_looked_for_elsewhere() {
     let zone = [
         (Query::Srv("_sip._udp.example".into()), srv(&[(1, 0, "")])),

@@ -49,8 +49,9 @@ impl Plan {
         if !local.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let abroad = self.international.iter().filter(|it| !it.is_empty());
-        let mut abroad = abroad.filter_map(|prefix| local.strip_prefix(prefix.as_str()));
+        let mut abroad = self
+            .abroad()
+            .filter_map(|prefix| local.strip_prefix(prefix));
         if let Some(rest) = abroad.next() {
             return global(rest);
         }
@@ -94,15 +95,26 @@ impl Plan {
             Format::National => {
                 let country = self.country.as_deref();
                 let own = country.and_then(|country| digits.strip_prefix(country));
+                let own = own.map(|rest| format!("{}{rest}", self.national));
+                // What begins as a number abroad would be called there, past the policy.
                 match own {
-                    Some(rest) => format!("{}{rest}", self.national),
-                    None => {
-                        let prefix = self.international.first().map_or("00", String::as_str);
-                        format!("{prefix}{digits}")
+                    Some(own) if !own.is_empty() && !self.begins_abroad(&own) => own,
+                    Some(_) | None => {
+                        format!("{}{digits}", self.abroad().next().unwrap_or(ABROAD))
                     }
                 }
             }
         }
+    }
+
+    fn begins_abroad(&self, local: &str) -> bool {
+        let mut prefixes = self.abroad().chain([ABROAD]);
+        prefixes.any(|prefix| local.starts_with(prefix))
+    }
+
+    fn abroad(&self) -> impl Iterator<Item = &str> {
+        let prefixes = self.international.iter().map(String::as_str);
+        prefixes.filter(|prefix| !prefix.is_empty())
     }
 
     fn begins_national(&self, local: &str) -> bool {
@@ -126,6 +138,8 @@ fn is_e164(number: &str) -> bool {
         && !digits.starts_with('0')
 }
 
+/// What stands before a number abroad in most countries.
+const ABROAD: &str = "00";
 /// The fewest digits of a national number behind its prefix.
 const MIN_NATIONAL: usize = 4;
 /// The fewest digits that a trunk's number without a plus is taken for a global one.
@@ -192,6 +206,24 @@ mod tests {
         }
         assert_eq!(Plan::default().normalise("030123456"), None);
         assert_eq!(Plan::default().normalise("+4930"), Some("+4930".into()));
+    }
+
+    #[test]
+    fn no_number_of_the_own_country_is_written_as_one_abroad() {
+        let spain = Plan {
+            country: Some("34".into()),
+            national: String::new(),
+            ..germany()
+        };
+        for (plan, number, written) in [
+            (germany(), "+490441234567", "00490441234567"),
+            (germany(), "+49000441234", "0049000441234"),
+            (spain.clone(), "+340044123456", "00340044123456"),
+            (spain, "+34", "0034"),
+            (america(), "+10114412345", "10114412345"),
+        ] {
+            assert_eq!(plan.write(number, Format::National), written);
+        }
     }
 
     #[test]
