@@ -15,6 +15,7 @@ pub mod media;
 pub mod script;
 pub mod sdp;
 pub mod sip;
+pub mod trunk;
 pub mod xmpp;
 
 /// One target: the name of its corpus folder and what an input is run through.
@@ -43,4 +44,11 @@ pub const TARGETS: &[Target] = &[
     ("user_part", address::user_part),
     ("mapping", address::mapping),
     ("config", config::text),
+    ("drop_ins", config::drop_ins),
+    ("registrar", trunk::registrar),
+    ("dns", trunk::dns),
+    ("stun", trunk::stun),
+    ("number", trunk::number),
+    ("party", trunk::party),
+    ("admin", trunk::admin),
 ];
