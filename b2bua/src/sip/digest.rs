@@ -19,7 +19,7 @@ use super::status::Status;
 
 pub mod challenge;
 
-pub use challenge::{Algorithm, Challenge};
+pub use challenge::{Algorithm, Challenge, Protection};
 
 /// Who we are to a peer that asks.
 #[derive(Clone)]
@@ -38,7 +38,7 @@ pub enum Denied {
     /// The response is no 401 or 407, or holds no challenge we can read.
     #[error("no usable challenge")]
     Unreadable,
-    /// None of the algorithms is MD5, SHA-256 or SHA-512-256 with `auth` or nothing.
+    /// None of the algorithms is MD5, SHA-256 or SHA-512-256 with `auth`, `auth-int` or nothing.
     #[error("no supported algorithm or quality of protection")]
     Unsupported,
     /// The challenge is for another realm than the credential.
@@ -55,21 +55,27 @@ pub struct Digest {
     credential: Credential,
     /// The realm of the first challenge binds a credential that names none.
     realm: Option<Box<str>>,
-    current: Option<Current>,
+    /// The challenges in use: that of the server, and that of a proxy before it. Each counts for
+    /// itself, and a request may have to answer both (RFC 3261 §22.3).
+    server: Option<Current>,
+    proxy: Option<Current>,
 }
 
-/// The challenge in use.
+/// A challenge in use.
 #[derive(Debug)]
 struct Current {
     challenge: Challenge,
-    proxy: bool,
     /// How often its nonce was used.
     uses: u32,
 }
 
 /// How often one request was sent with credentials.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rounds(u8);
+pub struct Rounds {
+    all: u8,
+    /// Whether a challenge of the server, and of a proxy, was answered.
+    answered: [bool; 2],
+}
 
 impl Digest {
     /// Not yet challenged.
@@ -78,27 +84,27 @@ impl Digest {
         Self {
             credential,
             realm,
-            current: None,
+            server: None,
+            proxy: None,
         }
     }
 
-    /// Adds credentials under the challenge known from earlier, which saves a round trip; does
-    /// nothing before the first challenge.
+    /// Adds credentials under the challenges known from earlier, which saves a round trip; does
+    /// nothing before the first challenge. Call it when the body is there: the hash may cover it.
     pub fn authorize(&mut self, request: &mut Request, mint: &mut Mint) {
-        let Some(current) = &mut self.current else {
-            return;
-        };
-        if current.uses >= MAX_USES {
-            self.current = None;
-            return;
-        }
-        let name = if current.proxy {
-            Name::ProxyAuthorization
-        } else {
-            Name::Authorization
-        };
-        if let Some(value) = current.answer(&self.credential, request, mint) {
-            request.headers.set(name, &value);
+        for proxy in [false, true] {
+            let current = match proxy {
+                false => &mut self.server,
+                true => &mut self.proxy,
+            };
+            let Some(known) = current else {
+                continue;
+            };
+            if known.uses >= MAX_USES {
+                *current = None;
+            } else if let Some(value) = known.answer(&self.credential, request, mint) {
+                request.headers.set(answer_name(proxy), &value);
+            }
         }
     }
 
@@ -121,21 +127,26 @@ impl Digest {
         };
         let challenge = self.choose(response.headers.all(name))?;
         let tried = request.headers.get(answer_name(proxy)).is_some();
-        if rounds.0 >= MAX_ROUNDS || (tried && !challenge.stale && self.is_same_nonce(&challenge)) {
+        if rounds.all >= MAX_ROUNDS
+            || (tried && !challenge.stale && self.is_same_nonce(&challenge, proxy))
+        {
             return Err(Denied::Rejected);
         }
         // An answer refused for more than an old nonce: the password is wrong, and asking again
         // would only lock the account. The first round may have been an authorization in advance.
-        if tried && rounds.0 > 0 && !challenge.stale {
+        let [server, through] = &mut rounds.answered;
+        let answered = if proxy { through } else { server };
+        if tried && *answered && !challenge.stale {
             return Err(Denied::Rejected);
         }
-        rounds.0 += 1;
+        *answered = true;
+        rounds.all += 1;
         self.realm.get_or_insert_with(|| challenge.realm.clone());
-        self.current = Some(Current {
-            challenge,
-            proxy,
-            uses: 0,
-        });
+        let current = Some(Current { challenge, uses: 0 });
+        match proxy {
+            false => self.server = current,
+            true => self.proxy = current,
+        }
         request.headers.remove(answer_name(proxy));
         self.authorize(request, mint);
         match request.headers.get(answer_name(proxy)) {
@@ -164,8 +175,12 @@ impl Digest {
         Err(denied)
     }
 
-    fn is_same_nonce(&self, challenge: &Challenge) -> bool {
-        let current = self.current.as_ref();
+    fn is_same_nonce(&self, challenge: &Challenge, proxy: bool) -> bool {
+        let current = match proxy {
+            false => &self.server,
+            true => &self.proxy,
+        };
+        let current = current.as_ref();
         current.is_some_and(|current| current.challenge.nonce == challenge.nonce)
     }
 }
@@ -185,7 +200,11 @@ impl Current {
             opaque: challenge.opaque.as_ref().map(ToString::to_string),
             stale: challenge.stale,
             algorithm: Hashing::new(hashing(challenge.algorithm), challenge.session),
-            qop: challenge.has_auth.then(|| vec![Qop::AUTH]),
+            qop: match challenge.protection {
+                Protection::Legacy => None,
+                Protection::Auth => Some(vec![Qop::AUTH]),
+                Protection::AuthInt => Some(vec![Qop::AUTH_INT]),
+            },
             userhash: false,
             charset: Charset::UTF8,
             nc: self.uses,
@@ -194,7 +213,7 @@ impl Current {
             credential.user.as_ref(),
             credential.password.as_ref(),
             request.uri.to_string(),
-            None::<Cow<'_, [u8]>>,
+            Some(Cow::Borrowed(&*request.body)),
             HttpMethod::from(request.method.as_str()),
         );
         // The crate would draw random numbers itself otherwise.

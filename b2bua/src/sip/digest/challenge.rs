@@ -20,8 +20,20 @@ pub struct Challenge {
     pub algorithm: Algorithm,
     /// Whether the algorithm is a `-sess` one.
     pub session: bool,
-    /// Whether `qop=auth` is offered; without, the peer speaks RFC 2069 (MD5 only).
-    pub has_auth: bool,
+    /// What of a request the hash is to cover.
+    pub protection: Protection,
+}
+
+/// What of a request the hash covers (RFC 7616 §3.4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protection {
+    /// Nothing is said of it: the peer speaks RFC 2069 (MD5 only).
+    Legacy,
+    /// `auth`: method and URI.
+    Auth,
+    /// `auth-int`: the body as well. A middlebox that rewrites SDP breaks it, so it is taken only
+    /// where nothing else is offered.
+    AuthInt,
 }
 
 /// The hashes we know.
@@ -53,15 +65,21 @@ impl Challenge {
         let field = |name: &str| find(rest, name);
         let (algorithm, session) = read_algorithm(field("algorithm").as_deref().unwrap_or("MD5"))?;
         let qop = field("qop");
-        let has_auth = qop.as_deref().is_some_and(|list| {
-            list.split(',')
-                .any(|item| grammar::trim(item).eq_ignore_ascii_case("auth"))
-        });
-        // RFC 8760 §2.6: the new algorithms need a quality of protection; only old peers lack one.
-        let legacy = qop.is_none() && algorithm == Algorithm::Md5 && !session;
-        if !has_auth && !legacy {
-            return Err(Denied::Unsupported);
-        }
+        let offers = |wanted: &str| {
+            qop.as_deref().is_some_and(|list| {
+                list.split(',')
+                    .any(|item| grammar::trim(item).eq_ignore_ascii_case(wanted))
+            })
+        };
+        let protection = match (offers("auth"), offers("auth-int")) {
+            (true, _) => Protection::Auth,
+            (false, true) => Protection::AuthInt,
+            // RFC 8760 §2.6: the new algorithms need a quality of protection; only old peers lack one.
+            (false, false) if qop.is_none() && algorithm == Algorithm::Md5 && !session => {
+                Protection::Legacy
+            }
+            (false, false) => return Err(Denied::Unsupported),
+        };
         Ok(Self {
             realm: field("realm").ok_or(Denied::Unreadable)?,
             nonce: field("nonce")
@@ -71,7 +89,7 @@ impl Challenge {
             stale: field("stale").is_some_and(|value| value.eq_ignore_ascii_case("true")),
             algorithm,
             session,
-            has_auth,
+            protection,
         })
     }
 }

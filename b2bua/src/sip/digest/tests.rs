@@ -207,6 +207,87 @@ fn a_credential_is_not_given_to_another_realm() {
     assert_eq!(denied, Err(Denied::Realm));
 }
 
+/// The challenge of a peer that wants the body covered, and nothing else.
+fn with_body(algorithm: &str) -> String {
+    format!(
+        "Digest realm=\"a.example\", nonce=\"{NONCE}\", qop=\"auth-int\", algorithm={algorithm}, opaque=\"o\""
+    )
+}
+
+/// Hashes made with Python's hashlib after RFC 7616 §3.4.3.
+#[test]
+fn the_body_is_covered_where_nothing_else_is_offered() {
+    for (algorithm, body, expected) in [
+        ("MD5", "hello", "c3ecaeafee9d7a69e18c1ec956673454"),
+        ("MD5", "", "bd8a32a381478991c0e302d6734c0ef0"),
+        (
+            "SHA-256",
+            "hello",
+            "befbae382c29fdbb2b596185fe0a2f4e0f37d7a5e44e383ea9bf2c315dc3c8e8",
+        ),
+        (
+            "SHA-256-sess",
+            "hello",
+            "5c3a9044111b1c2a67dd8d95160b54bf82b7da3e29195ecb62c23323b291bf42",
+        ),
+    ] {
+        let (mut digest, mut request) = (digest(), request());
+        request.body = bytes::Bytes::from_static(body.as_bytes());
+        let response = challenged(Status::UNAUTHORIZED, &[&with_body(algorithm)]);
+        digest
+            .answer(&response, &mut request, &mut Rounds::default(), &mut mint())
+            .unwrap();
+        let answer = request.headers.get(Name::Authorization).unwrap();
+        assert_eq!(field(answer, "qop"), "auth-int", "{answer}");
+        assert_eq!(field(answer, "response"), expected, "{answer}");
+    }
+}
+
+#[test]
+fn the_body_is_left_out_where_that_is_offered() {
+    for offer in ["auth,auth-int", "auth-int , auth", "x, AUTH"] {
+        let text = md5("a.example", NONCE, "").replace("auth,auth-int", offer);
+        let challenge = Challenge::parse(&text).unwrap();
+        assert_eq!(challenge.protection, Protection::Auth, "{text}");
+    }
+    let only = Challenge::parse(&with_body("SHA-512-256")).unwrap();
+    assert_eq!(only.protection, Protection::AuthInt);
+    let unknown = md5("a.example", NONCE, "").replace("auth,auth-int", "auth-conf");
+    assert_eq!(Challenge::parse(&unknown), Err(Denied::Unsupported));
+}
+
+/// The proxy before a server asks as well: both are answered, now and in advance, each nonce with a
+/// count of its own.
+#[test]
+fn a_proxy_and_a_server_are_both_answered() {
+    let (mut digest, mut request, mut mint, mut rounds) =
+        (digest(), request(), mint(), Rounds::default());
+    let server = challenged(Status::UNAUTHORIZED, &[&md5("a.example", "s", "")]);
+    let proxy = challenged(
+        Status::PROXY_AUTHENTICATION_REQUIRED,
+        &[&md5("a.example", "p", "")],
+    );
+    let counts = |request: &Request| {
+        [Name::Authorization, Name::ProxyAuthorization].map(|name| {
+            let answer = request.headers.get(name).unwrap();
+            format!("{} {}", field(answer, "nonce"), field(answer, "nc"))
+        })
+    };
+    for response in [&server, &proxy] {
+        digest
+            .answer(response, &mut request, &mut rounds, &mut mint)
+            .unwrap();
+    }
+    assert_eq!(counts(&request), ["s 00000002", "p 00000001"]);
+    let mut next = self::request();
+    digest.authorize(&mut next, &mut mint);
+    assert_eq!(counts(&next), ["s 00000003", "p 00000002"]);
+    // Who asks in turns for ever is not obeyed for ever.
+    let again = challenged(Status::UNAUTHORIZED, &[&md5("a.example", "t", "")]);
+    let denied = digest.answer(&again, &mut request, &mut rounds, &mut mint);
+    assert_eq!(denied, Err(Denied::Rejected));
+}
+
 #[test]
 fn debug_shows_no_secret() {
     let mut digest = digest();
