@@ -33,7 +33,9 @@ pub struct Dialog {
 }
 
 impl Dialog {
-    /// The dialog a response to our INVITE makes (RFC 3261 §12.1.2); none without a To tag.
+    /// The dialog a response to our INVITE makes (RFC 3261 §12.1.2). Peers of RFC 2543 send no To
+    /// tag: their 2xx makes a dialog all the same, or a call that is paid for could not be ended; what
+    /// they say before it makes none.
     pub fn from_response(invite: &Request, response: &Response, way: Target) -> Option<Self> {
         let remote = response.headers.get(Name::To)?;
         let mut routes = read_routes(&response.headers);
@@ -43,7 +45,9 @@ impl Dialog {
             local: invite.headers.get(Name::From)?.into(),
             remote: remote.into(),
             local_tag: tag_of(invite.headers.get(Name::From)?).into(),
-            remote_tag: Some(tag_of(remote)).filter(|tag| !tag.is_empty())?.into(),
+            remote_tag: Some(tag_of(remote))
+                .filter(|tag| !tag.is_empty() || response.status.is_success())?
+                .into(),
             local_cseq: invite.cseq()?.number,
             remote_cseq: None,
             routes,

@@ -85,6 +85,15 @@ impl Request {
         self.headers.get(Name::CSeq).and_then(CSeq::parse)
     }
 
+    /// Gives it the next number, as one that is sent again with credentials needs (RFC 3261 §22.2).
+    pub fn renumber(&mut self) {
+        if let Some(CSeq { number, method }) = self.cseq() {
+            let number = number.saturating_add(1);
+            let cseq = CSeq { number, method }.to_string();
+            self.headers.set(Name::CSeq, &cseq);
+        }
+    }
+
     /// Hops left; `None` when the header is absent or no number up to 255.
     pub fn max_forwards(&self) -> Option<u8> {
         let text = self.headers.get(Name::MaxForwards)?;

@@ -167,13 +167,18 @@ impl Session {
             Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
         );
         if challenged
-            && open.kind != Kind::Farewell
-            && let (Some(digest), Some(peer)) = (&mut self.digest, self.peers.first_mut())
+            && let Some(digest) = &mut self.digest
             && digest
                 .answer(response, &mut open.request, &mut open.rounds, cx.mint)
                 .is_ok()
         {
-            peer.dialog.renumber(&mut open.request);
+            match (open.kind, self.peers.first_mut()) {
+                (Kind::Bye | Kind::Prack | Kind::Owned(_), Some(peer)) => {
+                    peer.dialog.renumber(&mut open.request);
+                }
+                // Its dialog is forgotten, and nothing else is asked in it.
+                (Kind::Farewell, _) | (_, None) => open.request.renumber(),
+            }
             open.token = self.tokens.next();
             return self.send_open(open, cx);
         }

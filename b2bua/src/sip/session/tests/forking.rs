@@ -81,6 +81,43 @@ fn the_first_2xx_wins_and_every_other_gets_ack_and_bye() {
     world.finish();
 }
 
+/// Somebody who answered second is paid for until the BYE is taken, and that may be asked for
+/// a password like anything else.
+#[test]
+fn who_lost_the_race_and_asks_who_hangs_up_is_told() {
+    let credential = crate::sip::digest::Credential {
+        user: "u".into(),
+        password: "p".into(),
+        realm: None,
+    };
+    let mut world = World::with(|_, _, local| local.credential = Some(credential.clone()));
+    world.call_to(address(FAR), Some("o1"));
+    world.run(10);
+    let Message::Request(invite) = world.stray.remove(0) else {
+        panic!()
+    };
+    world.far(response(&invite, 200, "y", Some("ay")));
+    world.far(response(&invite, 200, "x", Some("ax")));
+    let Some(Message::Request(bye)) = world.stray.pop() else {
+        panic!()
+    };
+    world.stray.clear();
+    let challenge = r#"Digest realm="r", nonce="n", qop="auth""#;
+    let asks = Response::to(&bye, Status::UNAUTHORIZED).with(Name::WwwAuthenticate, challenge);
+    world.far(asks);
+    let Some(Message::Request(again)) = world.stray.pop() else {
+        panic!()
+    };
+    assert!(again.headers.get(Name::Authorization).is_some());
+    assert_eq!(again.to().unwrap().tag().as_deref(), Some("x"));
+    assert_eq!(again.cseq().unwrap().to_string(), "3 BYE");
+    world.far(Response::to(&again, Status::OK));
+    world.act(0, |session, cx| session.hang_up(Vec::new(), cx));
+    world.run(10);
+    assert_eq!(world.requests(), ["BYE y 2"]);
+    world.finish();
+}
+
 #[test]
 fn a_late_200_after_a_cancel_is_ended() {
     let (mut world, invite) = start(Some("o1"));
@@ -248,11 +285,27 @@ fn a_change_made_early_with_a_fork_that_lost_is_made_with_the_winner() {
     world.finish();
 }
 
+/// RFC 3261 §12.1.2: no tag is a tag as well.
+#[test]
+fn a_2xx_without_tag_is_a_call() {
+    let (mut world, invite) = start(Some("o1"));
+    let mut accepted = response(&invite, 200, "x", Some("a"));
+    accepted.headers.set(Name::To, "<sip:b@far.example>");
+    world.far(accepted.clone());
+    assert_eq!(world.heard(0), ["answered a#1"]);
+    world.far(accepted);
+    assert_eq!(world.requests(), ["ACK  1", "ACK  1"]);
+    world.act(0, |session, cx| session.hang_up(Vec::new(), cx));
+    world.run(10);
+    assert_eq!(world.requests(), ["BYE  2"]);
+    world.finish();
+}
+
 #[test]
 fn a_2xx_that_makes_no_dialog_is_a_failure_in_the_end() {
     let (mut world, invite) = start(Some("o1"));
     let mut accepted = response(&invite, 200, "x", Some("a"));
-    accepted.headers.set(Name::To, "<sip:b@far.example>");
+    accepted.headers.remove(Name::To);
     world.far(accepted);
     assert!(world.heard(0).is_empty());
     world.run(33_000);
