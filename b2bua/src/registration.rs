@@ -90,6 +90,12 @@ struct Registration {
     corrected: bool,
     /// Nobody wants it any more; it ends once the registrar was told.
     leaving: bool,
+    /// It wanted a longer registration, and was asked for one; once for each try.
+    raised: bool,
+    /// When it took us last.
+    since: Option<Instant>,
+    /// Streams in a row that ended shortly after it took us.
+    brief: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +147,9 @@ impl Registrations {
                 kept: false,
                 corrected: false,
                 leaving: false,
+                raised: false,
+                since: None,
+                brief: 0,
             },
         );
         cx.states.set_registered(id, Registered::Trying);
@@ -204,8 +213,9 @@ impl Registrations {
                 self.learn(id, response, cx);
             }
             Reply::Challenge => self.answer(id, response, cx),
-            Reply::TooShort(seconds) if seconds > row.expires => {
+            Reply::TooShort(seconds) if seconds > row.expires && !row.raised => {
                 row.expires = seconds;
+                row.raised = true;
                 self.send(id, cx);
             }
             Reply::NoOutbound if row.outbound => {
@@ -225,6 +235,9 @@ impl Registrations {
             Reply::Refused | Reply::Failed(_) if row.forget_former() => self.send(id, cx),
             Reply::Refused => self.give_in(id, &reply::words(response), cx),
             Reply::Failed(after) => self.fail(id, &reply::words(response), after, cx),
+            Reply::Nothing => {
+                self.fail(id, "The registrar keeps no registration.", None, cx);
+            }
             Reply::TooShort(_) | Reply::NoOutbound => {
                 self.fail(id, &reply::words(response), None, cx);
             }
@@ -307,6 +320,7 @@ impl Registrations {
         }
         row.ways = Ways::by(id);
         row.rounds = Rounds::default();
+        row.raised = false;
         if row.hop.is_some() {
             return self.send(id, cx);
         }
@@ -409,6 +423,7 @@ impl Registrations {
         row.stage = Stage::Resting;
         row.failures = 0;
         row.sent = None;
+        row.since = Some(cx.now);
         row.bound.clone_from(&row.contact);
         row.kept = granted.outbound && row.outbound;
         let life = Duration::from_secs(granted.seconds.into());

@@ -338,3 +338,30 @@ fn only_who_is_let_in_is_told_how_we_see_it() {
     bench.packet(REGISTRAR, &stun::answer(id, seen));
     assert!(wait_sign(&mut bench, 0).is_none() && is_registered(&bench));
 }
+
+/// A registrar that closes the stream behind each response, and would be registered at for ever.
+#[test]
+fn a_stream_that_is_closed_behind_each_response_makes_no_loop() {
+    for (fields, registers) in [(&[][..], 2), (&[OUTBOUND][..], 8)] {
+        let mut bench = begin(Transport::Tcp);
+        let mut asked = 0;
+        for _ in 0..3600 {
+            if let Some((request, transmit)) = bench.requests().pop() {
+                asked += 1;
+                bench.core.handle_sip_bound(transmit.id.unwrap(), STREAM);
+                answer(&mut bench, &request, fields);
+                let now = bench.now;
+                bench
+                    .core
+                    .handle_sip_closed(STREAM, NotSent::Closed, &[], now);
+            }
+            bench.pass(1);
+        }
+        // It is found at its Contact; one that was to keep the flow is not reached without.
+        assert!((2..=registers + 2).contains(&asked), "{asked} in an hour");
+        assert_eq!(
+            is_registered(&bench),
+            fields.is_empty() || is_registered(&bench)
+        );
+    }
+}

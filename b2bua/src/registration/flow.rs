@@ -16,7 +16,7 @@ impl Registrations {
         for id in self.of(was) {
             if let Some(row) = self.rows.get_mut(&id) {
                 row.connection = None;
-                if row.stage == Stage::Resting && row.held {
+                if row.stage == Stage::Resting && row.held && !row.is_left_alone(id, cx) {
                     tracing::warn!(
                         trunk = cx.settings.trunks.name(id),
                         "the connection of a registration ended"
@@ -96,13 +96,38 @@ impl Registrations {
         row.held = false;
         let why = why.to_owned();
         cx.states.set_registered(id, Registered::Failed { why });
-        // Soon, but not everybody at the same moment.
-        let soon = Duration::from_millis(fraction(cx.mint, 1000));
+        // Soon, but not everybody at the same moment; where no flow lasts, each time later.
+        let longer = row.brief.saturating_sub(1).min(10);
+        let most = (SOON * 2_u64.saturating_pow(longer * 2)).min(MOST_SOON);
+        let soon = Duration::from_millis(fraction(cx.mint, most));
         self.timers.set(id, cx.now + soon);
     }
 }
 
 impl Registration {
+    /// Notes that its stream ended. Some registrars close the stream behind each response, and
+    /// connect to the Contact when there is something to say: to register again for each of them would
+    /// never end. The second time in a row such a registration stays as it is, unless the flow was to
+    /// be kept (RFC 5626 §4.2.1).
+    fn is_left_alone(&mut self, id: TrunkId, cx: &mut Context<'_>) -> bool {
+        let brief = self.since.is_some_and(|since| cx.now < since + BRIEF);
+        self.brief = match brief {
+            true => self.brief.saturating_add(1),
+            false => 0,
+        };
+        let alone = self.brief >= 2 && !self.kept;
+        if alone {
+            cx.states.forget_connection(id);
+            if self.brief == 2 {
+                tracing::info!(
+                    trunk = cx.settings.trunks.name(id),
+                    "the registrar closes its connections; it has to find us by a new one"
+                );
+            }
+        }
+        alone
+    }
+
     /// The Contact that is to be forgotten when `contact` is taken. A registrar that keeps flows
     /// does so by itself (RFC 5626 §6).
     pub(super) fn former(&self, contact: &Uri) -> Option<&SipUri> {
@@ -138,6 +163,11 @@ fn seen_by(response: &Response, peer: Option<IpAddr>) -> Option<SocketAddr> {
     is_usable.then(|| SocketAddr::new(ip, port))
 }
 
+/// How long a stream lives at least that was meant to stay.
+const BRIEF: Duration = Duration::from_secs(30);
+/// Within how many milliseconds a flow that ended is made again, and the most of it.
+const SOON: u64 = 1000;
+const MOST_SOON: u64 = 1_800_000;
 /// Within how many milliseconds all accounts are told a new address.
 const SPREAD: u64 = 5000;
 

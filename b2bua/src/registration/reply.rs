@@ -13,6 +13,8 @@ pub(super) enum Reply {
     Granted(Granted),
     /// It wants to know that it is us.
     Challenge,
+    /// It says yes and keeps nothing.
+    Nothing,
     /// 423: so many seconds at least.
     TooShort(u32),
     /// 439: the proxy before the registrar knows no flows (RFC 5626 §6).
@@ -43,8 +45,9 @@ pub(super) fn read(response: &Response, contact: Option<&SipUri>, asked: u32) ->
     let after = response.retry_after();
     let after = after.map(|seconds| Duration::from_secs(seconds.into()));
     match response.status.code() {
+        200..300 if granted(response, contact) == Some(0) => Reply::Nothing,
         200..300 => Reply::Granted(Granted {
-            seconds: granted(response, contact).unwrap_or(asked),
+            seconds: granted(response, contact).unwrap_or(asked).min(MAX_EXPIRES),
             service_route: response
                 .headers
                 .values(Name::ServiceRoute)
@@ -117,5 +120,5 @@ fn number(text: Option<&str>) -> Option<u32> {
 /// Most bindings looked at, and proxies kept.
 const MAX_CONTACTS: usize = 64;
 const MAX_ROUTES: usize = 8;
-/// The longest registration a registrar may want.
+/// The longest registration a registrar may want, and the longest time one is believed.
 const MAX_EXPIRES: u32 = 7 * 24 * 3600;

@@ -229,6 +229,38 @@ fn what_is_too_short_or_without_flows_is_asked_for_otherwise() {
 }
 
 #[test]
+fn a_registrar_that_wants_ever_more_is_asked_once_more_and_then_later() {
+    let mut bench = begin(vec![account()]);
+    let (first, _) = bench.request();
+    bench.answer(&first, 423, Some(("Min-Expires", "3601")));
+    let (second, _) = bench.request();
+    bench.answer(&second, 423, Some(("Min-Expires", "3602")));
+    assert!(bench.requests().is_empty());
+    assert!(matches!(state(&bench), Registered::Failed { .. }));
+    // The next try may ask for more again.
+    let third = wait_request(&mut bench, 31);
+    bench.answer(&third, 423, Some(("Min-Expires", "3603")));
+    let (fourth, _) = bench.request();
+    assert_eq!(fourth.headers.get("Expires"), Some("3603"));
+}
+
+#[test]
+fn what_is_granted_is_believed_within_reason() {
+    for (granted, life) in [(0, None), (1, Some(1)), (u32::MAX, Some(604_800))] {
+        let mut bench = begin(vec![account()]);
+        let (request, _) = bench.request();
+        grant(&mut bench, &request, granted);
+        let until = match state(&bench) {
+            Registered::Until { at, .. } => Some(at - bench.now.instant),
+            Registered::No | Registered::Trying | Registered::Failed { .. } => None,
+        };
+        assert_eq!(until, life.map(Duration::from_secs), "{granted}");
+        bench.pass(0);
+        assert!(bench.requests().is_empty(), "{granted}");
+    }
+}
+
+#[test]
 fn calls_come_in_by_the_contact_and_mean_the_number_in_to() {
     let mut bench = begin(vec![account()]);
     let (register, _) = bench.request();

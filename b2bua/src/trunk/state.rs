@@ -143,6 +143,15 @@ impl States {
         state.registered = registered;
     }
 
+    /// The stream it was told on is gone, and that changes nothing.
+    pub fn forget_connection(&mut self, id: TrunkId) {
+        let state = self.rows.entry(id).or_default();
+        if let Registered::Until { connection, .. } = &mut state.registered {
+            *connection = None;
+            self.changes += 1;
+        }
+    }
+
     /// A number that is another one whenever any registration has changed.
     #[must_use]
     pub fn changes(&self) -> u64 {
