@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tandem_shared::address::Mapping;
@@ -191,7 +192,7 @@ impl Config {
         let mut endpoint = EndpointConfig::new(sent_by, admission);
         endpoint.sent_by_other = Some(other);
         endpoint.timers = Timers {
-            t1: std::time::Duration::from_millis(self.sip.t1_ms),
+            t1: Duration::from_millis(self.sip.t1_ms),
             ..Timers::default()
         };
         endpoint.strangers = self.strangers.strangers();
@@ -290,6 +291,7 @@ impl Config {
             },
         }
     }
+                first: Duration::from_secs(self.limits.first_message),
 
     fn numbers(&self) -> Result<Numbers, ConfigError> {
         let rows = self.number.iter().map(|row| row.row(&self.mapping));

@@ -96,8 +96,10 @@ impl StrangersSection {
 pub struct LimitsSection {
     /// Most stream connections, both directions.
     pub connections: usize,
-    /// Most inbound stream connections from one address.
+    /// Most inbound stream connections from one address, or one /64 of IPv6.
     pub connections_per_source: usize,
+    /// Seconds in which whoever connects has to say something whole.
+    pub first_message: u64,
     /// Most open SIP transactions, each direction.
     pub transactions: usize,
     /// Most answered requests kept for their retransmissions.
@@ -109,6 +111,7 @@ impl Default for LimitsSection {
         Self {
             connections: 1024,
             connections_per_source: 32,
+            first_message: 30,
             transactions: 32_768,
             answered: 65_536,
         }

@@ -144,8 +144,8 @@ struct Established {
 
 impl Established {
     async fn run<S: AsyncRead + AsyncWrite + Send + Unpin>(mut self, stream: S, shared: &Shared) {
-        let flow = self.flow();
-        carry::carry(stream, flow, &mut self.outgoing, &self.own, shared).await;
+        let (flow, first) = (self.flow(), self.first(shared));
+        carry::carry(stream, (flow, first), &mut self.outgoing, &self.own, shared).await;
         self.close(NotSent::Closed, shared).await;
     }
 
@@ -154,9 +154,9 @@ impl Established {
         socket: websocket::Socket<S>,
         shared: &Shared,
     ) {
-        let flow = self.flow();
+        let (flow, first) = (self.flow(), self.first(shared));
         socket
-            .carry(flow, &mut self.outgoing, &self.own, shared)
+            .carry((flow, first), &mut self.outgoing, &self.own, shared)
             .await;
         self.close(NotSent::Closed, shared).await;
     }
@@ -167,6 +167,12 @@ impl Established {
             transport: self.transport,
             peer: self.peer,
         }
+    }
+
+    /// Until when a peer that came to us has to say something whole.
+    fn first(&self, shared: &Shared) -> Option<Instant> {
+        let inbound = self.permit.is_inbound();
+        inbound.then(|| now() + shared.limits.first)
     }
 
     async fn close(self, reason: NotSent, shared: &Shared) {

@@ -19,10 +19,10 @@ use crate::shell::transport::Drops;
 use crate::sip::frame::{Frame, Framer, PING};
 use crate::sip::hop::Flow;
 
-/// Reads and writes until the connection ends.
+/// Reads and writes until the connection ends, or nothing whole came until its second instant.
 pub(super) async fn carry<S: AsyncRead + AsyncWrite + Send + Unpin>(
     stream: S,
-    flow: Flow,
+    (flow, first): (Flow, Option<Instant>),
     outgoing: &mut mpsc::Receiver<Outgoing>,
     own: &mpsc::WeakSender<Outgoing>,
     shared: &Shared,
@@ -30,14 +30,14 @@ pub(super) async fn carry<S: AsyncRead + AsyncWrite + Send + Unpin>(
     let (reader, writer) = tokio::io::split(stream);
     let written = Written::default();
     tokio::select! {
-        () = read(reader, flow, own, &written, shared) => {}
+        () = read(reader, (flow, first), own, &written, shared) => {}
         () = write(writer, outgoing, &written, shared) => {}
     }
 }
 
 async fn read<S: AsyncRead + Unpin>(
     mut reader: ReadHalf<S>,
-    flow: Flow,
+    (flow, mut first): (Flow, Option<Instant>),
     own: &mpsc::WeakSender<Outgoing>,
     written: &Written,
     shared: &Shared,
@@ -47,20 +47,20 @@ async fn read<S: AsyncRead + Unpin>(
     let mut begun: Option<Instant> = None;
     let mut active = now();
     loop {
-        let idle = active.max(written.last()) + shared.limits.idle;
+        let idle = first.unwrap_or_else(|| active.max(written.last()) + shared.limits.idle);
         let limit = begun.map_or(idle, |begun| begun + shared.limits.message);
         buffer.clear();
         match timeout_at(limit.into(), reader.read_buf(&mut buffer)).await {
             Ok(Ok(0)) => return,
             Ok(Err(error)) => return shared.broken(flow, &error),
             Ok(Ok(_)) => active = now(),
-            Err(_) if begun.is_none() && written.last() > active => {
+            Err(_) if begun.is_none() && first.is_none() && written.last() > active => {
                 // Written to in the meantime: not idle.
                 active = written.last();
                 continue;
             }
             Err(_) => {
-                if begun.is_some() {
+                if begun.is_some() || first.is_some() {
                     Drops::count(&shared.drops.slow);
                 }
                 return;
@@ -71,7 +71,7 @@ async fn read<S: AsyncRead + Unpin>(
             framer.expect_pong();
         }
         while let Some(frame) = framer.next() {
-            begun = None;
+            (begun, first) = (None, None);
             match frame {
                 Frame::Message(bytes) => shared.report(Report::Packet { flow, bytes }).await,
                 Frame::Ping => pong(own),

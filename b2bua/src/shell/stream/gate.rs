@@ -1,4 +1,6 @@
-//! How many connections there may be: at once, and from one address.
+//! How many connections there may be: at once, and from one address. Whoever comes leaves a quarter
+//! of all to those we open ourselves, and the addresses of one IPv6 network, of which anybody has
+//! 2^64, count as one.
 //!
 //! A [`Permit`] gives its place back when it is dropped.
 
@@ -16,6 +18,7 @@ pub(super) struct Gate {
 #[derive(Default)]
 struct Counts {
     all: usize,
+    inbound: usize,
     by_source: HashMap<IpAddr, usize>,
 }
 
@@ -40,12 +43,17 @@ impl Gate {
         if counts.all >= self.max {
             return None;
         }
+        let source = source.map(network);
         if let Some(source) = source {
+            if counts.inbound >= self.max - self.max / 4 {
+                return None;
+            }
             let count = counts.by_source.entry(source).or_default();
             if *count >= self.max_per_source {
                 return None;
             }
             *count += 1;
+            counts.inbound += 1;
         }
         counts.all += 1;
         Some(Permit {
@@ -59,11 +67,19 @@ impl Gate {
     }
 }
 
+impl Permit {
+    /// Whether it is for a connection that comes to us.
+    pub(super) fn is_inbound(&self) -> bool {
+        self.source.is_some()
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut counts = self.gate.counts();
         counts.all = counts.all.saturating_sub(1);
         if let Some(source) = self.source {
+            counts.inbound = counts.inbound.saturating_sub(1);
             let left = counts.by_source.get_mut(&source).map(|count| {
                 *count = count.saturating_sub(1);
                 *count
@@ -75,22 +91,61 @@ impl Drop for Permit {
     }
 }
 
+/// The address itself, or the first of its /64.
+fn network(source: IpAddr) -> IpAddr {
+    match source {
+        IpAddr::V4(_) => source,
+        IpAddr::V6(address) => {
+            let bits = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(bits.into())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn places_are_counted_per_source_and_given_back() {
-        let gate = Gate::new(3, 1);
+        let gate = Gate::new(4, 1);
         let (a, b) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
         let first = gate.enter(Some(a));
         assert!(first.is_some());
         assert!(gate.enter(Some(a)).is_none());
         let _second = gate.enter(Some(b));
-        let _third = gate.enter(None);
+        let _own = [gate.enter(None), gate.enter(None)];
         assert!(gate.enter(None).is_none());
         drop(first);
         assert!(gate.enter(Some(a)).is_some());
         assert_eq!(gate.counts().by_source.len(), 1);
+    }
+
+    #[test]
+    fn whoever_comes_leaves_a_quarter_to_ourselves() {
+        let gate = Gate::new(8, 2);
+        let enter = |network: u16| {
+            let source = [0x2001, 0xdb8, 0, network, 0, 0, 0, 1 + network];
+            gate.enter(Some(IpAddr::from(source)))
+        };
+        let mut inside: Vec<_> = (0..10).filter_map(enter).collect();
+        assert_eq!(inside.len(), 6);
+        let own = [gate.enter(None), gate.enter(None), gate.enter(None)];
+        assert_eq!(own.map(|one| one.is_some()), [true, true, false]);
+        inside.truncate(5);
+        assert!(enter(20).is_some());
+    }
+
+    #[test]
+    fn one_network_is_one_source() {
+        let gate = Gate::new(100, 3);
+        let enter =
+            |last: u16| gate.enter(Some(IpAddr::from([0x2001, 0xdb8, 0, 1, 7, 7, 7, last])));
+        let inside: Vec<_> = (0..10).filter_map(enter).collect();
+        assert_eq!(inside.len(), 3);
+        assert!(
+            gate.enter(Some(IpAddr::from([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1])))
+                .is_some()
+        );
     }
 }

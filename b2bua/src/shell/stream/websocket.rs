@@ -109,10 +109,10 @@ fn bounds() -> WebSocketConfig {
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket<S> {
-    /// Reads and writes until the connection ends.
+    /// Reads and writes until the connection ends, or nothing whole came until its second instant.
     pub(super) async fn carry(
         self,
-        flow: Flow,
+        (flow, first): (Flow, Option<Instant>),
         outgoing: &mut mpsc::Receiver<Outgoing>,
         own: &mpsc::WeakSender<Outgoing>,
         shared: &Shared,
@@ -120,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket<S> {
         let (writer, reader) = self.socket.split();
         let written = Mutex::new(now());
         tokio::select! {
-            () = read(reader, &self.begun, flow, own, &written, shared) => {}
+            () = read(reader, &self.begun, (flow, first), own, &written, shared) => {}
             () = write(writer, outgoing, &written, shared) => {}
         }
     }
@@ -129,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket<S> {
 async fn read<S: AsyncRead + AsyncWrite + Unpin>(
     mut reader: SplitStream<WebSocketStream<Watched<S>>>,
     begun: &Begun,
-    flow: Flow,
+    (flow, mut first): (Flow, Option<Instant>),
     own: &mpsc::WeakSender<Outgoing>,
     written: &Mutex<Instant>,
     shared: &Shared,
@@ -139,13 +139,14 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         let limit = || match begun.since() {
             Some(begun) => begun + shared.limits.message,
-            None => active.max(last(written)) + shared.limits.idle,
+            None => first.unwrap_or_else(|| active.max(last(written)) + shared.limits.idle),
         };
         // A message may begin while we wait; so its limit is looked at again.
         let look = limit().min(now() + shared.limits.message);
         match timeout_at(look.into(), reader.next()).await {
             Ok(Some(Ok(message))) => {
                 begun.end();
+                first = None;
                 take(message, flow, own, shared).await;
                 active = now();
             }
@@ -156,7 +157,7 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(None) => return,
             Err(_) if now() < limit() => {}
             Err(_) => {
-                if begun.since().is_some() {
+                if begun.since().is_some() || first.is_some() {
                     Drops::count(&shared.drops.slow);
                 }
                 return;

@@ -77,6 +77,8 @@ pub struct Limits {
     pub write: Duration,
     /// A message begun must be complete within this.
     pub message: Duration,
+    /// Whoever connects to us and has said nothing whole within this is closed.
+    pub first: Duration,
     /// A connection without traffic is closed after this.
     pub idle: Duration,
     /// How long the address of a name is believed.
@@ -94,6 +96,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(5),
             write: Duration::from_secs(5),
             message: Duration::from_secs(10),
+            first: Duration::from_secs(30),
             idle: Duration::from_secs(15 * 60),
             name: Duration::from_secs(60),
         }

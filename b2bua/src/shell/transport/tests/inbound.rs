@@ -64,6 +64,46 @@ async fn half_a_message_is_not_waited_for() {
     );
 }
 
+/// Whoever connects and says nothing, or nothing whole, is not kept; who did say something is.
+#[tokio::test]
+async fn who_comes_has_to_say_something() {
+    let limits = Limits {
+        first: Duration::from_millis(300),
+        message: Duration::from_secs(60),
+        ..Limits::default()
+    };
+    let mut transport = Transport::bind(TransportConfig {
+        streams: vec![listener(Protocol::Tcp)],
+        limits,
+        ..config()
+    })
+    .unwrap();
+    let address = transport.listening()[0].1;
+    let mut kept = TcpStream::connect(address).await.unwrap();
+    kept.write_all(b"\r\n\r\n").await.unwrap();
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let mut blank = TcpStream::connect(address).await.unwrap();
+    // Half a keep-alive is none.
+    blank.write_all(b"\r\n").await.unwrap();
+    let mut nothing = [0; 1];
+    let read = async {
+        for stream in [&mut silent, &mut blank] {
+            assert!(matches!(stream.read(&mut nothing).await, Ok(0) | Err(_)));
+        }
+    };
+    let mut events = Vec::new();
+    let receive = async {
+        while events.len() < 2 {
+            transport.recv_many(&mut events, 4).await;
+        }
+    };
+    tokio::join!(read, receive);
+    let slow = &transport.drops().slow;
+    assert_eq!(slow.load(std::sync::atomic::Ordering::Relaxed), 2);
+    kept.write_all(ONE.as_bytes()).await.unwrap();
+    assert_eq!(packet(next(&mut transport).await).1, ONE.as_bytes());
+}
+
 #[tokio::test]
 async fn a_silent_peer_holds_up_nobody() {
     let (mut transport, address) = tcp();
