@@ -179,13 +179,17 @@ impl Schema for Config {
 }
 
 impl Config {
-    /// What the core is told, now that it is known where the sockets listen.
+    /// What the core is told, now that it is known where the sockets listen. `trunks` are those the
+    /// sockets ask whom to let in: where one registers, its registrar is let in from then on.
     ///
     /// # Errors
     /// None after [`Schema::finish`] went well.
-    pub fn settings(&self, listening: &[(Transport, SocketAddr)]) -> Result<Settings, ConfigError> {
-        let trunks = self.trunks()?;
-        let admission = self.admission(&trunks);
+    pub fn settings(
+        &self,
+        trunks: &Arc<Trunks>,
+        listening: &[(Transport, SocketAddr)],
+    ) -> Result<Settings, ConfigError> {
+        let admission = self.admission(trunks);
         let sockets = self.sockets(listening);
         let sent_by = self.sent_by(&sockets);
         let other = sent_by_other(&sent_by, &sockets);
@@ -202,7 +206,7 @@ impl Config {
         let endpoint = endpoint.with_calls();
         Ok(Settings {
             mapping: self.mapping.clone(),
-            trunks,
+            trunks: Arc::clone(trunks),
             numbers: self.numbers()?,
             numbering: self.numbering.numbering(),
             policy: self.policy.policy(&self.numbering),
@@ -287,11 +291,11 @@ impl Config {
             limits: Limits {
                 connections: self.limits.connections,
                 connections_per_source: self.limits.connections_per_source,
+                first: Duration::from_secs(self.limits.first_message),
                 ..Limits::default()
             },
         }
     }
-                first: Duration::from_secs(self.limits.first_message),
 
     fn numbers(&self) -> Result<Numbers, ConfigError> {
         let rows = self.number.iter().map(|row| row.row(&self.mapping));

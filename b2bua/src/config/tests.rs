@@ -262,10 +262,30 @@ fn passwords_do_not_show() {
             .contains("hunter2")
     );
     assert!(!format!("{config:?}").contains("hunter2"));
-    let settings = config.settings(&[]).unwrap();
+    let settings = settings(&config, &[]);
     assert!(!format!("{settings:?}").contains("hunter2"));
     let printed = tandem_shared::config::show(&config).unwrap();
     assert!(printed.contains("match = [\"+*\"]"), "{printed}");
+}
+
+fn settings(config: &Config, listening: &[(Transport, SocketAddr)]) -> Settings {
+    let trunks = config.trunks().unwrap();
+    config.settings(&trunks, listening).unwrap()
+}
+
+/// A registrar over TCP may connect to us; the sockets have to know it as well as the core.
+#[test]
+fn who_is_registered_at_is_admitted_by_the_sockets_too() {
+    let config = read(&format!("{TRUNK}match = \"+*\"\nnext_hop = \"h\"\n")).unwrap();
+    let trunks = config.trunks().unwrap();
+    let sockets = config.transport(config.admission(&trunks));
+    let settings = config.settings(&trunks, &[]).unwrap();
+    let registrar = [192, 0, 2, 1].into();
+    assert!(!sockets.admission.admits(registrar));
+    let (id, _) = settings.trunks.iter().next().unwrap();
+    settings.trunks.welcome(id, Some(registrar));
+    assert!(sockets.admission.admits(registrar));
+    assert!(settings.endpoint.admission.admits(registrar));
 }
 
 #[test]
@@ -279,14 +299,7 @@ fn only_sources_of_routes_are_admitted() {
 #[test]
 fn the_via_names_the_listener_or_the_public_host() {
     let listening = [(Transport::Udp, "192.0.2.9:5066".parse().unwrap())];
-    let sent_by = |text: &str| {
-        read(text)
-            .unwrap()
-            .settings(&listening)
-            .unwrap()
-            .endpoint
-            .sent_by
-    };
+    let sent_by = |text: &str| settings(&read(text).unwrap(), &listening).endpoint.sent_by;
     assert_eq!(sent_by(MINIMAL).udp.to_string(), "192.0.2.9:5066");
     assert_eq!(sent_by(MINIMAL).tcp.to_string(), "192.0.2.9");
     let public = format!("{MINIMAL}[sip]\nhost = \"gw.example.com\"\n");
@@ -364,7 +377,7 @@ fn a_listener_has_a_public_address_of_its_own() {
          [[listen]]\ntransport = \"udp\"\naddress = \"[2001:db8::1]:5060\"\npublic = \"[2001:db8::2]\"\n\
          [[listen]]\ntransport = \"tcp\"\naddress = \"10.0.0.1:5060\"\n"
     );
-    let settings = read(&text).unwrap().settings(&listening).unwrap();
+    let settings = settings(&read(&text).unwrap(), &listening);
     let config = &settings.endpoint;
     assert_eq!(config.sent_by.udp.to_string(), "203.0.113.5:40000");
     assert_eq!(config.sent_by.tcp.to_string(), "gw.example.com:5060");
@@ -378,7 +391,7 @@ fn a_listener_has_a_public_address_of_its_own() {
 fn others_are_believed_only_where_the_file_says_nothing_to_the_world() {
     let learns = |more: &str| {
         let config = read(&format!("{MINIMAL}{more}")).unwrap();
-        config.settings(&[]).unwrap().nat.learns
+        settings(&config, &[]).nat.learns
     };
     assert!(learns("") && learns(UDP));
     assert!(learns(&format!("[sip]\nhost = \"10.0.0.1\"\n{UDP}")));
@@ -387,7 +400,7 @@ fn others_are_believed_only_where_the_file_says_nothing_to_the_world() {
     assert!(!learns(&format!("[sip]\nhost = \"gw.example.com\"\n{UDP}")));
     assert!(!learns(&format!("{UDP}public = \"203.0.113.5\"\n")));
     let stun = read(&format!("{MINIMAL}[sip]\nstun = \"stun.example.org\"\n")).unwrap();
-    let server = stun.settings(&[]).unwrap().nat.stun.unwrap();
+    let server = settings(&stun, &[]).nat.stun.unwrap();
     assert_eq!(
         (server.host.to_string().as_str(), server.port),
         ("stun.example.org", None)

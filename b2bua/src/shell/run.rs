@@ -110,7 +110,7 @@ impl Process {
         for (protocol, address) in transport.listening() {
             tracing::info!(transport = protocol.as_str(), %address, "listening");
         }
-        let settings = config.settings(transport.listening())?;
+        let settings = config.settings(&trunks, transport.listening())?;
         let bus = Local::listen(path)
             .with_context(|| format!("bus.url {}: cannot be listened on", path.display()))?;
         let socket = config.admin_socket();
