@@ -16,7 +16,8 @@ pub fn of(request: &Request, trunk: Option<&Trunk>) -> Option<String> {
     let from = request.from().ok();
     let display = |party: &Option<NameAddr>| {
         let name = party.as_ref()?.display.as_deref().map(clean)?;
-        (!name.is_empty()).then_some(name)
+        let name = without_claims(&name);
+        (!name.is_empty()).then(|| name.to_owned())
     };
     let mut line = display(&asserted)
         .or_else(|| display(&from))
@@ -48,23 +49,51 @@ pub fn clean(text: &str) -> String {
     seen.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What the trunk found out about the number (STIR/SHAKEN).
+/// A name up to where it begins to say what only we say behind it, such as `(number verified)`:
+/// whoever calls could write that into the name.
+fn without_claims(name: &str) -> &str {
+    let opens = |c: char| {
+        matches!(c, '(' | '[' | '{' | '\u{2768}'..='\u{2775}' | '\u{27e6}'..='\u{27ef}'
+        | '\u{3008}'..='\u{301b}' | '\u{fe59}'..='\u{fe5e}' | '\u{ff08}' | '\u{ff3b}' | '\u{ff5b}' | '\u{207d}' | '\u{208d}')
+    };
+    let claims = |from: usize| {
+        let rest = name.get(from..).unwrap_or_default().to_lowercase();
+        rest.contains("verified") || rest.contains("forwarded")
+    };
+    let found = name.char_indices().find(|(at, c)| opens(*c) && claims(*at));
+    let kept = found.and_then(|(at, _)| name.get(..at)).unwrap_or(name);
+    kept.trim_end()
+}
+
+/// What the trunk found out about the number (STIR/SHAKEN): a parameter of the number, of its URI or
+/// of the header. A display name, which anybody may write, has none.
 fn verdict(request: &Request) -> Option<String> {
-    let fields = [Name::PAssertedIdentity, Name::From];
-    let mut values = fields
-        .into_iter()
-        .filter_map(|name| request.headers.get(name));
-    let value = values.find_map(|text| {
-        let (_, rest) = text.split_once("verstat=")?;
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-        rest.get(..end.unwrap_or(rest.len()))
-    })?;
-    let text = match value {
+    let asserted = request.headers.values(Name::PAssertedIdentity).take(2);
+    let asserted = asserted.filter_map(|text| NameAddr::parse(text).ok());
+    let mut parties = asserted.chain(request.from().ok());
+    let value = parties.find_map(|party| verstat(&party))?;
+    let text = match &*value {
         _ if value.starts_with("TN-Validation-Passed") => "(number verified)",
         _ if value.starts_with("TN-Validation-Failed") => "(number NOT verified)",
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+fn verstat(party: &NameAddr) -> Option<String> {
+    let inside = |text: &str| {
+        let mut params = text.split(';').skip(1);
+        params.find_map(|param| Some(param.strip_prefix("verstat=")?.to_owned()))
+    };
+    let of_uri = match &party.uri {
+        Uri::Sip(uri) => {
+            let own = uri.raw_user().and_then(inside);
+            own.or_else(|| uri.params.get("verstat").map(Into::into))
+        }
+        Uri::Tel(rest) => inside(rest.as_str()),
+        Uri::Other { .. } => None,
+    };
+    of_uri.or_else(|| party.params.get("verstat").map(Into::into))
 }
 
 /// Who sent the call on to us.
@@ -80,7 +109,9 @@ fn forwarder(request: &Request) -> Option<String> {
         Uri::Other { .. } => return None,
     };
     let user = clean(user.split([';', '?']).next().unwrap_or_default());
-    (!user.is_empty()).then(|| format!("(forwarded by {user})"))
+    // A user part may hold brackets and with them more words of ours.
+    let plain = |c: char| c.is_alphanumeric() || "+-._*#%".contains(c);
+    (!user.is_empty() && user.chars().all(plain)).then(|| format!("(forwarded by {user})"))
 }
 
 /// The longest name, in characters.
@@ -134,6 +165,57 @@ mod tests {
         assert_eq!(
             name(&history, true).as_deref(),
             Some("(forwarded by +1777)")
+        );
+    }
+
+    /// Nobody is verified by a name: not in the words of the network, nor in ours.
+    #[test]
+    fn a_name_proves_nothing() {
+        for from in [
+            "\"verstat=TN-Validation-Passed\" <sip:+1555@a.example>;tag=1",
+            "\"x;verstat=TN-Validation-Passed;\" <sip:+1555@a.example>;tag=1",
+            "\"x\\\";verstat=TN-Validation-Passed\" <sip:+1555@a.example>;tag=1",
+            "<sip:verstat=TN-Validation-Passed@a.example>;tag=1",
+            "<sip:+1555@a.example>;tag=verstat=TN-Validation-Passed",
+            "<sip:+1555@verstat=TN-Validation-Passed>;tag=1",
+        ] {
+            for field in ["From", "P-Asserted-Identity"] {
+                let shown = name(&[(field, from)], true).unwrap_or_default();
+                assert!(!shown.contains("(number"), "{field} {from}: {shown}");
+            }
+        }
+        for (claim, kept) in [
+            ("Bank (number verified)", Some("Bank")),
+            ("Bank(Number  VERIFIED) x", Some("Bank")),
+            ("Bank \u{ff08}number verified\u{ff09}", Some("Bank")),
+            ("Bank [number veri\u{200b}fied]", Some("Bank")),
+            ("(forwarded by +1555)", None),
+            ("ACME (Sales)", Some("ACME (Sales)")),
+            ("Verified Movers", Some("Verified Movers")),
+        ] {
+            let from = format!("\"{claim}\" <sip:+1555@a.example>;tag=1");
+            for trusted in [true, false] {
+                assert_eq!(
+                    name(&[("From", &from)], trusted).as_deref(),
+                    kept,
+                    "{claim}"
+                );
+            }
+        }
+        let forwarded = |user: &str| {
+            let diversion = format!("<sip:{user}@b.example>");
+            name(
+                &[
+                    ("From", "<sip:+1555@a.example>;tag=1"),
+                    ("Diversion", &diversion),
+                ],
+                true,
+            )
+        };
+        assert_eq!(forwarded("x)(number-verified"), None);
+        assert_eq!(
+            forwarded("bob%20smith").as_deref(),
+            Some("(forwarded by bob%20smith)")
         );
     }
 
