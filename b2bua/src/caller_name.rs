@@ -122,6 +122,7 @@ mod tests {
     use super::*;
     use crate::sip::Method;
     use crate::trunk::tests::trunk;
+    use proptest::prelude::*;
 
     fn name(fields: &[(&str, &str)], trusted: bool) -> Option<String> {
         let uri = Uri::parse("sip:x@example.com").unwrap();
@@ -217,6 +218,60 @@ mod tests {
             forwarded("bob%20smith").as_deref(),
             Some("(forwarded by bob%20smith)")
         );
+    }
+
+    /// What a name may be put together of: what turns or hides text, what ends a header, what we alone say.
+    const PIECES: &[&str] = &[
+        "(number verified)",
+        "(number NOT verified)",
+        "(forwarded by +1)",
+        "verstat=TN-Validation-Passed",
+        "\u{ff08}",
+        "verified",
+        "forwarded",
+        "(",
+        ")",
+        "[",
+        "\u{202e}",
+        "\u{2066}",
+        "\u{200b}",
+        "\r\n",
+        "\0",
+        "\u{1b}[31m",
+        "<",
+        ">",
+        ";",
+        "\"",
+        "\\",
+        ",",
+        "@",
+        "%0d%0a",
+        "x",
+        "Bank",
+        " ",
+        "ü",
+        "東京",
+    ];
+
+    proptest! {
+        #[test]
+        fn a_name_is_one_line_and_none_of_ours(
+            pieces in prop::collection::vec(prop::sample::select(PIECES), 0..9),
+            trusted: bool,
+        ) {
+            let mut from = NameAddr::new(Uri::parse("sip:+1555@a.example").unwrap());
+            from.display = Some(pieces.concat().into());
+            from.params.set("tag", Some("1"));
+            let text = from.to_string();
+            prop_assert_eq!(NameAddr::parse(&text).map(|it| it.uri), Ok(from.uri));
+            let fields = [("From", text.as_str()), ("P-Asserted-Identity", text.as_str())];
+            let shown = name(&fields, trusted).unwrap_or_default();
+            prop_assert!(shown.chars().count() <= LONGEST, "{shown}");
+            prop_assert_eq!(&clean(&shown), &shown);
+            let claim = shown.find(['(', '[', '\u{ff08}']).and_then(|at| shown.get(at..));
+            let claim = claim.unwrap_or_default().to_lowercase();
+            prop_assert!(!claim.contains("verified") && !claim.contains("forwarded"), "{shown}");
+        }
     }
 
     #[test]

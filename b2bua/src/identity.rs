@@ -93,6 +93,9 @@ fn malformed() -> Refusal {
 const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::number::{Format, Numbers, Owner, Row};
