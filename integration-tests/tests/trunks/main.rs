@@ -3,6 +3,7 @@
 
 mod accounts;
 mod admin;
+mod awkward;
 mod cluster;
 mod flows;
 mod nat;
