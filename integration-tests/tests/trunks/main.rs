@@ -6,6 +6,7 @@ mod admin;
 mod awkward;
 mod cluster;
 mod flows;
+mod fraud;
 mod nat;
 mod numbers;
 mod policy;
