@@ -5,6 +5,7 @@ mod accounts;
 mod admin;
 mod awkward;
 mod cluster;
+mod floods;
 mod flows;
 mod fraud;
 mod nat;
