@@ -7,6 +7,7 @@ use tandem_shared::bus::Envelope;
 use crate::dns::Query;
 use crate::fingerprint::Fingerprint;
 use crate::media::Command;
+use crate::policy::Approval;
 use crate::sip::Status;
 use crate::sip::hop::{ConnectionId, Transmit};
 
@@ -58,6 +59,8 @@ pub enum Record {
         /// The account.
         account: Box<Account>,
     },
+    /// Whether a user may reach numbers abroad.
+    Approval(Box<Approval>),
 }
 
 /// What [`Record`]s are forgotten by.
@@ -69,4 +72,6 @@ pub enum Key {
     Spelling(String),
     /// A user's own account, by its address.
     Account(String),
+    /// An approval, by its id.
+    Approval(u32),
 }

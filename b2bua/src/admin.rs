@@ -10,6 +10,7 @@ use tandem_shared::account::Account;
 
 pub mod route_test;
 
+use crate::policy::{Approvals, approval};
 use crate::settings::Settings;
 use crate::trunk::{Health, Registered, State, States, Trunk, TrunkId};
 
@@ -50,6 +51,18 @@ pub enum Ask {
         /// Its address.
         address: String,
     },
+    /// Who asked to reach numbers abroad, and what became of it.
+    Approvals,
+    /// Let a user reach numbers abroad.
+    Approve {
+        /// Its JID.
+        user: String,
+    },
+    /// Do not.
+    Deny {
+        /// Its JID.
+        user: String,
+    },
 }
 
 /// An answer.
@@ -88,6 +101,22 @@ pub fn show_trunks(settings: &Settings, states: &States, now: Instant) -> Answer
     }
     if text.is_empty() {
         text.push_str("no trunks: add a [[trunk]] to the configuration\n");
+    }
+    Answer::ok(text)
+}
+
+/// Who may reach numbers abroad, a line for each who asked.
+#[must_use]
+pub fn show_approvals(approvals: &Approvals, settings: &Settings) -> Answer {
+    let mut text = String::new();
+    for known in approvals.iter() {
+        let _ = writeln!(text, "{}", approval::line(known, settings));
+    }
+    if text.is_empty() {
+        text.push_str("nobody has asked\n");
+    }
+    if !settings.policy.approve_abroad {
+        text.push_str("policy.approve_abroad is off: nobody has to ask\n");
     }
     Answer::ok(text)
 }

@@ -19,7 +19,7 @@ use tandem_shared::timers::Timers;
 use crate::action::Action;
 use crate::dns::Dns;
 use crate::media::{AnchorId, Command};
-use crate::policy::Usage;
+use crate::policy::{Approvals, Usage};
 use crate::settings::Settings;
 use crate::sip::Endpoint;
 use crate::sip::Status;
@@ -79,6 +79,8 @@ pub struct Context<'a> {
     pub states: &'a mut States,
     /// What users have used.
     pub usage: &'a mut Usage,
+    /// Who may reach numbers abroad.
+    pub approvals: &'a mut Approvals,
     /// What media is asked for, and what is to be stored.
     pub actions: &'a mut VecDeque<Action>,
     /// What is to be published.

@@ -164,8 +164,8 @@ impl Schema for Config {
         self.call.check()?;
         self.media.check()?;
         self.numbering.check()?;
-        self.policy.check()?;
         self.accounts.finish()?;
+        self.policy.check(&self.mapping)?;
         if let Some(trunk) = &self.emergency.trunk
             && !names.contains(trunk)
         {
@@ -209,8 +209,8 @@ impl Config {
             trunks: Arc::clone(trunks),
             numbers: self.numbers()?,
             numbering: self.numbering.numbering(),
-            policy: self.policy.policy(&self.numbering),
             accounts: self.accounts.settings(),
+            policy: self.policy.policy(&self.numbering, &self.mapping),
             emergency: Emergency::new(self.emergency.numbers.iter().cloned())
                 .with_trunk(self.emergency.trunk.clone()),
             endpoint,

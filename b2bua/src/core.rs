@@ -24,7 +24,8 @@ use crate::media;
 use crate::message::inbound::Inbound;
 use crate::message::outbound::{Accounts, Outbound};
 use crate::message::thread::Threads;
-use crate::policy::Usage;
+use crate::notice::Notices;
+use crate::policy::{Approvals, Usage};
 use crate::refusal;
 use crate::registration::{self, Registrations};
 use crate::settings::Settings;
@@ -55,6 +56,8 @@ pub struct Core {
     registrations: Registrations,
     watch: Watch,
     usage: Usage,
+    approvals: Approvals,
+    notices: Notices,
     keepalives: Keepalives,
     discovery: Discovery,
     counters: Counters,
@@ -62,6 +65,7 @@ pub struct Core {
 }
 
 mod accounts;
+mod approve;
 mod ask;
 mod flows;
 mod lend;
@@ -91,6 +95,8 @@ impl Core {
             registrations: Registrations::default(),
             watch: Watch::default(),
             usage: Usage::default(),
+            approvals: Approvals::default(),
+            notices: Notices::default(),
             keepalives: Keepalives::default(),
             discovery: Discovery::default(),
             counters: Counters::default(),
@@ -109,6 +115,7 @@ impl Core {
                 } => self.inbound.restore(request, status, at),
                 Record::Spelling { folded, user } => self.spellings.restore(folded, user),
                 Record::Account { user, account } => self.restore_account(&user, &account, now),
+                Record::Approval(approval) => self.approvals.restore(*approval),
             }
         }
     }
@@ -207,9 +214,11 @@ impl Core {
     /// The bus did not take an event.
     pub fn handle_bus_refused(&mut self, event: &BusEvent, now: Now) {
         if let BusEvent::Message(message) = event {
-            self.with_inbound(now, |inbound, cx| {
-                inbound.handle_unpublished(&message.id, cx)
-            });
+            if !self.notices.handle_unpublished(&message.id, now.instant) {
+                self.with_inbound(now, |inbound, cx| {
+                    inbound.handle_unpublished(&message.id, cx)
+                });
+            }
             self.drain_sip(now);
         }
     }
@@ -268,6 +277,8 @@ impl Core {
             self.watch.poll_timeout(),
             self.keepalives.poll_timeout(),
             self.discovery.poll_timeout(),
+            // Without the XMPP side nobody could be told.
+            self.notices.poll_timeout().filter(|_| self.link.is_up()),
         ]
         .into_iter()
         .flatten()
@@ -311,10 +322,16 @@ impl Core {
 
     fn handle_event(&mut self, session: SessionId, event: BusEvent, now: Now) {
         match event {
+            BusEvent::Message(message) if self.settings.mapping.is_gateway(&message.to) => {
+                self.hear_word(&message, session, now);
+            }
             BusEvent::Message(message) => {
                 self.with_outbound(now, |outbound, cx| {
                     outbound.handle_message(message, session, cx)
                 });
+            }
+            BusEvent::MessageOutcome(outcome) if self.notices.owns(&outcome.id) => {
+                self.hear_of_notice(&outcome, now);
             }
             BusEvent::MessageOutcome(outcome) => {
                 self.with_inbound(now, |inbound, cx| inbound.handle_outcome(outcome, cx));
@@ -334,6 +351,7 @@ impl Core {
                 Output::Send(envelope) => self.actions.push_back(Action::Publish(envelope)),
                 Output::Up(peer) => {
                     tracing::info!(%peer, "the XMPP side is there");
+                    self.notices.handle_up();
                     self.with_inbound(now, Inbound::publish_again);
                     self.with_outbound(now, Outbound::handle_up);
                 }
@@ -358,6 +376,7 @@ impl Core {
     /// Hands on what the endpoint has, until it has nothing more.
     fn drain_sip(&mut self, now: Now) {
         self.drain_endpoint(now);
+        self.drain_notices(now);
         while let Some(query) = self.dns.poll_query() {
             self.actions.push_back(Action::Resolve(query));
         }

@@ -19,6 +19,7 @@ pub mod identity;
 pub mod keepalive;
 pub mod media;
 pub mod message;
+pub mod notice;
 pub mod number;
 pub mod party;
 pub mod policy;

@@ -31,6 +31,18 @@ enum Command {
         #[arg(long, value_name = "JID")]
         from: Option<String>,
     },
+    /// Show who asked to reach numbers abroad, and what became of it.
+    Approvals,
+    /// Let a user reach numbers abroad, where policy.approve_abroad asks for it.
+    Approve {
+        /// The user's JID.
+        user: String,
+    },
+    /// Do not let a user reach numbers abroad.
+    Deny {
+        /// The user's JID.
+        user: String,
+    },
     /// Accounts of users' own at SIP providers.
     #[command(subcommand)]
     Account(AccountCommand),
@@ -94,6 +106,9 @@ fn perform(config: &Config, command: Command) -> anyhow::Result<()> {
         Command::Account(AccountCommand::List { user }) => Ask::Accounts { user },
         Command::Account(AccountCommand::Remove { address }) => Ask::RemoveAccount { address },
         Command::Account(AccountCommand::Set(arguments)) => arguments.ask()?,
+        Command::Approvals => Ask::Approvals,
+        Command::Approve { user } => Ask::Approve { user },
+        Command::Deny { user } => Ask::Deny { user },
     };
     let text = admin::ask(&config.admin_socket(), &ask)?;
     std::io::stdout().write_all(text.as_bytes())?;

@@ -3,18 +3,27 @@
 //! Closed by default: numbers of the own country, and of it none that is known to be dear; the rest
 //! of the world when the admin says so.
 
+use tandem_shared::address::Address;
 use tandem_shared::refusal::{Reason, Refusal};
 
+pub mod approval;
 pub mod usage;
 
+pub use approval::{Approval, Approvals};
 pub use usage::{Allowance, Usage};
 
 /// Which numbers may be reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     rules: Vec<Rule>,
+    /// What numbers of the own country begin with.
+    home: Option<String>,
     /// How much each user and all together may use.
     pub allowance: Allowance,
+    /// Whether an admin has to approve of each user who reaches numbers abroad.
+    pub approve_abroad: bool,
+    /// Those who approve. They need no approval themselves.
+    pub admins: Vec<Address>,
 }
 
 /// Numbers that begin so may be reached, or not.
@@ -60,13 +69,16 @@ impl Policy {
             origin,
         };
         let home = country.map(|code| format!("+{code}"));
-        let home = home.iter().map(|code| rule(code, true, Origin::Country));
+        let own = home.iter().map(|code| rule(code, true, Origin::Country));
         let dear = DEAR.iter().map(|prefix| rule(prefix, false, Origin::Dear));
         let allow = allow.iter().map(|text| rule(text, true, Origin::Allow));
         let deny = deny.iter().map(|text| rule(text, false, Origin::Deny));
         Self {
-            rules: home.chain(dear).chain(allow).chain(deny).collect(),
+            rules: own.chain(dear).chain(allow).chain(deny).collect(),
+            home,
             allowance: Allowance::default(),
+            approve_abroad: false,
+            admins: Vec::new(),
         }
     }
 
@@ -74,6 +86,14 @@ impl Policy {
     #[must_use]
     pub fn with_allowance(mut self, allowance: Allowance) -> Self {
         self.allowance = allowance;
+        self
+    }
+
+    /// The same, with these admins, who approve of users that reach numbers abroad or are not asked.
+    #[must_use]
+    pub fn with_approval(mut self, approve_abroad: bool, admins: Vec<Address>) -> Self {
+        self.approve_abroad = approve_abroad;
+        self.admins = admins;
         self
     }
 
@@ -112,6 +132,16 @@ impl Policy {
                 },
             },
         }
+    }
+
+    /// Whether `number` is abroad, or dear as if it were: the islands of the American plan look
+    /// like numbers of the own country.
+    #[must_use]
+    pub fn is_abroad(&self, number: &str) -> bool {
+        let home = self.home.as_deref();
+        let at_home = home.is_some_and(|home| number.starts_with(home));
+        number.starts_with('+')
+            && (!at_home || DEAR.iter().any(|prefix| number.starts_with(prefix)))
     }
 
     /// Whether any global number may be reached at all.

@@ -21,6 +21,8 @@ pub struct Found {
     pub user: String,
     /// Whether the caller wants to be nobody in particular.
     pub hidden: bool,
+    /// Whether it is a number abroad, for which an admin may have to approve of the caller.
+    pub abroad: bool,
     /// Whether it is an emergency number that the configuration names a trunk for.
     pub emergency: bool,
 }
@@ -65,6 +67,7 @@ pub fn find(
             trunks,
             user,
             hidden: false,
+            abroad: false,
             emergency: false,
         });
     }
@@ -93,9 +96,12 @@ pub fn find(
         trunks = settings.trunks.find_for(from, &contact, own).or(trunks);
     }
     let trunks = trunks?;
-    settings.policy.allow(&contact.user)?;
+    // What a number is does not depend on how the trunk that takes it wants it dialled.
+    let judged = number.as_deref().unwrap_or(&contact.user);
+    settings.policy.allow(judged)?;
     Ok(Found {
         trunks,
+        abroad: settings.policy.is_abroad(judged),
         user: contact.user,
         hidden,
         emergency: false,
@@ -111,6 +117,7 @@ fn find_emergency(kind: Kind, to: &Address, settings: &Settings) -> Result<Found
             trunks: vec![trunk],
             user: to.user.clone(),
             hidden: false,
+            abroad: false,
             emergency: true,
         }),
         None => Err(emergency::refusal()),
@@ -178,5 +185,34 @@ fn write_uri(out: &mut String, user: &str, host: &Host, port: Option<u16>) {
     let _ = write!(out, "sip:{}@{host}", uri::user_to_sip(user));
     if let Some(port) = port {
         let _ = write!(out, ":{port}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+    use crate::settings::tests::settings;
+    use crate::trunk::Trunks;
+    use crate::trunk::tests::trunk;
+    use std::sync::Arc;
+
+    /// A trunk that wants numbers as they are dialled opens none of them.
+    #[test]
+    fn a_number_is_judged_as_what_it_means() {
+        let mut settings = settings();
+        settings.trunks = Arc::new(Trunks::new(vec![trunk("x", &["00*"], Some("192.0.2.1"))]));
+        settings.numbering.plan.international = vec!["00".to_owned()];
+        settings.policy = Policy::new(Some("1"), &["+44*".to_owned()], &[]);
+        let from = Address::new("juliet", "example.com").unwrap();
+        let spellings = Spellings::default();
+        let find = |number: &str| {
+            let to = Address::new(number, "sip.example.com").unwrap();
+            let found = find(Kind::Call, (&from, &to), 70, &spellings, &settings);
+            found.map(|found| (found.user, found.abroad))
+        };
+        assert_eq!(find("00442012345"), Ok(("00442012345".to_owned(), true)));
+        assert!(find("0088213300000").is_err());
+        assert!(find("004930123456").is_err());
     }
 }

@@ -42,6 +42,7 @@ fn every_event_to_sip_is_its_request() {
             trunks,
             user: message.to.user.clone(),
             hidden: false,
+            abroad: false,
             emergency: false,
         };
         let target = Target::new(&message.to, &found, trunk, &settings).unwrap();

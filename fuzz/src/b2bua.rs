@@ -215,7 +215,7 @@ impl Bench {
                 Action::Resolve(query) => {
                     self.core.handle_dns(query, Answer::Failed, self.now);
                 }
-                Action::Store(Record::Spelling { .. })
+                Action::Store(Record::Spelling { .. } | Record::Approval(_))
                 | Action::Forget(_)
                 | Action::Media(_)
                 | Action::Close(_)

@@ -11,6 +11,8 @@ use tandem_shared::address::Address;
 use super::Answer;
 use crate::dns::{Dns, Located};
 use crate::identity;
+use crate::policy::Approvals;
+use crate::policy::approval::{Look, Verdict};
 use crate::settings::Settings;
 use crate::spelling::Spellings;
 use crate::target::{self, Kind, Target};
@@ -23,6 +25,8 @@ pub struct Context<'a> {
     pub settings: &'a Settings,
     /// How users are spelled.
     pub spellings: &'a Spellings,
+    /// Who may reach numbers abroad.
+    pub approvals: &'a Approvals,
     /// How trunks are.
     pub states: &'a States,
     /// Where names lead.
@@ -72,6 +76,13 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
     let mut verdicts = Vec::new();
     for (kind, name) in [(Kind::Call, "call"), (Kind::Message, "message")] {
         let found = target::find(kind, (&from, &to), HOPS, cx.spellings, settings);
+        let found = found.and_then(|found| {
+            let look = cx.approvals.look(&from, &found, settings);
+            if kind == Kind::Call {
+                explain_approval(&mut text, look, &found, settings);
+            }
+            look.allow().map(|()| found)
+        });
         if let Err(refusal) = &found {
             let words = refusal.text.as_deref().unwrap_or_default();
             let _ = writeln!(text, "{name}: refused: {:?}: {words}", refusal.reason);
@@ -142,6 +153,20 @@ fn explain_number(text: &mut String, from: &Address, to: &Address, settings: &Se
             None => writeln!(text, "trunk {}: does not take it", trunk.name),
         };
     }
+}
+
+/// Whether an admin has to approve of the user, and has.
+fn explain_approval(text: &mut String, look: Look, found: &target::Found, settings: &Settings) {
+    if !settings.policy.approve_abroad || !found.abroad {
+        return;
+    }
+    let state = match look {
+        Look::Open => "approved of",
+        Look::Known(Verdict::Denied) => "denied",
+        Look::Known(_) => "the admins were asked",
+        Look::New => "the admins would be asked",
+    };
+    let _ = writeln!(text, "approval: needed, policy.approve_abroad: {state}");
 }
 
 fn explain_trunk(

@@ -46,6 +46,8 @@ impl Calls {
         let found = target::find(Kind::Call, parties, offer.hops, cx.spellings, cx.settings);
         let allowance = &cx.settings.policy.allowance;
         let found = found.and_then(|found| {
+            let from = &offer.from;
+            cx.approvals.check(from, Kind::Call, &found, cx.settings)?;
             let begun = cx.usage.begin_call(&offer.from, allowance, cx.now);
             begun.map(|()| found)
         });

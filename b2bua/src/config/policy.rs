@@ -1,6 +1,7 @@
 //! `[policy]`: which numbers users may reach, and how much of it.
 
 use serde::{Deserialize, Serialize};
+use tandem_shared::address::Mapping;
 use tandem_shared::config::ConfigError;
 
 use super::NumberingSection;
@@ -14,6 +15,10 @@ pub struct PolicySection {
     pub allow: Vec<String>,
     /// Numbers that may not.
     pub deny: Vec<String>,
+    /// Whether an admin has to approve of each user who reaches numbers abroad.
+    pub approve_abroad: bool,
+    /// The JIDs of those who are asked.
+    pub admins: Vec<String>,
     /// Messages a minute, of one user; 0 for no bound, here and below.
     pub user_messages_per_minute: u32,
     /// Calls begun a minute, of one user.
@@ -36,6 +41,8 @@ impl Default for PolicySection {
         Self {
             allow: Vec::new(),
             deny: Vec::new(),
+            approve_abroad: false,
+            admins: Vec::new(),
             user_messages_per_minute: usual.user_messages,
             user_calls_per_minute: usual.user_calls,
             user_calls: usual.user_lines,
@@ -48,7 +55,23 @@ impl Default for PolicySection {
 }
 
 impl PolicySection {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, mapping: &Mapping) -> Result<(), ConfigError> {
+        if let Some(admin) = self
+            .admins
+            .iter()
+            .find(|it| mapping.user_from_text(it).is_none())
+        {
+            return Err(ConfigError(format!(
+                "policy.admins: {admin:?} is no user of {}",
+                mapping.user_domains.join(", ")
+            )));
+        }
+        if self.approve_abroad && self.admins.is_empty() {
+            return Err(ConfigError(
+                "policy.approve_abroad: somebody has to be asked; name the JIDs in policy.admins"
+                    .to_owned(),
+            ));
+        }
         for (key, list) in [("allow", &self.allow), ("deny", &self.deny)] {
             for text in list {
                 let begin = text.strip_suffix('*').unwrap_or(text);
@@ -63,7 +86,7 @@ impl PolicySection {
         Ok(())
     }
 
-    pub(super) fn policy(&self, numbering: &NumberingSection) -> Policy {
+    pub(super) fn policy(&self, numbering: &NumberingSection, mapping: &Mapping) -> Policy {
         let country = Some(numbering.country.as_str()).filter(|code| !code.is_empty());
         let allowance = Allowance {
             user_messages: self.user_messages_per_minute,
@@ -74,6 +97,11 @@ impl PolicySection {
             all_calls: self.calls_per_minute,
             all_minutes: self.minutes_per_day,
         };
-        Policy::new(country, &self.allow, &self.deny).with_allowance(allowance)
+        let admins = self.admins.iter();
+        let admins = admins.filter_map(|text| mapping.user_from_text(text));
+        let admins = admins.map(|admin| admin.account()).collect();
+        Policy::new(country, &self.allow, &self.deny)
+            .with_allowance(allowance)
+            .with_approval(self.approve_abroad, admins)
     }
 }

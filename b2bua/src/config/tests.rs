@@ -97,6 +97,14 @@ fn mistakes_name_the_key_and_the_fix() {
         ),
         (format!("{TRUNK}[[trunk]]\nname = \"r\"\n"), "twice"),
         (
+            format!("{MINIMAL}[policy]\napprove_abroad = true\n"),
+            "policy.admins",
+        ),
+        (
+            format!("{MINIMAL}[policy]\nadmins = [\"admin@elsewhere.example\"]\n"),
+            "no user of example.com",
+        ),
+        (
             format!("{MINIMAL}[[listen]]\ntransport = \"tls\"\naddress = \"127.0.0.1:1\"\n"),
             "listen.key",
         ),

@@ -3,6 +3,7 @@
 use crate::admin::{self, Answer, Ask, route_test};
 use crate::clock::Now;
 use crate::core::Core;
+use crate::policy::approval;
 
 impl Core {
     /// An admin asks.
@@ -13,10 +14,14 @@ impl Core {
             Ask::Accounts { user } => self.ask_accounts(user.as_deref(), now),
             Ask::SetAccount { user, account } => self.ask_set(user, account, now),
             Ask::RemoveAccount { address } => self.ask_remove(address, now),
+            Ask::Approvals => admin::show_approvals(&self.approvals, &self.settings),
+            Ask::Approve { user } => self.decide(user, true, now),
+            Ask::Deny { user } => self.decide(user, false, now),
             Ask::RouteTest { to, from } => {
                 let mut context = route_test::Context {
                     settings: &self.settings,
                     spellings: &self.spellings,
+                    approvals: &self.approvals,
                     states: &self.states,
                     dns: &mut self.dns,
                     mint: &mut self.mint,
@@ -27,6 +32,19 @@ impl Core {
                 answer
             }
         }
+    }
+
+    fn decide(&mut self, text: &str, approves: bool, now: Now) -> Answer {
+        let Some(user) = self.settings.mapping.user_from_text(text) else {
+            let served = self.settings.mapping.user_domains.join(", ");
+            return Answer::no(format!("{text:?} is no user of {served}"));
+        };
+        let user = user.account();
+        self.approvals.decide(&user, approves, &self.settings);
+        self.drain_sip(now);
+        let known = self.approvals.of(&user);
+        let line = known.map(|known| approval::line(known, &self.settings));
+        Answer::ok(format!("{}\n", line.unwrap_or_default()))
     }
 
     fn register(&mut self, name: &str, now: Now) -> Answer {

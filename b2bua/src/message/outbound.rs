@@ -20,7 +20,7 @@ use super::request;
 use super::thread::Threads;
 use crate::counters::Counters;
 use crate::dns::{Dns, PENALTY};
-use crate::policy::Usage;
+use crate::policy::{Approvals, Usage};
 use crate::settings::Settings;
 use crate::sip::digest::Digest;
 use crate::sip::endpoint::{ClientToken, Failure};
@@ -81,6 +81,8 @@ pub struct Context<'a> {
     pub states: &'a States,
     /// What users have used.
     pub usage: &'a mut Usage,
+    /// Who may reach numbers abroad.
+    pub approvals: &'a mut Approvals,
     /// The accounts at next hops.
     pub accounts: &'a mut Accounts,
     /// What is counted.
@@ -124,7 +126,12 @@ impl Outbound {
             cx.spellings,
             cx.settings,
         );
-        let found = found.and_then(|found| self.check_room(key, cx).map(|()| found));
+        let found = found.and_then(|found| {
+            self.check_room(key, cx)?;
+            let from = &message.from;
+            let approved = cx.approvals.check(from, Kind::Message, &found, cx.settings);
+            approved.map(|()| found)
+        });
         let allowance = &cx.settings.policy.allowance;
         match found.and_then(|found| {
             let taken = cx.usage.take_message(&message.from, allowance, cx.now);

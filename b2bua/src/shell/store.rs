@@ -10,11 +10,14 @@ use anyhow::Context as _;
 use rusqlite::{Connection, params};
 use tandem_shared::account::Account;
 use tandem_shared::address::Address;
+use tandem_shared::message::MessageId;
 use tandem_shared::{mint, private};
 
 use crate::action::{Action, Key, Record};
 use crate::config::Durability;
 use crate::fingerprint::Fingerprint;
+use crate::policy::Approval;
+use crate::policy::approval::Verdict;
 use crate::sip::Status;
 
 pub(super) mod seal;
@@ -131,6 +134,25 @@ fn restore(database: &Connection, sealer: Option<&Sealer>) -> anyhow::Result<Res
             user: row.get(1)?,
         });
     }
+    let mut approval = database
+        .prepare("SELECT id, user, host, verdict, wanted, said FROM approval ORDER BY id")?;
+    let mut found = approval.query([])?;
+    while let Some(row) = found.next()? {
+        let verdict: String = row.get(3)?;
+        if let Some(verdict) = Verdict::from_text(&verdict) {
+            rows.push(Record::Approval(Box::new(Approval {
+                id: row.get(0)?,
+                user: Address {
+                    user: row.get(1)?,
+                    host: row.get(2)?,
+                    device: None,
+                },
+                verdict,
+                wanted: row.get(4)?,
+                said: row.get::<_, Option<String>>(5)?.map(MessageId),
+            })));
+        }
+    }
     rows.extend(accounts(database, sealer)?);
     Ok(Restored { key, rows })
 }
@@ -230,6 +252,28 @@ fn write(database: &Connection, batch: &[Action], seals: &Seals) -> anyhow::Resu
                     .prepare_cached("DELETE FROM account WHERE id = ?1")?
                     .execute(params![seals.id(address)])?;
             }
+            Action::Store(Record::Approval(approval)) => {
+                let Approval {
+                    id,
+                    user,
+                    verdict,
+                    wanted,
+                    said,
+                } = &**approval;
+                let said = said.as_ref().map(|id| &id.0);
+                let verdict = verdict.as_str();
+                database
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO approval (id, user, host, verdict, wanted, said) \
+                        VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    )?
+                    .execute(params![id, user.user, user.host, verdict, wanted, said])?;
+            }
+            Action::Forget(Key::Approval(id)) => {
+                database
+                    .prepare_cached("DELETE FROM approval WHERE id = ?1")?
+                    .execute(params![id])?;
+            }
             Action::Media(_)
             | Action::Resolve(_)
             | Action::Close(_)
@@ -246,6 +290,8 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS answered (request BLOB NOT NULL, status INTEGER NOT NULL, at INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS spelling (folded TEXT NOT NULL UNIQUE, user TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS account (id BLOB NOT NULL UNIQUE, sealed BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS approval (id INTEGER PRIMARY KEY, user TEXT NOT NULL, host TEXT NOT NULL,
+        verdict TEXT NOT NULL, wanted TEXT NOT NULL, said TEXT);
 ";
 
 #[cfg(test)]

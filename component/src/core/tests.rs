@@ -357,6 +357,27 @@ fn strangers_are_turned_away() {
 }
 
 #[test]
+fn the_gateway_itself_hears_and_speaks() {
+    let mut bench = Bench::open();
+    bench.stanza(
+        "<message from='juliet@example.com/b' to='sip.example.com' type='chat' id='1'><body>approve 1</body></message>",
+    );
+    let heard = messages(&bench.drain()).remove(0);
+    let gateway = config().mapping.gateway();
+    assert_eq!((&heard.to, heard.body.as_str()), (&gateway, "approve 1"));
+    assert_eq!(heard.from.device.as_deref(), Some("b"));
+    let said = Message {
+        from: gateway,
+        ..from_sip("n")
+    };
+    bench.far_says(SessionId("s".into()), Event::Message(Box::new(said)));
+    let actions = bench.drain();
+    let stanza = sent(&actions)[0];
+    assert_eq!(stanza.attr("from"), Some("sip.example.com"));
+    assert_eq!(stanza.attr("to"), Some("juliet@example.com"));
+}
+
+#[test]
 fn errors_never_answer_errors_and_every_question_is_answered() {
     let mut bench = Bench::open();
     for silent in [

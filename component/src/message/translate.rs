@@ -56,7 +56,11 @@ pub fn from_xmpp(
     let Some(body) = degrade::readable(stanza)? else {
         return Ok(None);
     };
-    let to = mapping.contact_from_jid(&frame.to)?;
+    let to = match frame.to.node() {
+        Some(_) => mapping.contact_from_jid(&frame.to)?,
+        // What it understands, and from whom, is known to the SIP side.
+        None => mapping.gateway(),
+    };
     let from = mapping.user_from_jid(&frame.from)?;
     let lang = crate::stanza::lang(stanza)
         .filter(|lang| is_language(lang))
@@ -79,7 +83,10 @@ pub fn from_xmpp(
 /// # Errors
 /// When sender or recipient has no JID.
 pub fn to_xmpp(message: &Message, id: &str, mapping: &Mapping) -> Result<Element, Refusal> {
-    let from = mapping.contact_to_jid(&message.from.account())?;
+    let from = match mapping.is_gateway(&message.from) {
+        true => Jid::new(&mapping.domain).map_err(|_| Refusal::new(Reason::ItemNotFound))?,
+        false => mapping.contact_to_jid(&message.from.account())?,
+    };
     let to = mapping.user_to_jid(&message.to)?;
     let mut element = stanza("message", &from, &to);
     set(&mut element, "type", "chat");

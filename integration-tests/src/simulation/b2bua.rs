@@ -98,6 +98,9 @@ impl B2bua {
                         |row| !matches!(row, Record::Account { account, .. } if account.address == address),
                     );
                 }
+                Action::Forget(Key::Approval(id)) => self
+                    .rows
+                    .retain(|row| !matches!(row, Record::Approval(approval) if approval.id == id)),
                 Action::Transmit(_)
                 | Action::Publish(_)
                 | Action::Media(_)

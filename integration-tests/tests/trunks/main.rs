@@ -3,6 +3,7 @@
 
 mod accounts;
 mod admin;
+mod approval;
 mod awkward;
 mod cluster;
 mod floods;

@@ -66,6 +66,29 @@ impl Mapping {
         self.user_domains.iter().any(|served| served == host)
     }
 
+    /// The gateway itself, as a party of messages: nobody in particular at its own domain.
+    #[must_use]
+    pub fn gateway(&self) -> Address {
+        Address {
+            user: String::new(),
+            host: self.domain.clone(),
+            device: None,
+        }
+    }
+
+    /// Whether `address` is the gateway itself.
+    #[must_use]
+    pub fn is_gateway(&self, address: &Address) -> bool {
+        address.user.is_empty() && address.host == self.domain
+    }
+
+    /// The user that somebody writes as a JID; nothing for whoever is not served.
+    #[must_use]
+    pub fn user_from_text(&self, text: &str) -> Option<Address> {
+        let user = self.user_from_jid(&Jid::new(text).ok()?).ok()?;
+        self.serves(&user.host).then_some(user)
+    }
+
     /// The SIP party that a JID in the gateway's domain stands for.
     ///
     /// # Errors

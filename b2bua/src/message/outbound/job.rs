@@ -471,6 +471,7 @@ pub(super) mod tests {
             trunks: settings.trunks.find(&message.to, own).unwrap(),
             user: "romeo".to_owned(),
             hidden: false,
+            abroad: false,
             emergency: false,
         };
         let session = SessionId::conversation(&message.from, &message.to);

@@ -40,6 +40,7 @@ fn sent(message: &Message) -> Result<Request, Refusal> {
         trunks: Vec::new(),
         user: message.to.user.clone(),
         hidden: false,
+        abroad: false,
         emergency: false,
     };
     let target = Target::new(&message.to, &found, trunk, &settings)?;

@@ -16,7 +16,27 @@ async fn what_was_written_is_there_after_a_restart() {
         folded: "bob@x".into(),
         user: "Bob".into(),
     };
+    let approval = |verdict| {
+        Record::Approval(Box::new(Approval {
+            id: 7,
+            user: Address::new("juliet", "example.com").unwrap(),
+            verdict,
+            wanted: "+4930123".into(),
+            said: Some(MessageId("m".into())),
+        }))
+    };
+    let other = Record::Approval(Box::new(Approval {
+        id: 8,
+        user: Address::new("romeo", "example.com").unwrap(),
+        verdict: Verdict::Denied,
+        wanted: String::new(),
+        said: None,
+    }));
     store.write(vec![
+        Action::Store(approval(Verdict::Asked)),
+        Action::Store(approval(Verdict::Approved)),
+        Action::Store(other),
+        Action::Forget(Key::Approval(8)),
         Action::Store(answered(1, 5)),
         Action::Store(answered(u128::MAX, 6)),
         Action::Store(spelling.clone()),
@@ -26,7 +46,8 @@ async fn what_was_written_is_there_after_a_restart() {
     drop(store);
     let (_store, second) = Store::open(&path, Durability::Power, None).unwrap();
     assert_eq!(second.key, first.key);
-    assert_eq!(second.rows, [answered(u128::MAX, 6), spelling]);
+    let approval = approval(Verdict::Approved);
+    assert_eq!(second.rows, [answered(u128::MAX, 6), spelling, approval]);
     std::fs::remove_dir_all(&directory).unwrap();
 }
 
