@@ -2,7 +2,7 @@
 //!
 //! The SIP leg is a [`Session`](crate::sip::session::Session); of the XMPP leg the component tells
 //! what happened and carries the descriptions that are negotiated here. `outgoing` and
-//! `incoming` begin calls to and from SIP, `within` changes them, `replacing` puts another SIP party into
+//! `incoming` begin calls to and from SIP, `fork` rings several users, `within` changes them, `replacing` puts another SIP party into
 //! them, [`ending`] says why they end.
 //! A call that is over is forgotten at once: what its SIP leg still has to say it says by itself.
 
@@ -33,6 +33,7 @@ pub mod ending;
 pub mod negotiate;
 
 mod anchor;
+mod fork;
 mod incoming;
 mod leg;
 mod outgoing;
@@ -41,6 +42,7 @@ mod search;
 mod within;
 
 use anchor::order;
+use fork::Forks;
 use leg::{SipLeg, XmppLeg};
 use negotiate::Policy;
 use search::Search;
@@ -56,6 +58,8 @@ pub struct Calls {
     timers: Timers<CallId>,
     /// When an INVITE nobody has answered goes elsewhere.
     patience: Timers<CallId>,
+    /// Calls that are for several users.
+    forks: Forks,
     /// Calls that wait for a name.
     locating: Vec<CallId>,
     anchors: u64,
@@ -178,6 +182,13 @@ impl std::fmt::Debug for Beginning {
 impl Calls {
     /// A fact about a call came from the component.
     pub fn handle_fact(&mut self, event: CallEvent, cx: &mut Context<'_>) {
+        for event in self.forks.hear(event, cx.events) {
+            self.hear_fact(event, cx);
+        }
+        self.settle(cx);
+    }
+
+    fn hear_fact(&mut self, event: CallEvent, cx: &mut Context<'_>) {
         let CallEvent { call: id, fact } = event;
         match fact {
             Fact::Offer(offer) => self.begin_to_sip(id, *offer, cx),
@@ -195,7 +206,6 @@ impl Calls {
             Fact::Dtmf(dtmf) => self.press(&id, &dtmf, cx),
             Fact::Unknown => tracing::debug!(call = %id, "a fact of a newer node"),
         }
-        self.settle(cx);
     }
 
     /// Gives what the endpoint says to the call it is for; what is for none comes back.
@@ -212,6 +222,7 @@ impl Calls {
     /// The component is gone, and with it every XMPP leg.
     pub fn handle_lost(&mut self, cx: &mut Context<'_>) {
         self.end_all("The XMPP side of the gateway is gone.", cx);
+        self.settle(cx);
     }
 
     /// Nothing new begins.
@@ -222,6 +233,7 @@ impl Calls {
     /// The process ends: every call is ended in order.
     pub fn end(&mut self, cx: &mut Context<'_>) {
         self.end_all("The gateway is restarting.", cx);
+        self.settle(cx);
     }
 
     /// Lets every timer due fire.
@@ -263,7 +275,14 @@ impl Calls {
         (self.calls.len(), self.sessions.len())
     }
 
-    /// Takes what sessions have to tell until they have nothing more.
+    /// How many calls are for several users, and how many users those are.
+    #[cfg(test)]
+    pub(crate) fn forks(&self) -> (usize, usize) {
+        self.forks.held()
+    }
+
+    /// Takes what sessions have to tell until they have nothing more; what is told of calls for several
+    /// users goes to those it concerns.
     fn settle(&mut self, cx: &mut Context<'_>) {
         while let Some((key, event)) = self.sessions.poll_event() {
             match self.by_session.get(&key).cloned() {
@@ -271,6 +290,7 @@ impl Calls {
                 None => refuse_late(event, cx),
             }
         }
+        self.forks.spread(cx.events);
     }
 
     fn handle_session(&mut self, id: &CallId, event: SessionEvent, cx: &mut Context<'_>) {

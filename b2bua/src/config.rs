@@ -14,7 +14,7 @@ use tandem_shared::bus::url::Url;
 use tandem_shared::config::{BusSection, ConfigError, LogSection, Schema, Secret};
 
 use crate::emergency::Emergency;
-use crate::number::Numbers;
+use crate::number::{Numbers, Row};
 use crate::settings::{NatSettings, Settings};
 use crate::shell::transport::{Dial, Limits, TransportConfig};
 use crate::sip::Transport;
@@ -298,8 +298,18 @@ impl Config {
     }
 
     fn numbers(&self) -> Result<Numbers, ConfigError> {
-        let rows = self.number.iter().map(|row| row.row(&self.mapping));
-        Ok(Numbers::with_rows(rows.collect::<Result<Vec<_>, _>>()?))
+        let rows = self.number.iter().map(|row| row.rows(&self.mapping));
+        let rows: Vec<Vec<Row>> = rows.collect::<Result<_, _>>()?;
+        let mut seen = HashSet::new();
+        for row in rows.iter().filter_map(|rows| rows.first()) {
+            if !seen.insert(row.number.as_str()) {
+                return Err(ConfigError(format!(
+                    "number.number: {:?} is there twice; give it one jid = [...]",
+                    row.number
+                )));
+            }
+        }
+        Ok(Numbers::with_rows(rows.into_iter().flatten()))
     }
 
     /// What listens where, with the row of each: listeners of one transport are in its order.

@@ -320,6 +320,12 @@ impl Core {
         self.calls.open()
     }
 
+    /// How many calls are for several users, and how many users those are.
+    #[cfg(test)]
+    pub(crate) fn forks(&self) -> (usize, usize) {
+        self.calls.forks()
+    }
+
     fn handle_event(&mut self, session: SessionId, event: BusEvent, now: Now) {
         match event {
             BusEvent::Message(message) if self.settings.mapping.is_gateway(&message.to) => {

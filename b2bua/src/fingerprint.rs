@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use tandem_shared::address::Address;
 use tandem_shared::message::MessageId;
 use tandem_shared::mint;
 
@@ -49,7 +50,16 @@ impl Fingerprint {
         MessageId(mint::base32(self.0))
     }
 
-    /// The fingerprint a message of SIP origin is named after.
+    /// The name of the same message to `user`, one of several it is for.
+    #[must_use]
+    pub fn share_id(self, user: &Address) -> MessageId {
+        let hash = mint::hash(&[0; 16], &[user.user.as_bytes(), user.host.as_bytes()]);
+        let whole = mint::base32(hash);
+        let share = whole.get(..SHARE_LEN).unwrap_or_default();
+        MessageId(format!("{}-{share}", mint::base32(self.0)))
+    }
+
+    /// The fingerprint a message of SIP origin is named after, whoever it is to.
     #[must_use]
     pub fn from_message_id(id: &MessageId) -> Option<Self> {
         let digit = |byte: u8| match byte {
@@ -57,7 +67,11 @@ impl Fingerprint {
             b'2'..=b'7' => Some(u128::from(byte - b'2') + 26),
             _ => None,
         };
-        let text = id.0.as_bytes();
+        let text = match id.0.split_once('-') {
+            Some((text, share)) if share.len() == SHARE_LEN => text.as_bytes(),
+            Some(_) => return None,
+            None => id.0.as_bytes(),
+        };
         if text.len() != 26 {
             return None;
         }
@@ -68,6 +82,9 @@ impl Fingerprint {
         Some(Self(number))
     }
 }
+
+/// How much of its hash tells a user from others who have the same number.
+const SHARE_LEN: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -82,6 +99,12 @@ mod tests {
                 Fingerprint::from_message_id(&fingerprint.message_id()),
                 Some(fingerprint)
             );
+            let shares = ["juliet", "romeo"].map(|user| {
+                let id = fingerprint.share_id(&Address::new(user, "example.com").unwrap());
+                assert_eq!(Fingerprint::from_message_id(&id), Some(fingerprint));
+                id
+            });
+            assert_ne!(shares[0], shares[1]);
         }
         assert_eq!(
             Fingerprint::from_message_id(&MessageId("ü".repeat(13))),

@@ -109,6 +109,7 @@ mod tests {
             number: "+15550001".into(),
             owner: Owner::User(juliet.clone()),
             hidden: false,
+            outgoing: true,
             country: None,
         }]);
         let mut trunk = trunk("t", &["+*"], Some("192.0.2.1"));

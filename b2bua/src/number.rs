@@ -30,16 +30,17 @@ impl Numbering {
     }
 }
 
-/// Which number belongs to whom. A user may have several; the first one is used as sender.
+/// Which number belongs to whom. A user may have several, and the first that may be is used as sender; a
+/// number may be several users'.
 #[derive(Debug, Clone, Default)]
 pub struct Numbers {
-    users: HashMap<String, Address>,
+    users: HashMap<String, Vec<Address>>,
     /// Blocks of numbers, by what they begin with, the longest first.
     blocks: Vec<(String, Owner)>,
     lines: HashMap<(String, String), Line>,
 }
 
-/// One row of the table.
+/// One row of the table: a number and one of those whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// The number, normalised; behind a `*` whatever follows it.
@@ -48,6 +49,8 @@ pub struct Row {
     pub owner: Owner,
     /// Whether it is kept from those who are called.
     pub hidden: bool,
+    /// Whether the user may be known by it to those who are called.
+    pub outgoing: bool,
     /// The code of the country whose plan the user dials by.
     pub country: Option<String>,
 }
@@ -85,6 +88,7 @@ impl Numbers {
             number,
             owner: Owner::User(user),
             hidden: false,
+            outgoing: true,
             country: None,
         }))
     }
@@ -99,7 +103,7 @@ impl Numbers {
                 let number = block.is_none().then(|| row.number.clone());
                 let key = (user.user.clone(), user.host.clone());
                 let line = table.lines.entry(key).or_default();
-                if line.number.is_none() {
+                if row.outgoing && line.number.is_none() {
                     line.number = number;
                     line.hidden = row.hidden;
                 }
@@ -108,7 +112,8 @@ impl Numbers {
             match (block, row.owner) {
                 (Some(begin), owner) => table.blocks.push((begin, owner)),
                 (None, Owner::User(user)) => {
-                    table.users.insert(row.number, user.account());
+                    let users = table.users.entry(row.number).or_default();
+                    add(users, user.account());
                 }
                 (None, Owner::Rest { .. }) => {}
             }
@@ -118,19 +123,30 @@ impl Numbers {
         table
     }
 
-    /// Whose number it is.
+    /// Whose number it is: all of them in the order of the table, nobody when it is nobody's.
     #[must_use]
-    pub fn user(&self, number: &str) -> Option<Address> {
-        if let Some(user) = self.users.get(number) {
-            return Some(user.clone());
+    pub fn users(&self, number: &str) -> Vec<Address> {
+        if let Some(users) = self.users.get(number) {
+            return users.clone();
         }
-        self.blocks.iter().find_map(|(begin, owner)| {
-            let rest = number.strip_prefix(begin.as_str())?;
-            match owner {
+        let (mut found, mut longest) = (Vec::new(), 0);
+        for (begin, owner) in &self.blocks {
+            if begin.len() < longest {
+                break;
+            }
+            let Some(rest) = number.strip_prefix(begin.as_str()) else {
+                continue;
+            };
+            let user = match owner {
                 Owner::User(user) => Some(user.account()),
                 Owner::Rest { before, host } => Address::new(&format!("{before}{rest}"), host).ok(),
+            };
+            if let Some(user) = user {
+                longest = begin.len();
+                add(&mut found, user);
             }
-        })
+        }
+        found
     }
 
     /// What a user is to the telephone network.
@@ -149,6 +165,13 @@ impl Numbers {
     }
 }
 
+/// Adds a user who is not there yet.
+fn add(users: &mut Vec<Address>, user: Address) {
+    if !users.contains(&user) {
+        users.push(user);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,8 +185,8 @@ mod tests {
         let rows = ["+15551", "+15552"].map(|number| (number.to_owned(), juliet()));
         let numbers = Numbers::new(rows);
         assert_eq!(numbers.number(&juliet()), Some("+15551"));
-        assert_eq!(numbers.user("+15552"), Some(juliet()));
-        assert_eq!(numbers.user("+15553"), None);
+        assert_eq!(numbers.users("+15552"), [juliet()]);
+        assert_eq!(numbers.users("+15553"), []);
     }
 
     #[test]
@@ -172,6 +195,7 @@ mod tests {
             number: number.into(),
             owner,
             hidden: true,
+            outgoing: true,
             country: Some("49".into()),
         };
         let rest = Owner::Rest {
@@ -183,15 +207,42 @@ mod tests {
             row("+15559*", rest),
             row("+1777", Owner::User(juliet())),
         ]);
-        assert_eq!(numbers.user("+15551"), Some(juliet()));
-        assert_eq!(numbers.user("+15559007").unwrap().user, "u007");
-        assert_eq!(
-            numbers.user("+15559"),
-            Address::new("u", "example.com").ok()
-        );
-        assert_eq!(numbers.user("+1666"), None);
+        let users = |number: &str| -> Vec<String> {
+            let users = numbers.users(number).into_iter();
+            users.map(|user| user.user).collect()
+        };
+        assert_eq!(users("+15551"), ["juliet"]);
+        assert_eq!(users("+15559007"), ["u007"]);
+        assert_eq!(users("+15559"), ["u"]);
+        assert_eq!(users("+1666"), [""; 0]);
         let line = numbers.line(&juliet()).unwrap();
         assert_eq!(line.number.as_deref(), Some("+1777"));
         assert!(line.hidden && line.country.as_deref() == Some("49"));
+    }
+
+    #[test]
+    fn a_number_may_be_several_users_and_the_sender_of_those_who_may_use_it() {
+        let romeo = || Address::new("romeo", "example.com").unwrap();
+        let row = |number: &str, user, outgoing| Row {
+            number: number.into(),
+            owner: Owner::User(user),
+            hidden: true,
+            outgoing,
+            country: None,
+        };
+        let numbers = Numbers::with_rows([
+            row("+1555", juliet(), false),
+            row("+1555", romeo(), true),
+            row("+1555", romeo(), true),
+            row("+1777", juliet(), true),
+            row("+18*", juliet(), true),
+            row("+18*", romeo(), true),
+            row("+1*", romeo(), true),
+        ]);
+        assert_eq!(numbers.users("+1555"), [juliet(), romeo()]);
+        assert_eq!(numbers.users("+1812"), [juliet(), romeo()]);
+        assert_eq!(numbers.users("+1912"), [romeo()]);
+        assert_eq!(numbers.number(&juliet()), Some("+1777"));
+        assert_eq!(numbers.number(&romeo()), Some("+1555"));
     }
 }

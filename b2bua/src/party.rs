@@ -14,38 +14,39 @@ use crate::sip::header::Name;
 use crate::sip::uri::{SipUri, Uri};
 use crate::trunk::Trunk;
 
-/// The XMPP user a request is for, by the trunk it came in: the one its Request-URI names. Where
-/// that is our own Contact there, the number that was called stands in P-Called-Party-ID
-/// (RFC 7315 §4.2) or in To. What comes by a user's own account is for that user, whatever it names.
+/// The XMPP users a request is for, by the trunk it came in: the one its Request-URI names, or all who
+/// share its number; at least one. Where that is our own Contact there, the number that was called
+/// stands in P-Called-Party-ID (RFC 7315 §4.2) or in To. What comes by a user's own account is for that
+/// user, whatever it names.
 ///
 /// # Errors
 /// The refusal the sender hears.
-pub fn recipient(
+pub fn recipients(
     request: &Request,
     trunk: Option<&Trunk>,
     settings: &Settings,
-) -> Result<Address, Refusal> {
+) -> Result<Vec<Address>, Refusal> {
     if let Some(owner) = trunk.and_then(|trunk| trunk.owner.as_ref()) {
-        return Ok(owner.account());
+        return Ok(vec![owner.account()]);
     }
     let user = request.uri.as_sip().and_then(SipUri::raw_user);
     if trunk.is_none_or(|trunk| user != Some(trunk.line.as_str())) {
-        return recipient_by_uri(&request.uri, trunk, settings);
+        return recipients_by_uri(&request.uri, trunk, settings);
     }
     let called = request.headers.values(Name::PCalledPartyId).next();
     let called = called.and_then(|text| NameAddr::parse(text).ok());
     let called = called.or_else(|| request.to().ok());
     match called {
-        Some(called) => recipient_by_uri(&called.uri, trunk, settings),
+        Some(called) => recipients_by_uri(&called.uri, trunk, settings),
         None => Err(Refusal::new(Reason::ItemNotFound)),
     }
 }
 
-fn recipient_by_uri(
+fn recipients_by_uri(
     uri: &Uri,
     trunk: Option<&Trunk>,
     settings: &Settings,
-) -> Result<Address, Refusal> {
+) -> Result<Vec<Address>, Refusal> {
     let nobody = || Refusal::new(Reason::ItemNotFound);
     let unknown = |text: &str| Refusal::new(Reason::UnsupportedScheme).with_text(text);
     match uri {
@@ -53,12 +54,15 @@ fn recipient_by_uri(
         Uri::Sip(uri) if uri.secure => Err(unknown("A sips URI cannot be kept secure here.")),
         Uri::Sip(uri) => {
             let part = uri.raw_user().ok_or_else(nobody)?;
-            let mut address = recipient_by_user(part, &uri.host.to_string(), trunk, settings)?;
-            if let Some(value) = uri.params.get("gr").filter(|value| !value.is_empty()) {
+            let mut found = recipients_by_user(part, &uri.host.to_string(), trunk, settings)?;
+            // A device is one user's: those who share a number have none in common.
+            if let Some(value) = uri.params.get("gr").filter(|value| !value.is_empty())
+                && let [address] = found.as_mut_slice()
+            {
                 address.device = Some(uri::device_from_gr(&value)?);
-                settings.mapping.user_to_jid(&address)?;
+                settings.mapping.user_to_jid(address)?;
             }
-            Ok(address)
+            Ok(found)
         }
         Uri::Tel(rest) => {
             let number = rest.as_str().split(';').next().unwrap_or_default();
@@ -68,7 +72,7 @@ fn recipient_by_uri(
         Uri::Other { scheme, rest } if matches!(&**scheme, "im" | "pres") => {
             let (part, host) = rest.as_str().rsplit_once('@').ok_or_else(nobody)?;
             let host = host.split(['?', ';']).next().unwrap_or_default();
-            recipient_by_user(part, host, trunk, settings)
+            recipients_by_user(part, host, trunk, settings)
         }
         Uri::Other { scheme, rest } if emergency::is_urn(scheme, rest.as_str()) => {
             settings.emergency.check("sos")?;
@@ -78,12 +82,12 @@ fn recipient_by_uri(
     }
 }
 
-fn recipient_by_user(
+fn recipients_by_user(
     part: &str,
     host: &str,
     trunk: Option<&Trunk>,
     settings: &Settings,
-) -> Result<Address, Refusal> {
+) -> Result<Vec<Address>, Refusal> {
     let user = uri::user_from_sip(part)?;
     settings.emergency.check(&user)?;
     match settings.mapping.user_from_sip(part, host) {
@@ -91,15 +95,19 @@ fn recipient_by_user(
             let number = user.split(';').next().unwrap_or_default();
             by_number(number, trunk, settings).ok_or(refusal)
         }
-        found => found,
+        found => found.map(|user| vec![user]),
     }
 }
 
 /// Whose number it is, as the trunk or anybody else writes it.
-fn by_number(text: &str, trunk: Option<&Trunk>, settings: &Settings) -> Option<Address> {
+fn by_number(text: &str, trunk: Option<&Trunk>, settings: &Settings) -> Option<Vec<Address>> {
+    let users = |number: &str| {
+        let users = settings.numbers.users(number);
+        (!users.is_empty()).then_some(users)
+    };
     let global = trunk.and_then(|trunk| trunk.read_number(text));
-    let owner = global.and_then(|number| settings.numbers.user(&number));
-    owner.or_else(|| settings.numbers.user(number::parse(text)?.as_str()))
+    let owners = global.and_then(|number| users(&number));
+    owners.or_else(|| users(number::parse(text)?.as_str()))
 }
 
 /// The contact a request comes from, by the trunk it came in: what a trusted one asserts

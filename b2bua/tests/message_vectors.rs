@@ -74,9 +74,9 @@ fn every_request_from_sip_is_its_event() {
             panic!("{} is no request", folder.display());
         };
         let source = IpAddr::from([192, 0, 2, 1]);
-        let id = Fingerprint::of(&KEY, source, &request).message_id();
+        let print = Fingerprint::of(&KEY, source, &request);
         let threads = Threads::default();
-        let read = translate::from_sip(&request, source, id, &settings, &threads, now());
+        let read = translate::from_sip(&request, source, print, &settings, &threads, now());
         let wanted = Translated::Message(Box::new(event(&folder)));
         assert_eq!(read, Ok(wanted), "{}", folder.display());
     }

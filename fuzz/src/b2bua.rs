@@ -42,9 +42,9 @@ pub fn from_sip(data: &[u8]) {
     };
     let settings = settings();
     let source = sip::flow().source();
-    let id = Fingerprint::of(&[7; 16], source, &request).message_id();
+    let print = Fingerprint::of(&[7; 16], source, &request);
     let threads = Threads::default();
-    match translate::from_sip(&request, source, id, &settings, &threads, now()) {
+    match translate::from_sip(&request, source, print, &settings, &threads, now()) {
         Ok(Translated::Message(message)) => {
             let mapping = &settings.mapping;
             assert!(mapping.serves(&message.to.host) && !mapping.serves(&message.from.host));
@@ -58,7 +58,7 @@ pub fn from_sip(data: &[u8]) {
                 |c| matches!(c, '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
             assert!(!message.body.contains(illegal));
         }
-        Ok(Translated::Nothing) => {}
+        Ok(Translated::Shared(_) | Translated::Nothing) => {}
         Err(refusal) => {
             let response =
                 tandem_b2bua::refusal::to_sip(&refusal, &request, &settings.mapping, true);

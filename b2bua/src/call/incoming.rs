@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use tandem_shared::address::Address;
 use tandem_shared::call::{CallId, Describe, End, EndReason, Fact, Offer, Ready, Role};
 use tandem_shared::media::Media;
 use tandem_shared::pii::Pii;
-use tandem_shared::refusal::Refusal;
+use tandem_shared::refusal::{Reason, Refusal};
 
 use super::leg::{SipLeg, XmppLeg};
 use super::negotiate::{NoAgreement, sip as sdp, xmpp};
@@ -32,7 +33,9 @@ impl Calls {
         cx: &mut Context<'_>,
     ) {
         match self.admit(&request, source, cx) {
-            Ok(Admitted::New(offer)) => self.begin_to_xmpp(token, request, source, offer, cx),
+            Ok(Admitted::New(offer, users)) => {
+                self.begin_to_xmpp(token, request, source, (offer, users), cx);
+            }
             Ok(Admitted::Replaces(id)) => self.replace(&id, token, request, source, cx),
             Err(response) => {
                 tracing::info!(from = %Pii(source.flow.source()), status = %response.status,
@@ -74,18 +77,22 @@ impl Calls {
             return Err(refuse(&refusal::not_now("Too many calls on this trunk")));
         }
         let trunk = Some(trunk);
-        let to = party::recipient(request, trunk, settings).map_err(|refusal| refuse(&refusal))?;
+        let users = party::recipients(request, trunk, settings);
+        let users = users.map_err(|refusal| refuse(&refusal))?;
+        let to = users.first().cloned();
+        let to = to.ok_or_else(|| refuse(&Refusal::new(Reason::ItemNotFound)))?;
         let from = party::sender(request, trunk, settings).map_err(|refusal| refuse(&refusal))?;
         let name = caller_name::of(request, trunk);
         cx.spellings.hear(&from, cx.actions);
-        Ok(Admitted::New(Box::new(Offer {
+        let offer = Offer {
             from,
             to,
             name,
             media: vec![Media::Audio],
             description: None,
             hops: request.max_forwards().unwrap_or(HOPS).saturating_sub(1),
-        })))
+        };
+        Ok(Admitted::New(Box::new(offer), users))
     }
 
     fn begin_to_xmpp(
@@ -93,7 +100,7 @@ impl Calls {
         token: ServerToken,
         request: Box<Request>,
         source: Source,
-        offer: Box<Offer>,
+        (offer, users): (Box<Offer>, Vec<Address>),
         cx: &mut Context<'_>,
     ) {
         let address = source.flow.source();
@@ -130,6 +137,9 @@ impl Calls {
             id: id.clone(),
         };
         cx.states.add_call(trunk_id);
+        if users.len() > 1 {
+            self.forks.open(&id, users, cx.mint);
+        }
         self.enter(call, cx);
         self.open_place(&id, cx);
     }
@@ -278,8 +288,8 @@ fn patience(request: &Request) -> Option<Duration> {
 
 /// What an INVITE amounts to.
 enum Admitted {
-    /// A call to somebody.
-    New(Box<Offer>),
+    /// A call to somebody, or to all of these.
+    New(Box<Offer>, Vec<Address>),
     /// A new party for this call.
     Replaces(CallId),
 }

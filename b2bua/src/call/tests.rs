@@ -25,6 +25,7 @@ use crate::sip::{Method, Request, Response, Status};
 use crate::trunk::Trunks;
 
 mod flow;
+mod fork;
 mod search;
 
 const PEER: &str = "192.0.2.2:5070";

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tandem_shared::address::{Mapping, number};
 use tandem_shared::config::ConfigError;
 
+use super::trunk::OneOrMany;
 use crate::number::{Numbering, Owner, Plan, Row};
 
 /// `[numbering]`: how users dial.
@@ -35,21 +36,55 @@ impl Default for NumberingSection {
     }
 }
 
-/// `[[number]]`: a telephone number and the XMPP user it belongs to.
+/// `[[number]]`: a telephone number and the XMPP users it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NumberRow {
     /// The number: `+15551234567`, or a local one; `+1555*` for a block.
     pub number: String,
-    /// The user, without a resource; for a block also `*@example.com`, `x*@example.com`.
-    pub jid: String,
+    /// The user, without a resource, or several; for a block also `*@example.com`, `x*@example.com`.
+    pub jid: Users,
     /// Whether those who are called do not see it.
     #[serde(default)]
     pub hidden: bool,
+    /// Whether its users are known by it to those who are called; when absent, only where it is one
+    /// user's alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outgoing: Option<bool>,
     /// The code of the country the user dials as if there; that of `[numbering]` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
 }
+
+/// One user, or several who share a number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "OneOrMany", into = "Vec<String>")]
+pub struct Users(Vec<String>);
+
+impl TryFrom<OneOrMany> for Users {
+    type Error = String;
+
+    fn try_from(texts: OneOrMany) -> Result<Self, String> {
+        let users = texts.into_texts();
+        match users.len() {
+            0 => Err("number.jid: names nobody".to_owned()),
+            // Each of them costs what one user does.
+            len if len > SHARED_MAX => Err(format!(
+                "number.jid: at most {SHARED_MAX} users share a number"
+            )),
+            _ => Ok(Self(users)),
+        }
+    }
+}
+
+impl From<Users> for Vec<String> {
+    fn from(users: Users) -> Self {
+        users.0
+    }
+}
+
+/// Most users of one number.
+const SHARED_MAX: usize = 16;
 
 impl NumberingSection {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -96,8 +131,8 @@ impl NumberingSection {
 }
 
 impl NumberRow {
-    /// The row it describes.
-    pub(super) fn row(&self, mapping: &Mapping) -> Result<Row, ConfigError> {
+    /// The rows it describes, one for each of its users.
+    pub(super) fn rows(&self, mapping: &Mapping) -> Result<Vec<Row>, ConfigError> {
         let (text, block) = match self.number.strip_suffix('*') {
             Some(begin) => (begin, "*"),
             None => (self.number.as_str(), ""),
@@ -108,40 +143,42 @@ impl NumberRow {
                 self.number
             ))
         })?;
-        let nobody = || {
-            ConfigError(format!(
-                "number.jid: {:?} is no user of {}",
-                self.jid,
-                mapping.user_domains.join(", ")
-            ))
+        let row = |jid: &String| {
+            Ok(Row {
+                number: format!("{}{block}", number.as_str()),
+                owner: owner(jid, !block.is_empty(), mapping)?,
+                hidden: self.hidden,
+                outgoing: self.outgoing.unwrap_or(self.jid.0.len() == 1),
+                country: self.country.clone(),
+            })
         };
-        let find = |text: &str| {
-            let user = Jid::new(text).ok();
-            let user = user.and_then(|jid| mapping.user_from_jid(&jid).ok());
-            user.filter(|user| mapping.serves(&user.host))
-                .ok_or_else(nobody)
-        };
-        let owner = match self.jid.split_once("*@") {
-            Some((before, host)) if !block.is_empty() => {
-                // Any name will do: it is the host that has to be ours.
-                let user = find(&format!("{before}0@{host}"))?;
-                let before = user.user.strip_suffix('0').unwrap_or_default().to_owned();
-                let host = user.host;
-                Owner::Rest { before, host }
-            }
-            Some(_) => {
-                return Err(ConfigError(format!(
-                    "number.jid: {:?} needs a block, as number = \"+1555*\"",
-                    self.jid
-                )));
-            }
-            None => Owner::User(find(&self.jid)?),
-        };
-        Ok(Row {
-            number: format!("{}{block}", number.as_str()),
-            owner,
-            hidden: self.hidden,
-            country: self.country.clone(),
-        })
+        self.jid.0.iter().map(row).collect()
+    }
+}
+
+/// Whom `jid` means, in a row for a `block` of numbers or a single one.
+fn owner(jid: &str, block: bool, mapping: &Mapping) -> Result<Owner, ConfigError> {
+    let nobody = || {
+        let domains = mapping.user_domains.join(", ");
+        ConfigError(format!("number.jid: {jid:?} is no user of {domains}"))
+    };
+    let find = |text: &str| {
+        let user = Jid::new(text).ok();
+        let user = user.and_then(|jid| mapping.user_from_jid(&jid).ok());
+        user.filter(|user| mapping.serves(&user.host))
+            .ok_or_else(nobody)
+    };
+    match jid.split_once("*@") {
+        Some((before, host)) if block => {
+            // Any name will do: it is the host that has to be ours.
+            let user = find(&format!("{before}0@{host}"))?;
+            let before = user.user.strip_suffix('0').unwrap_or_default().to_owned();
+            let host = user.host;
+            Ok(Owner::Rest { before, host })
+        }
+        Some(_) => Err(ConfigError(format!(
+            "number.jid: {jid:?} needs a block, as number = \"+1555*\""
+        ))),
+        None => Ok(Owner::User(find(jid)?)),
     }
 }

@@ -142,6 +142,24 @@ fn mistakes_name_the_key_and_the_fix() {
             "number.jid",
         ),
         (
+            format!("{MINIMAL}[[number]]\nnumber = \"+1555\"\njid = []\n"),
+            "names nobody",
+        ),
+        (
+            format!(
+                "{MINIMAL}[[number]]\nnumber = \"+1555\"\njid = {:?}\n",
+                vec!["a@example.com"; 17]
+            ),
+            "at most 16",
+        ),
+        (
+            format!(
+                "{MINIMAL}{row}{row}",
+                row = "[[number]]\nnumber = \"+1555\"\njid = \"a@example.com\"\n"
+            ),
+            "there twice",
+        ),
+        (
             format!("{MINIMAL}[message]\nconfirm_for = 60\n"),
             "confirm_for",
         ),
@@ -443,4 +461,25 @@ fn trunks_that_connect_alike_share_a_profile() {
         Some(Path::new("usual.pem"))
     );
     assert_eq!(dials[2].certificate, None);
+}
+
+#[test]
+fn a_shared_number_is_shown_to_others_only_where_that_is_said() {
+    let row = |number: &str, more: &str| {
+        format!(
+            "[[number]]\nnumber = \"{number}\"\njid = [\"a@example.com\", \"b@example.com\"]\n{more}"
+        )
+    };
+    let numbers = |text: String| read(&text).unwrap().settings(&[]).unwrap().numbers;
+    let user = |name: &str| tandem_shared::address::Address::new(name, "example.com").unwrap();
+    let shared = numbers(format!("{MINIMAL}{}", row("+1555", "")));
+    assert_eq!(shared.users("+1555"), [user("a"), user("b")]);
+    assert_eq!(shared.number(&user("b")), None);
+    let shown = numbers(format!("{MINIMAL}{}", row("+1555", "outgoing = true\n")));
+    assert_eq!(shown.number(&user("b")), Some("+1555"));
+    let alone = "[[number]]\nnumber = \"+1777\"\njid = \"b@example.com\"\noutgoing = false\n";
+    assert_eq!(
+        numbers(format!("{MINIMAL}{alone}")).number(&user("b")),
+        None
+    );
 }

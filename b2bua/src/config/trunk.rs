@@ -202,26 +202,31 @@ pub struct Patterns(Vec<(String, Pattern)>);
 #[serde(try_from = "OneOrMany", into = "Vec<String>")]
 pub struct Networks(Vec<(String, Network)>);
 
+/// One text, or a list of them.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum OneOrMany {
+pub(super) enum OneOrMany {
     One(String),
     Many(Vec<String>),
 }
 
 impl OneOrMany {
+    /// All of them.
+    pub(super) fn into_texts(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::Many(texts) => texts,
+        }
+    }
+
     fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
         self,
     ) -> Result<Vec<(String, T)>, String> {
-        let texts = match self {
-            Self::One(text) => vec![text],
-            Self::Many(texts) => texts,
-        };
         let parse = |text: String| match text.parse::<T>() {
             Ok(value) => Ok((text, value)),
             Err(error) => Err(error.to_string()),
         };
-        texts.into_iter().map(parse).collect()
+        self.into_texts().into_iter().map(parse).collect()
     }
 }
 

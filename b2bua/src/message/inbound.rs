@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tandem_shared::bus::SessionId;
 use tandem_shared::event::{Event, MessageOutcome};
+use tandem_shared::message::{Message, MessageId, Outcome};
 use tandem_shared::pii::Pii;
 use tandem_shared::refusal::Refusal;
 use tandem_shared::timers::Timers;
@@ -27,13 +28,17 @@ use crate::sip::transaction::key::ByKey;
 use crate::sip::{Endpoint, Request, Response, Status};
 use crate::spelling::Spellings;
 
+mod shares;
+
+use shares::Shares;
+
 /// Requests that wait for their outcome, and those that had one.
 #[derive(Debug, Default)]
 pub struct Inbound {
     pending: HashMap<Fingerprint, Pending, ByKey>,
     timers: Timers<Fingerprint, ByKey>,
     /// Given up, but perhaps delivered later.
-    late: VecDeque<Fingerprint>,
+    late: VecDeque<(Fingerprint, Option<Shares>)>,
     answered: HashMap<Fingerprint, Status, ByKey>,
     order: VecDeque<(i64, Fingerprint)>,
     pruned: Option<Instant>,
@@ -49,6 +54,8 @@ struct Pending {
     source: IpAddr,
     /// Its place among all that came.
     place: u64,
+    /// Its copies, where it is for several users.
+    shares: Option<Shares>,
 }
 
 /// What inbound messages work with, lent by the core.
@@ -122,22 +129,16 @@ impl Inbound {
         }
         match cx.translate(print, &request, source) {
             Ok(Translated::Message(message)) => {
-                cx.spellings.hear(&message.from, cx.actions);
-                tracing::debug!(id = %message.id, from = %message.from, to = %message.to,
-                    "message from SIP");
-                cx.counters.published += 1;
-                let session = SessionId::conversation(&message.from, &message.to);
-                cx.events.push((session, Event::Message(message)));
-                self.timers
-                    .set(print, cx.now.instant + cx.settings.message.confirm_for);
-                self.places += 1;
-                let pending = Pending {
-                    tokens: vec![token],
-                    request,
-                    source,
-                    place: self.places,
-                };
-                self.pending.insert(print, pending);
+                cx.publish(message);
+                self.wait(print, (token, request, source), None, cx);
+            }
+            Ok(Translated::Shared(messages)) => {
+                let ids = messages.iter().map(|message| message.id.clone());
+                let shares = Shares::new(ids);
+                for message in messages {
+                    cx.publish(Box::new(message));
+                }
+                self.wait(print, (token, request, source), Some(shares), cx);
             }
             Ok(Translated::Nothing) => {
                 cx.counters.ignored += 1;
@@ -152,35 +153,64 @@ impl Inbound {
         }
     }
 
+    /// Keeps a request until its outcome is known.
+    fn wait(
+        &mut self,
+        print: Fingerprint,
+        (token, request, source): (ServerToken, Box<Request>, IpAddr),
+        shares: Option<Shares>,
+        cx: &Context<'_>,
+    ) {
+        self.timers
+            .set(print, cx.now.instant + cx.settings.message.confirm_for);
+        self.places += 1;
+        let pending = Pending {
+            tokens: vec![token],
+            request,
+            source,
+            place: self.places,
+            shares,
+        };
+        self.pending.insert(print, pending);
+    }
+
     /// The outcome of a message came.
     pub fn handle_outcome(&mut self, outcome: MessageOutcome, cx: &mut Context<'_>) {
-        let Some(print) = Fingerprint::from_message_id(&outcome.id) else {
+        let MessageOutcome { id, refusal } = outcome;
+        let Some(print) = Fingerprint::from_message_id(&id) else {
             return;
         };
-        let Some(pending) = self.pending.remove(&print) else {
+        let outcome = refusal.map_or(Ok(()), Err);
+        let Some(pending) = self.pending.get_mut(&print) else {
             // The sender heard 480 and may repeat: then it is told that it arrived.
-            if outcome.refusal.is_none() && self.late.contains(&print) {
+            let late = self.late.iter_mut().find(|(late, _)| *late == print);
+            let ended = late.and_then(|(_, shares)| settle(shares.as_mut(), &id, outcome));
+            if ended == Some(Ok(())) {
                 self.record(print, Status::ACCEPTED, cx);
             }
             return;
         };
+        let Some(outcome) = settle(pending.shares.as_mut(), &id, outcome) else {
+            return;
+        };
+        let Some(pending) = self.pending.remove(&print) else {
+            return;
+        };
         self.timers.cancel(&print);
-        let response = match &outcome.refusal {
-            None => {
+        let response = match &outcome {
+            Ok(()) => {
                 cx.counters.accepted += 1;
                 Response::to(&pending.request, Status::ACCEPTED)
             }
-            Some(refusal) => {
-                tracing::info!(id = %outcome.id, reason = ?refusal.reason, "message from SIP refused");
+            Err(refusal) => {
+                tracing::info!(id = %id, reason = ?refusal.reason, "message from SIP refused");
                 cx.counters.rejected += 1;
                 let (mapping, global) = (&cx.settings.mapping, cx.settings.global_failures);
                 refusal::to_sip(refusal, &pending.request, mapping, global)
             }
         };
         // A sender that was asked to come again is heard again.
-        let comes_again = outcome
-            .refusal
-            .is_some_and(|refusal| refusal.retry_after.is_some());
+        let comes_again = outcome.is_err_and(|refusal| refusal.retry_after.is_some());
         if !comes_again {
             self.record(print, response.status, cx);
         }
@@ -193,26 +223,33 @@ impl Inbound {
         let mut waiting: Vec<_> = self.pending.iter().collect();
         waiting.sort_by_key(|(_, pending)| pending.place);
         for (print, pending) in waiting {
-            if let Ok(Translated::Message(message)) =
-                cx.translate(*print, &pending.request, pending.source)
-            {
+            let messages = match cx.translate(*print, &pending.request, pending.source) {
+                Ok(Translated::Message(message)) => vec![*message],
+                Ok(Translated::Shared(messages)) => messages,
+                Ok(Translated::Nothing) | Err(_) => Vec::new(),
+            };
+            // Who has it need not have it again.
+            let open = |message: &Message| {
+                let shares = pending.shares.as_ref();
+                shares.is_none_or(|shares| shares.is_open(&message.id))
+            };
+            for message in messages.into_iter().filter(open) {
                 let session = SessionId::conversation(&message.from, &message.to);
-                cx.events.push((session, Event::Message(message)));
+                cx.events.push((session, Event::Message(Box::new(message))));
             }
         }
     }
 
     /// A message could not be put on the bus.
-    pub fn handle_unpublished(
-        &mut self,
-        id: &tandem_shared::message::MessageId,
-        cx: &mut Context<'_>,
-    ) {
+    pub fn handle_unpublished(&mut self, id: &MessageId, cx: &mut Context<'_>) {
+        let busy = "The XMPP side is busy";
         if let Some(print) = Fingerprint::from_message_id(id)
+            && let Some(pending) = self.pending.get_mut(&print)
+            && settle(pending.shares.as_mut(), id, Err(refusal::not_now(busy))).is_some()
             && let Some(pending) = self.pending.remove(&print)
         {
             self.timers.cancel(&print);
-            cx.give_up(pending, "The XMPP side is busy");
+            cx.give_up(pending, busy);
         }
     }
 
@@ -232,10 +269,10 @@ impl Inbound {
     /// Lets every timer due fire.
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         while let Some(print) = self.timers.pop(cx.now.instant) {
-            if let Some(pending) = self.pending.remove(&print) {
+            if let Some(mut pending) = self.pending.remove(&print) {
                 tracing::info!(id = %print.message_id(), "no outcome of a message from SIP in time");
                 cx.counters.unconfirmed += 1;
-                self.late.push_back(print);
+                self.late.push_back((print, pending.shares.take()));
                 if self.late.len() > MAX_LATE {
                     self.late.pop_front();
                 }
@@ -292,11 +329,20 @@ impl Context<'_> {
         translate::from_sip(
             request,
             source,
-            print.message_id(),
+            print,
             self.settings,
             self.threads,
             self.now,
         )
+    }
+
+    fn publish(&mut self, message: Box<Message>) {
+        self.spellings.hear(&message.from, self.actions);
+        tracing::debug!(id = %message.id, from = %message.from, to = %message.to,
+            "message from SIP");
+        self.counters.published += 1;
+        let session = SessionId::conversation(&message.from, &message.to);
+        self.events.push((session, Event::Message(message)));
     }
 
     fn refuse(&mut self, token: ServerToken, request: &Request, refusal: &Refusal) {
@@ -326,6 +372,15 @@ impl Context<'_> {
 
     fn respond(&mut self, token: ServerToken, response: Response) {
         self.endpoint.respond(token, response, self.now.instant);
+    }
+}
+
+/// How a request ended whose message, or copy of it, `id` ended so: nothing while other copies are on
+/// their way.
+fn settle(shares: Option<&mut Shares>, id: &MessageId, outcome: Outcome) -> Option<Outcome> {
+    match shares {
+        Some(shares) => shares.settle(id, outcome),
+        None => Some(outcome),
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
+use tandem_shared::address::Address;
 use tandem_shared::message::{Message, MessageId, Ordinal};
 use tandem_shared::refusal::Refusal;
 
 use super::thread::Threads;
 use crate::body;
 use crate::clock::{self, Now};
+use crate::fingerprint::Fingerprint;
 use crate::party;
 use crate::settings::Settings;
 use crate::sip::Request;
@@ -19,6 +21,8 @@ use crate::sip::header::Name;
 pub enum Translated {
     /// A message to deliver.
     Message(Box<Message>),
+    /// The same message to each of those who share the number it is for, by an id of its own.
+    Shared(Vec<Message>),
     /// Nothing to deliver, and nothing wrong: no text, or its time is over (RFC 3428 §4).
     Nothing,
 }
@@ -30,7 +34,7 @@ pub enum Translated {
 pub fn from_sip(
     request: &Request,
     source: IpAddr,
-    id: MessageId,
+    print: Fingerprint,
     settings: &Settings,
     threads: &Threads,
     now: Now,
@@ -38,7 +42,7 @@ pub fn from_sip(
     let Some((_, trunk)) = settings.trunks.of(request, source) else {
         return Err(party::stranger());
     };
-    let to = party::recipient(request, Some(trunk), settings)?;
+    let mut users = party::recipients(request, Some(trunk), settings)?;
     let from = party::sender(request, Some(trunk), settings)?;
     let headers = &request.headers;
     let Some(body) = body::read(headers, &request.body)? else {
@@ -53,17 +57,17 @@ pub fn from_sip(
         return Ok(Translated::Nothing);
     }
     let thread = threads.of(request.call_id()).map(str::to_owned);
-    Ok(Translated::Message(Box::new(Message {
+    let message = |id: MessageId, to: Address| Message {
         id,
-        from,
+        from: from.clone(),
         to,
-        body,
+        body: body.clone(),
         subject: headers
             .get(Name::Subject)
             .filter(|text| !text.is_empty())
             .map(str::to_owned),
         lang: language(headers.get(Name::ContentLanguage)),
-        thread,
+        thread: thread.clone(),
         wire_id: None,
         sent: date.filter(|date| date.saturating_add(DELAY_MS) < now.unix_ms()),
         hops: request
@@ -71,7 +75,15 @@ pub fn from_sip(
             .unwrap_or(Message::HOPS)
             .saturating_sub(1),
         ordinal: Ordinal::default(),
-    })))
+    };
+    Ok(match (users.pop(), users.is_empty()) {
+        (Some(only), true) => Translated::Message(Box::new(message(print.message_id(), only))),
+        (last, _) => {
+            let users = users.into_iter().chain(last);
+            let each = users.map(|user| message(print.share_id(&user), user));
+            Translated::Shared(each.collect())
+        }
+    })
 }
 
 fn language(header: Option<&str>) -> Option<String> {

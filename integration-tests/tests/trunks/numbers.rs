@@ -1,7 +1,13 @@
 //! N10, N14, A08, C27, C28, N13: numbers as each trunk writes them, and who is shown to whom.
 
 use anyhow::{Result, ensure};
+use integration_tests::Server;
+use integration_tests::audio::Law;
+use integration_tests::jingle::Setup as JingleSetup;
+use integration_tests::kamailio::GATEWAY;
 use integration_tests::names::Names;
+use integration_tests::net;
+use integration_tests::rtp::Peer;
 use integration_tests::sip::Draft;
 use integration_tests::tandem::{Trunk, with_tandem_within};
 
@@ -115,7 +121,7 @@ fn callers_are_who_a_trusted_trunk_says() -> Result<()> {
             for (name, value) in fields {
                 draft = draft.with(name, value);
             }
-            let path = scene.network.udp_to(integration_tests::kamailio::GATEWAY)?;
+            let path = scene.network.udp_to(GATEWAY)?;
             let answer = scene.network.ask(&draft, &path)?;
             ensure!(answer.status() == Some(202), "{answer}");
             let stanza = scene.alice.expect(id, |stanza| stanza.body() == Some(id))?;
@@ -146,7 +152,7 @@ fn callers_are_who_a_trusted_trunk_says() -> Result<()> {
         from(&[hidden], "full", "anonymous")?;
 
         // A08: numbers that are nobody's are not found.
-        let path = scene.network.udp_to(integration_tests::kamailio::GATEWAY)?;
+        let path = scene.network.udp_to(GATEWAY)?;
         let draft = Draft::message(
             &format!("sip:15550002000@{gateway}"),
             "sip:5559001000@network.test",
@@ -154,6 +160,78 @@ fn callers_are_who_a_trusted_trunk_says() -> Result<()> {
         );
         let answer = scene.network.ask(&draft, &path)?;
         ensure!(answer.status() == Some(404), "{answer}");
+        scene.close(&[])
+    })
+}
+
+#[test]
+fn a_number_may_be_several_users() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, "")?;
+        let domain = Server::chosen()?.domain();
+        let shared = format!(
+            "{AMERICA}[[number]]\nnumber = \"+15550003000\"\njid = [\"alice@{domain}\", \"bob@{domain}\"]\n"
+        );
+        let scene = Scene::open(bench, vec![trunk("")], &shared)?;
+        let bob = JingleSetup {
+            user: "bob",
+            ..JingleSetup::default()
+        };
+        let bob = scene.clients.log_in(scene.server, bob)?;
+        let number = format!("sip:+15550003000@{}", scene.server.gateway());
+        let caller = "sip:+15559001000@network.test";
+
+        // A message is both's, and its sender is told once.
+        let path = scene.network.udp_to(GATEWAY)?;
+        let draft = Draft::message(&number, caller, "to both");
+        let answer = scene.network.ask(&draft, &path)?;
+        ensure!(answer.status() == Some(202), "{answer}");
+        for user in [&scene.alice, &bob] {
+            user.expect("the text", |stanza| stanza.body() == Some("to both"))?;
+        }
+        // The same request again is answered, and nobody has it twice.
+        let again = scene.network.ask(&draft, &path)?;
+        ensure!(again.status() == Some(202), "{again}");
+        for user in [&scene.alice, &bob] {
+            user.expect_none("second copy", |stanza| stanza.body() == Some("to both"))?;
+        }
+
+        // A call rings both, and whoever takes it has it.
+        let sound = Peer::bind(&format!("{}:0", net::ADDRESS))?;
+        let offer = sound.describe(Law::A, "sendrecv")?;
+        let call = || scene.network.call(GATEWAY, (caller, &number), &[], &offer);
+        let calling = call()?;
+        let (for_alice, for_bob) = (scene.alice.wait_proposal()?, bob.wait_proposal()?);
+        ensure!(for_alice.id != for_bob.id && for_alice.from == for_bob.from);
+        scene
+            .alice
+            .say(&for_alice.from, "ringing", &for_alice.id, "")?;
+        calling.expect(180)?;
+        bob.take_proposal(&for_bob)?;
+        let mut dialog = calling.wait_accepted("")?;
+        let told = scene.alice.wait_said("retract", &for_alice.id)?;
+        let reason = told.child("retract").and_then(|it| it.child("reason"));
+        let success = reason.and_then(|reason| reason.child("success"));
+        ensure!(success.is_some(), "{}", told.xml);
+        sound.wait_tone(550)?;
+        dialog.hang_up(&[])?;
+        ensure!(bob.wait_ended(&for_bob.id)? == "success");
+
+        // Of two who refuse the one who may answer later counts.
+        let calling = call()?;
+        let (for_alice, for_bob) = (scene.alice.wait_proposal()?, bob.wait_proposal()?);
+        let because = |word: &str| format!("<reason xmlns='urn:xmpp:jingle:1'><{word}/></reason>");
+        scene.alice.say(
+            &for_alice.from,
+            "reject",
+            &for_alice.id,
+            &because("decline"),
+        )?;
+        bob.say(&for_bob.from, "ringing", &for_bob.id, "")?;
+        calling.expect(180)?;
+        bob.say(&for_bob.from, "reject", &for_bob.id, &because("busy"))?;
+        let refusal = calling.wait_refused()?;
+        ensure!(refusal.status() == Some(486), "{refusal}");
         scene.close(&[])
     })
 }

@@ -19,7 +19,7 @@ use integration_tests::{Bench, Server, names, net};
 pub(crate) struct Scene {
     pub(crate) tandem: RefCell<Tandem>,
     pub(crate) alice: Client,
-    _clients: Aiortc,
+    pub(crate) clients: Aiortc,
     /// The rest of the telephone network, behind the provider.
     pub(crate) network: Agent,
     pub(crate) server: Server,
@@ -94,7 +94,7 @@ impl Scene {
         Ok(Self {
             tandem: RefCell::new(tandem),
             alice: clients.log_in(server, JingleSetup::default())?,
-            _clients: clients,
+            clients,
             network,
             server,
             _running: running,

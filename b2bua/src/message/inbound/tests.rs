@@ -5,6 +5,8 @@ use tandem_shared::event::{Event, MessageOutcome};
 use tandem_shared::message::{MessageId, Outcome};
 use tandem_shared::refusal::{Reason, Refusal};
 
+mod shares;
+
 fn packet(branch: &str, cseq: u32, headers: &str, body: &str) -> Vec<u8> {
     format!(
         "MESSAGE sip:juliet%40example.com@sip.example.com SIP/2.0\r\n\

@@ -31,21 +31,14 @@ fn request(uri: &str, from: &str) -> Request {
 
 fn read(request: &Request) -> Result<Translated, Reason> {
     let (settings, threads) = (settings(), Threads::default());
-    from_sip(
-        request,
-        SOURCE,
-        MessageId("m".into()),
-        &settings,
-        &threads,
-        now(),
-    )
-    .map_err(|refusal| refusal.reason)
+    from_sip(request, SOURCE, Fingerprint(7), &settings, &threads, now())
+        .map_err(|refusal| refusal.reason)
 }
 
 fn message(request: &Request) -> Message {
     match read(request).unwrap() {
         Translated::Message(message) => *message,
-        Translated::Nothing => panic!("nothing"),
+        Translated::Shared(_) | Translated::Nothing => panic!("no message, or several"),
     }
 }
 
@@ -63,6 +56,7 @@ fn to(uri: &str) -> Result<String, Reason> {
                 device.unwrap_or_default()
             )
         }
+        Translated::Shared(_) => "several".into(),
         Translated::Nothing => "nothing".into(),
     })
 }
@@ -70,6 +64,7 @@ fn to(uri: &str) -> Result<String, Reason> {
 fn from(header: &str) -> Result<String, Reason> {
     read(&request(JULIET, header)).map(|translated| match translated {
         Translated::Message(message) => format!("{}@{}", message.from.user, message.from.host),
+        Translated::Shared(_) => "several".into(),
         Translated::Nothing => "nothing".into(),
     })
 }
@@ -204,7 +199,7 @@ fn hops_fall_and_only_our_own_threads_come_back() {
     let read = from_sip(
         &request,
         SOURCE,
-        MessageId("m".into()),
+        Fingerprint(7),
         &settings(),
         &threads,
         now(),
