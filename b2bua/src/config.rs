@@ -26,6 +26,7 @@ use crate::trunk::{NextHop, Trunks};
 
 pub mod accounts;
 pub mod call;
+mod guest;
 pub mod listen;
 pub mod message;
 pub mod numbering;
@@ -35,6 +36,7 @@ pub mod trunk;
 
 pub use accounts::AccountsSection;
 pub use call::{CallSection, MediaSection};
+pub use guest::DigestName;
 pub use listen::{ListenRow, SipSection, TransportName};
 pub use message::{EmergencySection, MessageSection};
 pub use numbering::{NumberRow, NumberingSection};
@@ -160,6 +162,7 @@ impl Schema for Config {
             }
             row.finish(&self.listen)?;
         }
+        guest::check(&self.trunk, &self.sip)?;
         self.message.check()?;
         self.call.check()?;
         self.media.check()?;
@@ -199,6 +202,9 @@ impl Config {
             t1: Duration::from_millis(self.sip.t1_ms),
             ..Timers::default()
         };
+        endpoint.accounts = trunks.accounts();
+        endpoint.realm = self.mapping.domain.as_str().into();
+        endpoint.digests = self.sip.digests.iter().map(|name| (*name).into()).collect();
         endpoint.strangers = self.strangers.strangers();
         endpoint.max_open_client = self.limits.transactions;
         endpoint.max_open_server = self.limits.transactions;
@@ -274,8 +280,9 @@ impl Config {
     /// Who may come in: the sources of all trunks.
     #[must_use]
     pub fn admission(&self, trunks: &Arc<Trunks>) -> Admission {
+        let strangers = !trunks.accounts().is_empty();
         let gate = trunks.gate();
-        Admission::new(move |source| gate.admits(source))
+        Admission::new(move |source| gate.admits(source)).with_strangers(strangers)
     }
 
     /// What the sockets are told.

@@ -401,7 +401,7 @@ impl Core {
                     request,
                     source,
                 } if request.method == Method::Message => self.with_inbound(now, |inbound, cx| {
-                    inbound.handle_request(token, request, source.flow.source(), cx);
+                    inbound.handle_request(token, request, source, cx);
                 }),
                 SipEvent::Request {
                     token,

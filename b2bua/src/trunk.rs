@@ -15,11 +15,13 @@ use crate::call::negotiate::Policy;
 use crate::dns::Place;
 use crate::number::{Format, Plan};
 use crate::sip::digest::Credential;
+use crate::sip::endpoint::{Guest, Source};
 use crate::sip::hop::Profile;
 use crate::sip::uri::{Host, SipUri, Uri};
 use crate::sip::{Hop, Request, Transport};
 
 mod gate;
+mod guest;
 pub mod network;
 mod own;
 pub mod pattern;
@@ -89,6 +91,8 @@ pub struct Trunk {
     pub channels: usize,
     /// Whose requests it lets in.
     pub inbound: Vec<Network>,
+    /// The account by which it comes in from anywhere.
+    pub inbound_account: Option<Credential>,
     /// What it allows of the media of calls.
     pub media: Policy,
     /// Whether P-Asserted-Identity names the sender (RFC 3325 §4).
@@ -256,13 +260,17 @@ impl Trunks {
         }
     }
 
-    /// The trunk a request from `source` came by: the one it names with its Request-URI, else the
-    /// one with the narrowest range, else the first that is registered there. A user's own has to
-    /// be named.
+    /// The trunk a request from `source` came by: the one whose credentials or certificate it has, else
+    /// the one it names with its Request-URI, else the one with the narrowest range, else the first
+    /// that is registered there. A user's own has to be named.
     #[must_use]
-    pub fn of(&self, request: &Request, source: IpAddr) -> Option<(TrunkId, &Trunk)> {
+    pub fn of(&self, request: &Request, source: Source) -> Option<(TrunkId, &Trunk)> {
+        if let Some(Guest(number)) = source.guest {
+            let id = TrunkId(number);
+            return Some((id, self.get(id)?));
+        }
         let uri = request.uri.as_sip();
-        self.of_source(source, uri.and_then(SipUri::raw_user))
+        self.of_source(source.address(), uri.and_then(SipUri::raw_user))
     }
 
     fn of_source(&self, source: IpAddr, user: Option<&str>) -> Option<(TrunkId, &Trunk)> {
@@ -373,6 +381,7 @@ impl Trunk {
             nat_keepalive: None,
             channels: 0,
             inbound: Vec::new(),
+            inbound_account: None,
             media: Policy::default(),
             trust_identity: false,
             owner: None,

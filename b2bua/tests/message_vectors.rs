@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test")]
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -18,10 +17,10 @@ use tandem_b2bua::message::translate::{self, Translated};
 use tandem_b2bua::number::{Numbering, Numbers};
 use tandem_b2bua::policy::{Allowance, Policy};
 use tandem_b2bua::settings::{MessageSettings, Settings};
-use tandem_b2bua::sip::endpoint::{Admission, EndpointConfig, SentBy};
+use tandem_b2bua::sip::endpoint::{Admission, EndpointConfig, SentBy, Source};
 use tandem_b2bua::sip::parse::{Framing, parse};
 use tandem_b2bua::sip::uri::HostPort;
-use tandem_b2bua::sip::{self, Transport};
+use tandem_b2bua::sip::{self, Flow, Transport};
 use tandem_b2bua::target::{Found, Target};
 use tandem_b2bua::trunk::{NextHop, Trunk, Trunks};
 use tandem_shared::address::Mapping;
@@ -73,8 +72,9 @@ fn every_request_from_sip_is_its_event() {
         let sip::Message::Request(request) = parsed else {
             panic!("{} is no request", folder.display());
         };
-        let source = IpAddr::from([192, 0, 2, 1]);
-        let print = Fingerprint::of(&KEY, source, &request);
+        let peer = ([192, 0, 2, 1], 5060).into();
+        let source = Source::of(Flow::Udp { socket: 0, peer });
+        let print = Fingerprint::of(&KEY, source.address(), &request);
         let threads = Threads::default();
         let read = translate::from_sip(&request, source, print, &settings, &threads, now());
         let wanted = Translated::Message(Box::new(event(&folder)));

@@ -16,7 +16,7 @@ use tandem_b2bua::message::translate::{self, Translated};
 use tandem_b2bua::number::{Numbering, Numbers};
 use tandem_b2bua::policy::{Allowance, Policy};
 use tandem_b2bua::settings::{MessageSettings, Settings};
-use tandem_b2bua::sip::endpoint::{Admission, EndpointConfig, SentBy};
+use tandem_b2bua::sip::endpoint::{Admission, EndpointConfig, SentBy, Source};
 use tandem_b2bua::sip::header::Name;
 use tandem_b2bua::sip::hop::{NotSent, Transmit};
 use tandem_b2bua::sip::parse::{Framing, parse};
@@ -41,8 +41,8 @@ pub fn from_sip(data: &[u8]) {
         return;
     };
     let settings = settings();
-    let source = sip::flow().source();
-    let print = Fingerprint::of(&[7; 16], source, &request);
+    let source = Source::of(sip::flow());
+    let print = Fingerprint::of(&[7; 16], source.address(), &request);
     let threads = Threads::default();
     match translate::from_sip(&request, source, print, &settings, &threads, now()) {
         Ok(Translated::Message(message)) => {

@@ -172,3 +172,8 @@ impl Sipp {
 pub const ACCEPT_MESSAGES: &str = include_str!("../peers/sipp-accept-messages.xml");
 /// A scenario that registers a user of `sip.test` with digest: rows `user;[authentication username=user password=...]`.
 pub const REGISTER: &str = include_str!("../peers/sipp-register.xml");
+/// A scenario that writes to `[to]` with a password (row: `[authentication username=user password=...]`), and hears
+/// `[status]` in the end.
+pub const GUEST_MESSAGE: &str = include_str!("../peers/sipp-guest-message.xml");
+/// A scenario that calls `[to]` with such a password, and hangs up.
+pub const GUEST_CALL: &str = include_str!("../peers/sipp-guest-call.xml");

@@ -70,7 +70,7 @@ impl Calls {
         if !self.has_room(cx) {
             return Err(refuse(&refusal::not_now("Too many calls at once")));
         }
-        let Some((id, trunk)) = settings.trunks.of(request, source.flow.source()) else {
+        let Some((id, trunk)) = settings.trunks.of(request, source) else {
             return Err(refuse(&party::stranger()));
         };
         if is_full(trunk, id, cx.states) {
@@ -104,7 +104,7 @@ impl Calls {
         cx: &mut Context<'_>,
     ) {
         let address = source.flow.source();
-        let Some((trunk_id, trunk)) = cx.settings.trunks.of(&request, address) else {
+        let Some((trunk_id, trunk)) = cx.settings.trunks.of(&request, source) else {
             return;
         };
         let policy = trunk.media.clone();

@@ -24,7 +24,7 @@ impl Calls {
         cx: &mut Context<'_>,
     ) {
         let address = source.flow.source();
-        let trunk = cx.settings.trunks.of(&request, address);
+        let trunk = cx.settings.trunks.of(&request, source);
         let (Some((trunk_id, trunk)), Some(call)) = (trunk, self.calls.get_mut(id)) else {
             return;
         };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tandem_shared::config::ConfigError;
 
+use super::guest::DigestName;
 use crate::shell::transport::{CertificateFiles, Listener};
 use crate::sip::Transport;
 use crate::sip::uri::{Host, HostPort};
@@ -147,6 +148,8 @@ pub struct SipSection {
     pub t1_ms: u64,
     /// Whether a refusal by a whole account becomes a 6xx.
     pub global_failures: bool,
+    /// How trunks with `inbound_auth` may prove that they know the password, the best first.
+    pub digests: Vec<DigestName>,
 }
 
 impl Default for SipSection {
@@ -158,6 +161,7 @@ impl Default for SipSection {
             nameservers: Vec::new(),
             t1_ms: 500,
             global_failures: false,
+            digests: vec![DigestName::Sha256, DigestName::Md5],
         }
     }
 }

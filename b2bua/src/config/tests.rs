@@ -483,3 +483,53 @@ fn a_shared_number_is_shown_to_others_only_where_that_is_said() {
         None
     );
 }
+
+#[test]
+fn a_trunk_comes_in_by_a_password_of_its_own_or_by_that_of_its_account() {
+    let row = |name: &str, more: &str| {
+        format!("[[trunk]]\nname = \"{name}\"\nmatch = \"+*\"\nnext_hop = \"192.0.2.1\"\n{more}")
+    };
+    let ours = "username = \"a\"\npassword = \"1\"\n";
+    let own = "inbound_username = \"b\"\ninbound_password = \"2\"\n";
+    let open = "inbound_auth = true\n";
+    let config = |rows: &[String]| read(&format!("{MINIMAL}{}", rows.concat()));
+    let all = config(&[
+        row("closed", ours),
+        row("same", &format!("{ours}{open}")),
+        row(
+            "own",
+            &format!("{own}{open}username = \"c\"\npassword = \"3\"\n"),
+        ),
+    ]);
+    let settings = all.unwrap().settings(&[]).unwrap();
+    let accounts: Vec<_> = settings
+        .endpoint
+        .accounts
+        .iter()
+        .map(|account| (account.number, &*account.user, &*account.password))
+        .collect();
+    assert_eq!(accounts, [(1, "a", "1"), (2, "b", "2")]);
+    assert_eq!(&*settings.endpoint.realm, "sip.example.com");
+    assert!(settings.endpoint.admission.hears_strangers());
+    let closed = config(&[row("closed", ours)]).unwrap();
+    let closed = closed.settings(&[]).unwrap().endpoint;
+    assert!(closed.accounts.is_empty() && !closed.admission.hears_strangers());
+    for (rows, wanted) in [
+        (vec![row("x", open)], "needs inbound_username"),
+        (vec![row("x", own)], "without inbound_auth"),
+        (
+            vec![row("x", &format!("{open}inbound_username = \"b\"\n"))],
+            "belong together",
+        ),
+        (
+            vec![
+                row("x", &format!("{own}{open}")),
+                row("y", &format!("{own}{open}")),
+            ],
+            "of two trunks",
+        ),
+    ] {
+        let words = config(&rows).map(drop).unwrap_err();
+        assert!(words.contains(wanted), "{wanted}: {words}");
+    }
+}

@@ -80,6 +80,18 @@ pub struct TrunkRow {
     /// Ranges of addresses inbound requests may come from.
     #[serde(default)]
     pub inbound: Networks,
+    /// Whether requests with its password are let in, wherever they come from.
+    #[serde(default)]
+    pub inbound_auth: bool,
+    /// Its user name there, with `inbound_password`; `username` when absent.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub inbound_username: String,
+    /// The password, or else `inbound_password_file`.
+    #[serde(default, skip_serializing_if = "Secret::is_empty")]
+    pub inbound_password: Secret,
+    /// A file that holds the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbound_password_file: Option<PathBuf>,
     /// Whether P-Asserted-Identity names the sender.
     #[serde(default)]
     pub trust_identity: bool,
@@ -369,7 +381,7 @@ impl TrunkRow {
 
     /// Reads its secret and checks what must fit together.
     pub(super) fn finish(&mut self, listen: &[ListenRow]) -> Result<(), ConfigError> {
-        let name = &self.name;
+        let name = self.name.clone();
         let wrong = |text: &str| Err(ConfigError(format!("trunk {name:?}: {text}")));
         let password = optional_secret(
             "trunk.password",
@@ -381,6 +393,7 @@ impl TrunkRow {
         }
         self.password = password.unwrap_or_default();
         self.password_file = None;
+        self.finish_guest()?;
         if !self.username.is_empty() && self.next_hop.is_none() {
             return wrong("username: only with a next_hop, so that no other host is ever answered");
         }
@@ -492,6 +505,7 @@ impl TrunkRow {
                 .then(|| Duration::from_secs(self.nat_keepalive)),
             channels: self.channels,
             inbound: self.inbound.0.iter().map(|(_, network)| *network).collect(),
+            inbound_account: self.inbound_account(),
             media: Policy {
                 codecs: self.codecs.clone(),
                 srtp: self.srtp,

@@ -4,7 +4,6 @@
 //! responses: what was answered is stored before it is sent, and a repeat hears it again.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use tandem_shared::bus::SessionId;
@@ -23,7 +22,7 @@ use crate::fingerprint::Fingerprint;
 use crate::party;
 use crate::refusal;
 use crate::settings::Settings;
-use crate::sip::endpoint::ServerToken;
+use crate::sip::endpoint::{ServerToken, Source};
 use crate::sip::transaction::key::ByKey;
 use crate::sip::{Endpoint, Request, Response, Status};
 use crate::spelling::Spellings;
@@ -51,7 +50,7 @@ struct Pending {
     /// The same request may come by several transactions.
     tokens: Vec<ServerToken>,
     request: Box<Request>,
-    source: IpAddr,
+    source: Source,
     /// Its place among all that came.
     place: u64,
     /// Its copies, where it is for several users.
@@ -96,10 +95,10 @@ impl Inbound {
         &mut self,
         token: ServerToken,
         request: Box<Request>,
-        source: IpAddr,
+        source: Source,
         cx: &mut Context<'_>,
     ) {
-        let print = Fingerprint::of(cx.key, source, &request);
+        let print = Fingerprint::of(cx.key, source.address(), &request);
         if let Some(pending) = self.pending.get_mut(&print) {
             if pending.tokens.len() < MAX_COPIES {
                 pending.tokens.push(token);
@@ -145,7 +144,7 @@ impl Inbound {
                 cx.respond(token, Response::to(&request, Status::ACCEPTED));
             }
             Err(refusal) => {
-                tracing::info!(id = %print.message_id(), from = %Pii(source), reason = ?refusal.reason,
+                tracing::info!(id = %print.message_id(), from = %Pii(source.address()), reason = ?refusal.reason,
                     "message from SIP refused");
                 cx.counters.spoofed += u64::from(refusal == party::spoofed());
                 cx.refuse(token, &request, &refusal);
@@ -157,7 +156,7 @@ impl Inbound {
     fn wait(
         &mut self,
         print: Fingerprint,
-        (token, request, source): (ServerToken, Box<Request>, IpAddr),
+        (token, request, source): (ServerToken, Box<Request>, Source),
         shares: Option<Shares>,
         cx: &Context<'_>,
     ) {
@@ -324,7 +323,7 @@ impl Context<'_> {
         &self,
         print: Fingerprint,
         request: &Request,
-        source: IpAddr,
+        source: Source,
     ) -> Result<Translated, Refusal> {
         translate::from_sip(
             request,

@@ -1,7 +1,5 @@
 //! MESSAGE requests as messages (RFC 7572 §5; RFC 7247 §6; specs 1.1, 1.3, 2.1).
 
-use std::net::IpAddr;
-
 use tandem_shared::address::Address;
 use tandem_shared::message::{Message, MessageId, Ordinal};
 use tandem_shared::refusal::Refusal;
@@ -13,6 +11,7 @@ use crate::fingerprint::Fingerprint;
 use crate::party;
 use crate::settings::Settings;
 use crate::sip::Request;
+use crate::sip::endpoint::Source;
 use crate::sip::grammar;
 use crate::sip::header::Name;
 
@@ -33,7 +32,7 @@ pub enum Translated {
 /// The refusal its sender hears.
 pub fn from_sip(
     request: &Request,
-    source: IpAddr,
+    source: Source,
     print: Fingerprint,
     settings: &Settings,
     threads: &Threads,

@@ -1,4 +1,4 @@
-//! Digest authentication as a client (RFC 3261 §22, RFC 7616, RFC 8760).
+//! Digest authentication as a client (RFC 3261 §22, RFC 7616, RFC 8760); `server` is the other side.
 //!
 //! A credential answers its own realm only, at most [`MAX_ROUNDS`] times for one request, and is
 //! never shown by `Debug`. Hostile challenges are bounded and read by ourselves before the hashing
@@ -18,8 +18,10 @@ use super::message::{Request, Response};
 use super::status::Status;
 
 pub mod challenge;
+pub mod server;
 
 pub use challenge::{Algorithm, Challenge, Protection};
+pub use server::{Account, Guard, Verdict};
 
 /// Who we are to a peer that asks.
 #[derive(Clone)]

@@ -4,10 +4,12 @@
 //! [`Endpoint::poll_event`], and call [`Endpoint::handle_timeout`] at [`Endpoint::poll_timeout`].
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use tandem_shared::mint::Mint;
 
+use super::digest::Guard;
 use super::header::{Headers, Name};
 use super::hop::{ConnectionId, Flow, NotSent, Target, Transmit, TransmitId, Transport};
 use super::message::{Message, Request, Response};
@@ -21,6 +23,7 @@ mod answer;
 mod client;
 mod config;
 mod counters;
+mod guests;
 mod invite_clients;
 mod invite_servers;
 mod receive;
@@ -31,9 +34,11 @@ mod validate;
 pub use admission::Admission;
 pub use config::{EndpointConfig, SentBy};
 pub use counters::Counters;
+pub use guests::Guest;
 pub use strangers::Strangers;
 
 use client::Clients;
+use guests::Guests;
 use invite_clients::{InviteClients, Start};
 use invite_servers::InviteServers;
 use server::Servers;
@@ -54,12 +59,27 @@ pub struct Source {
     pub flow: Flow,
     /// The transport.
     pub transport: Transport,
+    /// Whose it is, where it or its connection has shown that; then its address does not count.
+    pub guest: Option<Guest>,
 }
 
 impl Source {
-    fn of(flow: Flow) -> Self {
+    /// The source of what came by `flow`, which has shown nothing.
+    #[must_use]
+    pub fn of(flow: Flow) -> Self {
         let transport = flow.transport();
-        Self { flow, transport }
+        let guest = None;
+        Self {
+            flow,
+            transport,
+            guest,
+        }
+    }
+
+    /// The other end's address, IPv4-mapped ones as IPv4.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.flow.source()
     }
 }
 
@@ -147,6 +167,7 @@ pub struct Endpoint {
     invite_clients: InviteClients,
     invite_servers: InviteServers,
     strangers: Seen,
+    guests: Guests,
     out: Outbox,
 }
 
@@ -170,6 +191,9 @@ impl Endpoint {
         let keys = Keys::new(mint.number());
         let instance: String = mint.token().chars().take(INSTANCE_LEN).collect();
         let (timers, product) = (config.timers, config.product.clone());
+        let secret = mint.number().to_le_bytes();
+        let guard = Guard::new(config.accounts.clone(), &config.realm, secret)
+            .with_algorithms(&config.digests);
         Self {
             prefix: format!("{MAGIC_COOKIE}{instance}"),
             clients: Clients::new(timers, config.max_finished),
@@ -177,6 +201,7 @@ impl Endpoint {
             invite_servers: InviteServers::new(timers, product.clone(), keys.clone()),
             servers: Servers::new(timers, config.max_finished, product, keys.clone()),
             strangers: Seen::default(),
+            guests: Guests::new(guard),
             out: Outbox::default(),
             config,
             mint,
@@ -186,12 +211,16 @@ impl Endpoint {
 
     /// Takes one datagram, or one message cut out of a stream.
     pub fn handle_packet(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
-        let known = self.config.admission.admits(flow.source());
+        let guest = self.guests.certified(flow);
+        let known = guest.is_some() || self.config.admission.admits(flow.source());
         if !known && !self.may_answer_us(bytes) {
-            return self.turn_away(flow, bytes, now);
+            return match self.guests.is_open() {
+                true => self.examine(flow, bytes, now),
+                false => self.turn_away(flow, bytes, now),
+            };
         }
-        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            return; // A keep-alive of a peer behind a NAT.
+        if is_keepalive(bytes) {
+            return;
         }
         let framing = match flow.transport().is_run() {
             true => Framing::Stream,
@@ -199,7 +228,9 @@ impl Endpoint {
         };
         match parse::parse(bytes, framing) {
             Ok(Message::Response(response)) => self.handle_response(response, now),
-            Ok(Message::Request(request)) if known => self.handle_request(flow, request, now),
+            Ok(Message::Request(request)) if known => {
+                self.handle_request(flow, guest, request, now);
+            }
             Err(malformed) if known => self.handle_malformed(flow, *malformed),
             Ok(Message::Request(_)) | Err(_) => self.turn_away(flow, bytes, now),
         }
@@ -220,6 +251,11 @@ impl Endpoint {
         if let Ok(Message::Request(request)) = parse::parse(bytes, Framing::Datagram) {
             self.forbid(flow, &request);
         }
+    }
+
+    /// The peer of this connection has shown that it is this guest.
+    pub fn handle_certified(&mut self, connection: ConnectionId, guest: Guest) {
+        self.guests.certify(connection, guest);
     }
 
     /// The sockets gave a request to this connection: its end is the request's end.
@@ -244,6 +280,7 @@ impl Endpoint {
         unsent: &[TransmitId],
         now: Instant,
     ) {
+        self.guests.forget(connection);
         for &id in unsent {
             self.handle_send_failed(id, reason, now);
         }
@@ -431,6 +468,11 @@ impl Endpoint {
 
 /// Characters of a branch that name this endpoint: 40 bits.
 const INSTANCE_LEN: usize = MARK_LEN;
+
+/// A keep-alive of a peer behind a NAT.
+fn is_keepalive(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0))
+}
 
 #[cfg(test)]
 mod tests;

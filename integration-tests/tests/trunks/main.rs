@@ -9,6 +9,7 @@ mod cluster;
 mod floods;
 mod flows;
 mod fraud;
+mod guests;
 mod nat;
 mod numbers;
 mod policy;

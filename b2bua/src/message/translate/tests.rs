@@ -5,7 +5,11 @@ use crate::sip::uri::Uri;
 use std::time::{Duration, UNIX_EPOCH};
 use tandem_shared::refusal::Reason;
 
-const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+fn source() -> Source {
+    let peer = ([192, 0, 2, 1], 5060).into();
+    Source::of(crate::sip::Flow::Udp { socket: 0, peer })
+}
+
 const DATE: &str = "Sat, 13 Nov 2010 23:29:00 GMT";
 
 fn now() -> Now {
@@ -31,8 +35,15 @@ fn request(uri: &str, from: &str) -> Request {
 
 fn read(request: &Request) -> Result<Translated, Reason> {
     let (settings, threads) = (settings(), Threads::default());
-    from_sip(request, SOURCE, Fingerprint(7), &settings, &threads, now())
-        .map_err(|refusal| refusal.reason)
+    from_sip(
+        request,
+        source(),
+        Fingerprint(7),
+        &settings,
+        &threads,
+        now(),
+    )
+    .map_err(|refusal| refusal.reason)
 }
 
 fn message(request: &Request) -> Message {
@@ -169,7 +180,7 @@ fn an_asserted_identity_counts_only_where_it_is_trusted() {
         .push(Name::PAssertedIdentity, "<sip:+1555888@192.0.2.1>");
     assert_eq!(message(&claimed).from.user, "Romeo");
     let settings = settings();
-    let mut trunk = settings.trunks.of(&claimed, SOURCE).unwrap().1.clone();
+    let mut trunk = settings.trunks.of(&claimed, source()).unwrap().1.clone();
     trunk.trust_identity = true;
     let trusted = party::sender(&claimed, Some(&trunk), &settings).unwrap();
     assert_eq!(trusted.user, "+1555888");
@@ -198,7 +209,7 @@ fn hops_fall_and_only_our_own_threads_come_back() {
     threads.sent("call", "the thread");
     let read = from_sip(
         &request,
-        SOURCE,
+        source(),
         Fingerprint(7),
         &settings(),
         &threads,

@@ -19,6 +19,7 @@ pub(super) struct Gate {
 struct Counts {
     all: usize,
     inbound: usize,
+    strangers: usize,
     by_source: HashMap<IpAddr, usize>,
 }
 
@@ -26,6 +27,7 @@ struct Counts {
 pub(super) struct Permit {
     gate: Arc<Gate>,
     source: Option<IpAddr>,
+    is_stranger: bool,
 }
 
 impl Gate {
@@ -39,8 +41,18 @@ impl Gate {
 
     /// A place for a connection we open, or for one that comes from `source`.
     pub(super) fn enter(self: &Arc<Self>, source: Option<IpAddr>) -> Option<Permit> {
+        self.take(source, false)
+    }
+
+    /// A place for a connection of somebody who has yet to show who it is: at most every second one, so
+    /// that those who are known always find room.
+    pub(super) fn enter_stranger(self: &Arc<Self>, source: IpAddr) -> Option<Permit> {
+        self.take(Some(source), true)
+    }
+
+    fn take(self: &Arc<Self>, source: Option<IpAddr>, is_stranger: bool) -> Option<Permit> {
         let mut counts = self.counts();
-        if counts.all >= self.max {
+        if counts.all >= self.max || (is_stranger && counts.strangers >= self.max / 2) {
             return None;
         }
         let source = source.map(network);
@@ -56,9 +68,11 @@ impl Gate {
             counts.inbound += 1;
         }
         counts.all += 1;
+        counts.strangers += usize::from(is_stranger);
         Some(Permit {
             gate: Arc::clone(self),
             source,
+            is_stranger,
         })
     }
 
@@ -78,6 +92,8 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut counts = self.gate.counts();
         counts.all = counts.all.saturating_sub(1);
+        let strangers = usize::from(self.is_stranger);
+        counts.strangers = counts.strangers.saturating_sub(strangers);
         if let Some(source) = self.source {
             counts.inbound = counts.inbound.saturating_sub(1);
             let left = counts.by_source.get_mut(&source).map(|count| {
@@ -147,5 +163,16 @@ mod tests {
             gate.enter(Some(IpAddr::from([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1])))
                 .is_some()
         );
+    }
+
+    #[test]
+    fn strangers_leave_half_the_room_to_those_who_are_known() {
+        let gate = Gate::new(4, 4);
+        let (stranger, known) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let held: Vec<_> = (0..3).map(|_| gate.enter_stranger(stranger)).collect();
+        assert_eq!(held.iter().flatten().count(), 2);
+        assert!(gate.enter(Some(known)).is_some());
+        drop(held);
+        assert!(gate.enter_stranger(stranger).is_some());
     }
 }

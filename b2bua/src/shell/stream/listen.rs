@@ -74,6 +74,7 @@ async fn accept(listener: TcpListener, spoken: Spoken, shared: Arc<Shared>) {
         let source = peer.ip().to_canonical();
         let permit = match shared.admission.admits(source) {
             true => shared.gate.enter(Some(source)),
+            false if shared.admission.hears_strangers() => shared.gate.enter_stranger(source),
             false => None,
         };
         match permit {

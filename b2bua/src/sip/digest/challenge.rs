@@ -47,6 +47,18 @@ pub enum Algorithm {
     Sha512Of256,
 }
 
+impl Algorithm {
+    /// Its name in a challenge.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Md5 => "MD5",
+            Self::Sha256 => "SHA-256",
+            Self::Sha512Of256 => "SHA-512-256",
+        }
+    }
+}
+
 impl Challenge {
     /// Reads the value of one `WWW-Authenticate` or `Proxy-Authenticate`.
     ///
@@ -94,7 +106,8 @@ impl Challenge {
     }
 }
 
-fn read_algorithm(name: &str) -> Result<(Algorithm, bool), Denied> {
+/// An algorithm, and whether it is a `-sess` one.
+pub(super) fn read_algorithm(name: &str) -> Result<(Algorithm, bool), Denied> {
     let upper = name.to_ascii_uppercase();
     let (base, session) = match upper.strip_suffix("-SESS") {
         Some(base) => (base, true),
@@ -108,7 +121,8 @@ fn read_algorithm(name: &str) -> Result<(Algorithm, bool), Denied> {
     }
 }
 
-fn find(text: &str, name: &str) -> Option<Box<str>> {
+/// The value of a field, unquoted.
+pub(super) fn find(text: &str, name: &str) -> Option<Box<str>> {
     grammar::split_list(text).take(MAX_FIELDS).find_map(|item| {
         let (known, value) = item.split_once('=')?;
         if !grammar::trim(known).eq_ignore_ascii_case(name) {

@@ -1,4 +1,4 @@
-//! Whose bytes are read: the addresses of configured routes, nobody else's.
+//! Whose bytes are read: the addresses of configured routes, and where others may show who they are, theirs.
 //!
 //! Asked before anything is parsed, so that a stranger's flood costs a table look-up each.
 
@@ -8,17 +8,36 @@ use std::sync::Arc;
 
 /// A shared answer to "is this source known?".
 #[derive(Clone)]
-pub struct Admission(Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
+pub struct Admission {
+    check: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    strangers: bool,
+}
 
 impl Admission {
     /// Asks `check` for every source; IPv4-mapped addresses arrive there as IPv4.
     pub fn new(check: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(check))
+        Self {
+            check: Arc::new(check),
+            strangers: false,
+        }
+    }
+
+    /// The same where strangers, too, may connect, to show who they are by a password or certificate.
+    #[must_use]
+    pub fn with_strangers(mut self, may_connect: bool) -> Self {
+        self.strangers = may_connect;
+        self
+    }
+
+    /// Whether strangers may connect.
+    #[must_use]
+    pub fn hears_strangers(&self) -> bool {
+        self.strangers
     }
 
     /// Whether requests of this source are read.
     pub fn admits(&self, source: IpAddr) -> bool {
-        (self.0)(source.to_canonical())
+        (self.check)(source.to_canonical())
     }
 }
 

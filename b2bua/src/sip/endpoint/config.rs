@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Admission, Strangers};
+use crate::sip::digest::{Account, Algorithm};
 use crate::sip::hop::Transport;
 use crate::sip::method::Method;
 use crate::sip::transaction::Timers;
@@ -23,6 +24,12 @@ pub struct EndpointConfig {
     pub product: Box<str>,
     /// Whose requests are read at all.
     pub admission: Admission,
+    /// Who else is heard, with these credentials, wherever they come from.
+    pub accounts: Vec<Account>,
+    /// What they are credentials for.
+    pub realm: Box<str>,
+    /// How they are proved, the best first.
+    pub digests: Vec<Algorithm>,
     /// What everybody else hears.
     pub strangers: Strangers,
     /// The timers of RFC 3261 §17.
@@ -75,6 +82,9 @@ impl EndpointConfig {
             supported: Vec::new(),
             product: concat!("Tandem/", env!("CARGO_PKG_VERSION")).into(),
             admission,
+            accounts: Vec::new(),
+            realm: Box::default(),
+            digests: vec![Algorithm::Sha256, Algorithm::Md5],
             strangers: Strangers::default(),
             timers: Timers::default(),
             max_open_client: 100_000,

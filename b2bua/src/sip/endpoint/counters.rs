@@ -19,6 +19,10 @@ pub struct Counters {
     pub unknown_source: u64,
     /// Of these, from sources that knock too often.
     pub banned: u64,
+    /// Strangers asked for credentials.
+    pub challenged: u64,
+    /// Requests with wrong credentials.
+    pub wrong_credentials: u64,
     /// Dropped: neither readable nor answerable.
     pub unreadable: u64,
     /// Dropped: ACK that belongs to nothing.

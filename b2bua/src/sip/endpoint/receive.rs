@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::answer::{self, Rejection};
 use super::invite_servers::Cancelled;
 use super::validate::Within;
-use super::{Endpoint, Event, ServerToken, Source, validate};
+use super::{Endpoint, Event, Guest, ServerToken, Source, validate};
 use crate::sip::header::Name;
 use crate::sip::hop::{Flow, Target, Transmit};
 use crate::sip::message::{Request, Response};
@@ -21,7 +21,14 @@ use crate::sip::transaction::key::Key;
 use crate::sip::via::Via;
 
 impl Endpoint {
-    pub(super) fn handle_request(&mut self, flow: Flow, mut request: Request, now: Instant) {
+    /// A request of whoever may be heard, by its address or as a `guest`.
+    pub(super) fn handle_request(
+        &mut self,
+        flow: Flow,
+        guest: Option<Guest>,
+        mut request: Request,
+        now: Instant,
+    ) {
         let Some(mut via) = request.top_via() else {
             self.out.counters.unreadable += 1;
             return;
@@ -59,7 +66,10 @@ impl Endpoint {
                 self.out.events.push_back(Event::Request {
                     token,
                     request,
-                    source: Source::of(flow),
+                    source: Source {
+                        guest,
+                        ..Source::of(flow)
+                    },
                 });
             }
             Err(Refused::Drop) => self.out.counters.full += 1,
@@ -191,7 +201,7 @@ impl Endpoint {
     }
 
     /// Answers without keeping a transaction (RFC 3261 §8.2.7): a copy gets the same answer.
-    fn refuse(&mut self, key: Key, mut response: Response, target: Target) {
+    pub(super) fn refuse(&mut self, key: Key, mut response: Response, target: Target) {
         self.out.counters.refused += 1;
         answer::complete(&mut response, &self.keys.tag(key), &self.config.product);
         let mut bytes = Vec::with_capacity(1024);

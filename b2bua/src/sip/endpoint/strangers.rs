@@ -39,6 +39,8 @@ pub(super) struct Seen {
 struct Visitor {
     since: Instant,
     count: u32,
+    /// How often it was asked for credentials.
+    asked: u32,
     banned: Option<Instant>,
 }
 
@@ -60,28 +62,9 @@ impl Seen {
         rules: &Strangers,
         now: Instant,
     ) -> Treatment {
-        if !self.sources.contains_key(&source) && self.sources.len() >= MAX_SOURCES {
-            let old = |visitor: &Visitor| match visitor.banned {
-                Some(until) => until <= now,
-                None => now.duration_since(visitor.since) > WINDOW,
-            };
-            self.sources.retain(|_, visitor| !old(visitor));
-            if self.sources.len() >= MAX_SOURCES {
-                // So many at once are no visitors: nobody is told of, nobody is answered.
-                return Treatment::Ignore;
-            }
-        }
-        let visitor = self.sources.entry(source).or_insert(Visitor {
-            since: now,
-            count: 0,
-            banned: None,
-        });
-        if visitor.banned.is_some_and(|until| until > now) {
+        let Some(visitor) = self.visitor(source, now) else {
             return Treatment::Ignore;
-        }
-        if visitor.banned.is_some() || now.duration_since(visitor.since) > WINDOW {
-            (visitor.since, visitor.count, visitor.banned) = (now, 0, None);
-        }
+        };
         visitor.count += 1;
         if visitor.count == 1 {
             tracing::info!(%source, method = method(bytes), "a stranger was turned away");
@@ -92,6 +75,56 @@ impl Seen {
                 "a stranger is banned");
         }
         Treatment::Look
+    }
+
+    /// Whether `source` may be asked for credentials once more; one that showed some lately oftener, for
+    /// it has many calls perhaps. Whoever has a false address hears no more than this.
+    pub(super) fn may_ask(&mut self, source: IpAddr, is_friend: bool, now: Instant) -> bool {
+        let most = if is_friend { FRIEND_ASKED } else { ASKED };
+        self.visitor(source, now).is_some_and(|visitor| {
+            visitor.asked += 1;
+            visitor.asked <= most
+        })
+    }
+
+    /// `source` has shown credentials: it is no stranger.
+    pub(super) fn forgive(&mut self, source: IpAddr) {
+        self.sources.remove(&source);
+    }
+
+    /// Whether `source` is not even looked at.
+    pub(super) fn is_banned(&self, source: IpAddr, now: Instant) -> bool {
+        let banned = self.sources.get(&source).and_then(|it| it.banned);
+        banned.is_some_and(|until| until > now)
+    }
+
+    /// What is remembered of `source`; nothing when it is banned, or when there is no room.
+    fn visitor(&mut self, source: IpAddr, now: Instant) -> Option<&mut Visitor> {
+        if !self.sources.contains_key(&source) && self.sources.len() >= MAX_SOURCES {
+            let old = |visitor: &Visitor| match visitor.banned {
+                Some(until) => until <= now,
+                None => now.duration_since(visitor.since) > WINDOW,
+            };
+            self.sources.retain(|_, visitor| !old(visitor));
+            if self.sources.len() >= MAX_SOURCES {
+                // So many at once are no visitors: nobody is told of, nobody is answered.
+                return None;
+            }
+        }
+        let new = || Visitor {
+            since: now,
+            count: 0,
+            asked: 0,
+            banned: None,
+        };
+        let visitor = self.sources.entry(source).or_insert_with(new);
+        if visitor.banned.is_some_and(|until| until > now) {
+            return None;
+        }
+        if visitor.banned.is_some() || now.duration_since(visitor.since) > WINDOW {
+            *visitor = new();
+        }
+        Some(visitor)
     }
 }
 
@@ -107,6 +140,9 @@ fn method(bytes: &[u8]) -> &str {
 
 /// Most sources remembered.
 const MAX_SOURCES: usize = 4096;
+/// How often a stranger is asked for credentials in a minute, and one who had some lately.
+const ASKED: u32 = 10;
+const FRIEND_ASKED: u32 = 600;
 /// What is counted together.
 const WINDOW: Duration = Duration::from_secs(60);
 

@@ -9,6 +9,7 @@ use crate::sip::status::Status;
 use crate::sip::uri::{Host, HostPort, Uri};
 
 mod client_side;
+mod guests;
 mod invite_client;
 mod invite_server;
 mod server_side;

@@ -1,0 +1,93 @@
+//! What of a `[[trunk]]` lets it in from anywhere: a password of its own or the one we have there.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use tandem_shared::config::ConfigError;
+
+use super::{SipSection, TrunkRow, optional_secret};
+use crate::sip::digest::{Algorithm, Credential};
+
+/// How a password is proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DigestName {
+    /// SHA-256.
+    #[serde(rename = "sha-256")]
+    Sha256,
+    /// MD5, which old phones and PBXs know alone.
+    #[serde(rename = "md5")]
+    Md5,
+}
+
+impl From<DigestName> for Algorithm {
+    fn from(name: DigestName) -> Self {
+        match name {
+            DigestName::Sha256 => Self::Sha256,
+            DigestName::Md5 => Self::Md5,
+        }
+    }
+}
+
+/// Checks that it can be told whose a request is.
+pub(super) fn check(trunks: &[TrunkRow], sip: &SipSection) -> Result<(), ConfigError> {
+    if sip.digests.is_empty() {
+        let text = "sip.digests: must name \"sha-256\", \"md5\" or both";
+        return Err(ConfigError(text.to_owned()));
+    }
+    let mut seen = HashSet::new();
+    let mut names = trunks.iter().filter_map(TrunkRow::inbound_name);
+    match names.find(|name| !seen.insert(*name)) {
+        Some(twice) => Err(ConfigError(format!(
+            "trunk.inbound_username: {twice:?} is of two trunks, so that it would tell neither"
+        ))),
+        None => Ok(()),
+    }
+}
+
+impl TrunkRow {
+    /// Reads the secret and checks what belongs together; the account of our own is there already.
+    pub(super) fn finish_guest(&mut self) -> Result<(), ConfigError> {
+        let name = &self.name;
+        let wrong = |text: &str| Err(ConfigError(format!("trunk {name:?}: {text}")));
+        let password = optional_secret(
+            "trunk.inbound_password",
+            &self.inbound_password,
+            self.inbound_password_file.as_deref(),
+        )?;
+        let has_name = !self.inbound_username.is_empty();
+        if password.is_some() != has_name {
+            return wrong(
+                "inbound_username and inbound_password (or inbound_password_file) belong together",
+            );
+        }
+        if has_name && !self.inbound_auth {
+            return wrong("inbound_username: says nothing without inbound_auth = true");
+        }
+        if self.inbound_auth && !has_name && self.username.is_empty() {
+            return wrong("inbound_auth: needs inbound_username and inbound_password, or username");
+        }
+        self.inbound_password = password.unwrap_or_default();
+        self.inbound_password_file = None;
+        Ok(())
+    }
+
+    /// The name it has to show when it comes in.
+    fn inbound_name(&self) -> Option<&str> {
+        let own = [&self.inbound_username, &self.username];
+        let name = own.into_iter().find(|name| !name.is_empty());
+        name.filter(|_| self.inbound_auth).map(String::as_str)
+    }
+
+    /// The same with its password.
+    pub(super) fn inbound_account(&self) -> Option<Credential> {
+        let password = match self.inbound_username.is_empty() {
+            true => &self.password,
+            false => &self.inbound_password,
+        };
+        Some(Credential {
+            user: self.inbound_name()?.into(),
+            password: password.reveal().into(),
+            realm: None,
+        })
+    }
+}
