@@ -162,7 +162,7 @@ impl Schema for Config {
             }
             row.finish(&self.listen)?;
         }
-        guest::check(&self.trunk, &self.sip)?;
+        guest::check(&self.trunk, &self.sip, &self.listen)?;
         self.message.check()?;
         self.call.check()?;
         self.media.check()?;
@@ -280,9 +280,9 @@ impl Config {
     /// Who may come in: the sources of all trunks.
     #[must_use]
     pub fn admission(&self, trunks: &Arc<Trunks>) -> Admission {
-        let strangers = !trunks.accounts().is_empty();
+        let (passwords, certificates) = (!trunks.accounts().is_empty(), trunks.has_certified());
         let gate = trunks.gate();
-        Admission::new(move |source| gate.admits(source)).with_strangers(strangers)
+        Admission::new(move |source| gate.admits(source)).with_strangers(passwords, certificates)
     }
 
     /// What the sockets are told.

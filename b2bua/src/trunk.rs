@@ -91,6 +91,8 @@ pub struct Trunk {
     pub channels: usize,
     /// Whose requests it lets in.
     pub inbound: Vec<Network>,
+    /// The domain whose certificate lets it in from anywhere.
+    pub peer_name: Option<Box<str>>,
     /// The account by which it comes in from anywhere.
     pub inbound_account: Option<Credential>,
     /// What it allows of the media of calls.
@@ -381,6 +383,7 @@ impl Trunk {
             nat_keepalive: None,
             channels: 0,
             inbound: Vec::new(),
+            peer_name: None,
             inbound_account: None,
             media: Policy::default(),
             trust_identity: false,

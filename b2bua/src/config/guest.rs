@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use tandem_shared::config::ConfigError;
 
-use super::{SipSection, TrunkRow, optional_secret};
+use super::listen::HostName;
+use super::{ListenRow, SipSection, TrunkRow, optional_secret};
 use crate::sip::digest::{Algorithm, Credential};
+use crate::sip::uri::Host;
 
 /// How a password is proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,19 +31,44 @@ impl From<DigestName> for Algorithm {
 }
 
 /// Checks that it can be told whose a request is.
-pub(super) fn check(trunks: &[TrunkRow], sip: &SipSection) -> Result<(), ConfigError> {
+pub(super) fn check(
+    trunks: &[TrunkRow],
+    sip: &SipSection,
+    listen: &[ListenRow],
+) -> Result<(), ConfigError> {
     if sip.digests.is_empty() {
         let text = "sip.digests: must name \"sha-256\", \"md5\" or both";
         return Err(ConfigError(text.to_owned()));
     }
-    let mut seen = HashSet::new();
-    let mut names = trunks.iter().filter_map(TrunkRow::inbound_name);
-    match names.find(|name| !seen.insert(*name)) {
-        Some(twice) => Err(ConfigError(format!(
-            "trunk.inbound_username: {twice:?} is of two trunks, so that it would tell neither"
-        ))),
-        None => Ok(()),
+    let asks = listen.iter().any(|row| row.client_authorities.is_some());
+    for row in trunks.iter().filter(|_| !asks) {
+        if row.peer_name.is_some() {
+            return Err(ConfigError(format!(
+                "trunk {:?}: peer_name: no [[listen]] has client_authorities to check it by",
+                row.name
+            )));
+        }
     }
+    let users = trunks.iter().filter_map(|row| row.inbound_name());
+    once("inbound_username", users.map(str::to_owned))?;
+    let names = trunks.iter().filter_map(|row| row.peer_name.clone());
+    once(
+        "peer_name",
+        names.map(|name| String::from(name).to_ascii_lowercase()),
+    )
+}
+
+/// Checks that nothing is there twice.
+fn once(key: &str, texts: impl Iterator<Item = String>) -> Result<(), ConfigError> {
+    let mut seen = HashSet::new();
+    for text in texts {
+        if let Some(twice) = seen.replace(text) {
+            return Err(ConfigError(format!(
+                "trunk.{key}: {twice:?} is of two trunks, so that it would tell neither"
+            )));
+        }
+    }
+    Ok(())
 }
 
 impl TrunkRow {
@@ -65,6 +92,9 @@ impl TrunkRow {
         }
         if self.inbound_auth && !has_name && self.username.is_empty() {
             return wrong("inbound_auth: needs inbound_username and inbound_password, or username");
+        }
+        if matches!(&self.peer_name, Some(HostName(Host::Ip(_)))) {
+            return wrong("peer_name: must be a name, for certificates are of names");
         }
         self.inbound_password = password.unwrap_or_default();
         self.inbound_password_file = None;

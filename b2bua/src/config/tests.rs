@@ -510,10 +510,10 @@ fn a_trunk_comes_in_by_a_password_of_its_own_or_by_that_of_its_account() {
         .collect();
     assert_eq!(accounts, [(1, "a", "1"), (2, "b", "2")]);
     assert_eq!(&*settings.endpoint.realm, "sip.example.com");
-    assert!(settings.endpoint.admission.hears_strangers());
+    assert!(settings.endpoint.admission.hears_strangers(false));
     let closed = config(&[row("closed", ours)]).unwrap();
     let closed = closed.settings(&[]).unwrap().endpoint;
-    assert!(closed.accounts.is_empty() && !closed.admission.hears_strangers());
+    assert!(closed.accounts.is_empty() && !closed.admission.hears_strangers(false));
     for (rows, wanted) in [
         (vec![row("x", open)], "needs inbound_username"),
         (vec![row("x", own)], "without inbound_auth"),
@@ -527,6 +527,39 @@ fn a_trunk_comes_in_by_a_password_of_its_own_or_by_that_of_its_account() {
                 row("y", &format!("{own}{open}")),
             ],
             "of two trunks",
+        ),
+    ] {
+        let words = config(&rows).map(drop).unwrap_err();
+        assert!(words.contains(wanted), "{wanted}: {words}");
+    }
+}
+
+#[test]
+fn a_trunk_is_known_by_a_name_that_listeners_ask_for() {
+    let row = |name: &str, more: &str| {
+        format!("[[trunk]]\nname = \"{name}\"\nmatch = \"*@p.example\"\n{more}")
+    };
+    let named = "peer_name = \"sip.partner.example\"\n";
+    let asks = "[[listen]]\ntransport = \"tls\"\naddress = \"10.0.0.1:5061\"\ncertificate = \"a\"\nkey = \"b\"\n\
+                client_authorities = \"c\"\n";
+    let config = |rows: &[String]| read(&format!("{MINIMAL}{}", rows.concat()));
+    let config_of = |rows: &[String]| config(rows).unwrap().settings(&[]).unwrap();
+    let settings = config_of(&[row("a", ""), row("b", named), asks.to_owned()]);
+    let found = settings
+        .trunks
+        .certified(&["sip.partner.example".to_owned()]);
+    assert_eq!(found.map(|id| settings.trunks.name(id)), Some("b"));
+    let admission = &settings.endpoint.admission;
+    assert!(admission.hears_strangers(true) && !admission.hears_strangers(false));
+    for (rows, wanted) in [
+        (vec![row("a", named)], "client_authorities"),
+        (
+            vec![row("a", named), row("b", named), asks.to_owned()],
+            "of two trunks",
+        ),
+        (
+            vec![row("a", "peer_name = \"10.0.0.1\"\n"), asks.to_owned()],
+            "must be a name",
         ),
     ] {
         let words = config(&rows).map(drop).unwrap_err();

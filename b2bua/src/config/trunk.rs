@@ -80,6 +80,9 @@ pub struct TrunkRow {
     /// Ranges of addresses inbound requests may come from.
     #[serde(default)]
     pub inbound: Networks,
+    /// The domain whose certificate lets in requests, wherever they come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_name: Option<HostName>,
     /// Whether requests with its password are let in, wherever they come from.
     #[serde(default)]
     pub inbound_auth: bool,
@@ -505,6 +508,7 @@ impl TrunkRow {
                 .then(|| Duration::from_secs(self.nat_keepalive)),
             channels: self.channels,
             inbound: self.inbound.0.iter().map(|(_, network)| *network).collect(),
+            peer_name: self.peer_name.clone().map(|name| String::from(name).into()),
             inbound_account: self.inbound_account(),
             media: Policy {
                 codecs: self.codecs.clone(),

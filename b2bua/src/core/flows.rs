@@ -6,7 +6,7 @@ use crate::clock::Now;
 use crate::discovery::{self, Discovery};
 use crate::keepalive::{Context, Keepalives};
 use crate::registration::Registrations;
-use crate::sip::hop::{Flow, Target, Transmit};
+use crate::sip::hop::{ConnectionId, Flow, Target, Transmit};
 use crate::sip::stun::{self, Stun};
 
 impl Core {
@@ -15,6 +15,16 @@ impl Core {
         if let Flow::Stream { connection, .. } = flow {
             self.with_keepalives(now, |keepalives, cx| keepalives.handle_pong(connection, cx));
         }
+    }
+
+    /// A client connected whose certificate, which was verified, speaks for these domains.
+    pub fn handle_sip_certified(&mut self, connection: ConnectionId, domains: &[String]) {
+        let Some(id) = self.settings.trunks.certified(domains) else {
+            return tracing::debug!(?connection, "a client has a certificate of no trunk's");
+        };
+        let trunk = self.settings.trunks.name(id);
+        tracing::info!(?connection, trunk, "a client is known by its certificate");
+        self.endpoint.handle_certified(connection, id.guest());
     }
 
     /// How a STUN server sees our UDP socket, if one was asked.

@@ -248,6 +248,10 @@ impl Process {
                 TransportEvent::Packet { flow, bytes } => {
                     self.core.handle_sip_packet(flow, &bytes, now)
                 }
+                TransportEvent::Certified {
+                    connection,
+                    domains,
+                } => self.core.handle_sip_certified(connection, &domains),
                 TransportEvent::Pong { flow } => self.core.handle_sip_pong(flow, now),
                 TransportEvent::SendFailed { id, reason } => {
                     self.core.handle_sip_send_failed(id, reason, now);

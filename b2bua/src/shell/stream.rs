@@ -44,6 +44,8 @@ pub(super) enum Report {
     Opened {
         connection: ConnectionId,
         sender: mpsc::Sender<Outgoing>,
+        /// The domains its verified certificate speaks for.
+        domains: Vec<String>,
     },
     /// A whole message.
     Packet { flow: Flow, bytes: Bytes },

@@ -18,7 +18,7 @@ use super::transport::{CertificateFiles, Dial, Listener};
 use crate::sip::hop::Hop;
 use crate::sip::uri::Host;
 
-mod identity;
+pub(super) mod identity;
 pub(super) mod reason;
 mod verifier;
 

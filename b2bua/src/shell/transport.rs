@@ -37,6 +37,13 @@ pub enum TransportEvent {
         /// All of it.
         bytes: Bytes,
     },
+    /// For `Core::handle_sip_certified`.
+    Certified {
+        /// A connection that was accepted.
+        connection: ConnectionId,
+        /// The domains its certificate speaks for.
+        domains: Vec<String>,
+    },
     /// The answer to a keep-alive of ours on a stream.
     Pong {
         /// Where it came in.
@@ -65,6 +72,10 @@ impl std::fmt::Debug for TransportEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Packet { flow, bytes } => write!(f, "Packet({flow:?}, {} bytes)", bytes.len()),
+            Self::Certified {
+                connection,
+                domains,
+            } => write!(f, "Certified({connection:?}, {} domains)", domains.len()),
             Self::Pong { flow } => write!(f, "Pong({flow:?})"),
             Self::SendFailed { id, reason } => write!(f, "SendFailed({id:?}, {reason:?})"),
             Self::Closed {
@@ -254,9 +265,16 @@ impl Transport {
 
     fn handle(&mut self, report: Report) -> Option<TransportEvent> {
         match report {
-            Report::Opened { connection, sender } => {
+            Report::Opened {
+                connection,
+                sender,
+                domains,
+            } => {
                 self.connections.insert(connection, sender);
-                None
+                (!domains.is_empty()).then_some(TransportEvent::Certified {
+                    connection,
+                    domains,
+                })
             }
             Report::Packet { flow, bytes } => Some(TransportEvent::Packet { flow, bytes }),
             Report::Pong { flow } => Some(TransportEvent::Pong { flow }),

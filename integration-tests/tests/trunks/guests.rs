@@ -1,9 +1,17 @@
-//! N03: a PBX whose address nobody knows comes in by its password; sipp answers our challenges.
+//! N03: a PBX whose address nobody knows comes in by its password, for which sipp answers our challenges, or by the name
+//! in its certificate.
 
 use anyhow::{Result, ensure};
 use integration_tests::Bench;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use integration_tests::certificates::make_exactly;
 use integration_tests::kamailio::GATEWAY;
 use integration_tests::names::Names;
+use integration_tests::process::Process;
+use integration_tests::program;
 use integration_tests::sip::{Agent, Draft};
 use integration_tests::sipp::{GUEST_CALL, GUEST_MESSAGE, Setup, Sipp};
 use integration_tests::tandem::{Trunk, with_tandem_within};
@@ -96,6 +104,66 @@ fn a_wrong_password_lets_nobody_in_and_too_many_ban() -> Result<()> {
         }
         let log = tandem.b2bua.read_log()?;
         ensure!(!log.contains("ecret"), "a password is in the log");
+        Ok(())
+    })
+}
+
+/// Of two parties vouched for by the same authorities the one is heard whose name a trunk has.
+#[test]
+fn a_partner_comes_in_by_its_certificate_from_anywhere() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, "")?;
+        let own = make_exactly(bench, "gateway", "DNS:localhost,IP:127.0.0.1")?;
+        let partner = make_exactly(bench, "partner", "URI:sip:sip.partner.test,DNS:web.test")?;
+        let other = make_exactly(bench, "other", "DNS:partner.test,DNS:web.test")?;
+        let mut clients = fs::read_to_string(&partner.certificate)?;
+        clients.push_str(&fs::read_to_string(&other.certificate)?);
+        let clients = bench.write("clients.crt", &clients)?;
+        let listener = format!(
+            "[[listen]]\ntransport = \"wss\"\naddress = \"127.0.0.1:8443\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
+             client_authorities = \"{}\"\n",
+            own.certificate.display(),
+            own.key.display(),
+            clients.display()
+        );
+        let mut trunk = trunk();
+        trunk.extra = "peer_name = \"sip.partner.test\"";
+        let scene = Scene::open(bench, vec![trunk], &listener)?;
+        let text = format!(
+            "MESSAGE sip:alice%40{}@{} SIP/2.0\r\nVia: SIP/2.0/WSS x.invalid;branch=z9hG4bKws\r\nMax-Forwards: 70\r\n\
+             From: <sip:+15559001@network.test>;tag=ws\r\nTo: <sip:alice@gateway.test>\r\nCall-ID: ws\r\n\
+             CSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\n\r\nhello",
+            scene.server.domain(),
+            scene.server.gateway()
+        );
+        let text = bench.write("message.sip", &text)?;
+        let start = |name: &str, shown: &[&Path]| {
+            let mut command = Command::new(program::find("node", "nodejs")?);
+            command
+                .arg(program::source_dir().join("js/sip-websocket.mjs"))
+                .arg("wss://127.0.0.1:8443/")
+                .args([&text, &own.certificate])
+                .args(shown);
+            Process::start(bench, name, command)
+        };
+        let mut stranger = start("stranger", &[&other.certificate, &other.key])?;
+        stranger.wait_log("websocket-open protocol=sip")?;
+        let mut tandem = scene.tandem.borrow_mut();
+        tandem
+            .b2bua
+            .wait_log("a stranger was turned away source=127.0.0.1 method=\"MESSAGE\"")?;
+        let mut party = start("party", &[&partner.certificate, &partner.key])?;
+        party.wait_log("SIP/2.0 202")?;
+        scene
+            .alice
+            .expect("the text", |stanza| stanza.body() == Some("hello"))?;
+        tandem
+            .b2bua
+            .wait_log("a client is known by its certificate")?;
+        ensure!(
+            !stranger.read_log()?.contains("SIP/2.0"),
+            "a stranger is answered"
+        );
         Ok(())
     })
 }

@@ -27,13 +27,19 @@ pub(in crate::shell) fn listen(
     shared: &Arc<Shared>,
 ) -> anyhow::Result<SocketAddr> {
     let (address, transport) = (listener.address, listener.transport);
+    let asks_for_certificates = listener.client_authorities.is_some();
     let tls = match transport {
         Transport::Tls | Transport::Wss => Some(tls::acceptor(listener)?),
         Transport::Udp | Transport::Tcp | Transport::Ws => None,
     };
     let listener = bind(address).with_context(|| format!("cannot listen on {address} over TCP"))?;
     let local = listener.local_addr()?;
-    let spoken = Spoken { transport, tls };
+    let asks = asks_for_certificates;
+    let spoken = Spoken {
+        transport,
+        tls,
+        asks,
+    };
     tokio::spawn(accept(listener, spoken, Arc::clone(shared)));
     Ok(local)
 }
@@ -43,6 +49,8 @@ pub(in crate::shell) fn listen(
 struct Spoken {
     transport: Transport,
     tls: Option<TlsAcceptor>,
+    /// Whether clients must show a certificate.
+    asks: bool,
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
@@ -74,7 +82,9 @@ async fn accept(listener: TcpListener, spoken: Spoken, shared: Arc<Shared>) {
         let source = peer.ip().to_canonical();
         let permit = match shared.admission.admits(source) {
             true => shared.gate.enter(Some(source)),
-            false if shared.admission.hears_strangers() => shared.gate.enter_stranger(source),
+            false if shared.admission.hears_strangers(spoken.asks) => {
+                shared.gate.enter_stranger(source)
+            }
             false => None,
         };
         match permit {
@@ -111,11 +121,16 @@ async fn serve(
         own: sender.downgrade(),
         permit,
     };
-    let opened = Report::Opened { connection, sender };
+    let opened = |domains| Report::Opened {
+        connection,
+        sender,
+        domains,
+    };
     let Some(tls) = spoken.tls else {
-        return run(established, stream, opened, &shared).await;
+        return run(established, stream, opened(Vec::new()), &shared).await;
     };
     if let Some(stream) = secure(stream, peer, &tls, &shared).await {
+        let opened = opened(domains(&stream));
         run(established, stream, opened, &shared).await;
     }
 }
@@ -145,6 +160,15 @@ async fn run<S: AsyncRead + AsyncWrite + Send + Unpin>(
             }
         }
     }
+}
+
+/// The domains that the certificate of a client, verified by now, speaks for.
+fn domains(stream: &TlsStream<TcpStream>) -> Vec<String> {
+    let (_, session) = stream.get_ref();
+    let chain = session.peer_certificates().unwrap_or_default();
+    chain
+        .first()
+        .map_or_else(Vec::new, |it| tls::identity::domains(it))
 }
 
 /// Shakes hands as the server; says why when that fails.

@@ -50,6 +50,16 @@ fn plain(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
+/// The domains a client's certificate speaks for, by its alternative names alone.
+pub(in crate::shell) fn domains(certificate: &[u8]) -> Vec<String> {
+    let has_alternatives = X509Certificate::from_der(certificate)
+        .is_ok_and(|(_, it)| it.subject_alternative_name().is_ok_and(|it| it.is_some()));
+    let found = identities(certificate).filter(|_| has_alternatives);
+    let domains = found.unwrap_or_default().domains.into_iter();
+    let usable = domains.filter(|domain| (1..=LONGEST).contains(&domain.len()));
+    usable.take(MOST).collect()
+}
+
 fn identities(certificate: &[u8]) -> Option<Identities> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let Some(alternatives) = certificate.subject_alternative_name().ok()? else {
@@ -95,6 +105,10 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
     four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
         .ok()
 }
+
+/// Most domains of a client that are looked at, and the longest, in bytes.
+const MOST: usize = 16;
+const LONGEST: usize = 253;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Admission {
     check: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
-    strangers: bool,
+    by_password: bool,
+    by_certificate: bool,
 }
 
 impl Admission {
@@ -18,21 +19,22 @@ impl Admission {
     pub fn new(check: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         Self {
             check: Arc::new(check),
-            strangers: false,
+            by_password: false,
+            by_certificate: false,
         }
     }
 
-    /// The same where strangers, too, may connect, to show who they are by a password or certificate.
+    /// The same where strangers, too, may connect, to show who they are by a password or a certificate.
     #[must_use]
-    pub fn with_strangers(mut self, may_connect: bool) -> Self {
-        self.strangers = may_connect;
+    pub fn with_strangers(mut self, by_password: bool, by_certificate: bool) -> Self {
+        (self.by_password, self.by_certificate) = (by_password, by_certificate);
         self
     }
 
-    /// Whether strangers may connect.
+    /// Whether strangers may connect to where one `asks_for_certificates`, or does not.
     #[must_use]
-    pub fn hears_strangers(&self) -> bool {
-        self.strangers
+    pub fn hears_strangers(&self, asks_for_certificates: bool) -> bool {
+        self.by_password || (self.by_certificate && asks_for_certificates)
     }
 
     /// Whether requests of this source are read.

@@ -123,6 +123,7 @@ async fn a_peer_that_does_not_read_is_given_up_and_its_queue_stays_bounded() {
             }
             other @ (TransportEvent::SendFailed { .. }
             | TransportEvent::Packet { .. }
+            | TransportEvent::Certified { .. }
             | TransportEvent::Pong { .. }) => {
                 panic!("{other:?}")
             }

@@ -189,7 +189,18 @@ async fn a_client_shows_the_certificate_of_its_profile() {
     ));
     let with = client.send(transmit(2, &shown)).unwrap();
     assert_ne!(with, without);
-    assert_eq!(packet(next(&mut server).await).1, ONE.as_bytes());
+    // Whom it is of is told before anything that comes by it.
+    let TransportEvent::Certified {
+        connection,
+        domains,
+    } = next(&mut server).await
+    else {
+        panic!("no certificate was told of");
+    };
+    assert_eq!(domains, ["gw.example.com"]);
+    let (flow, bytes) = packet(next(&mut server).await);
+    assert_eq!(bytes, ONE.as_bytes());
+    assert!(matches!(flow, Flow::Stream { connection: it, .. } if it == connection));
 }
 
 #[tokio::test]
