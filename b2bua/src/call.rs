@@ -102,8 +102,6 @@ pub struct CallSettings {
     pub max: usize,
     /// How long a called party may ring.
     pub ring: Duration,
-    /// Whether what is to be heard before an answer connects the XMPP user.
-    pub early_media: bool,
     /// How long a call may last once it is answered.
     pub longest: Option<Duration>,
     /// How long a session may go unrefreshed, in seconds (RFC 4028).
@@ -115,7 +113,6 @@ impl Default for CallSettings {
         Self {
             max: 1000,
             ring: Duration::from_secs(120),
-            early_media: true,
             longest: None,
             session_expires: 1800,
         }

@@ -241,7 +241,7 @@ impl Config {
         let plan = self.numbering.plan();
         let dials = self.dials();
         let trunk = |row: &TrunkRow| {
-            let mut trunk = row.trunk(&plan)?;
+            let mut trunk = row.trunk(&plan, &self.call)?;
             let own = row.dial(&self.sip);
             let profile = dials.iter().position(|dial| *dial == own);
             trunk.profile = Profile(profile.and_then(|at| at.try_into().ok()).unwrap_or(0));

@@ -8,7 +8,7 @@ use tandem_shared::refusal::{Reason, Refusal};
 use crate::settings::Settings;
 use crate::sip::header::Name;
 use crate::sip::{Headers, NameAddr, Uri};
-use crate::trunk::{Asserts, Identity, Trunk};
+use crate::trunk::{Asserts, Identity, Privacy, Trunk};
 
 /// What a request says of its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,13 @@ pub fn caller(
 ) -> Result<Caller, Refusal> {
     let own = uri_of(from, trunk, settings)?;
     let hidden = hidden || settings.numbers.line(from).is_some_and(|line| line.hidden);
+    if hidden && trunk.privacy == Privacy::Never {
+        // RFC 3323 §4.2: what cannot be kept must not be sent.
+        return Err(Refusal::new(Reason::NotAllowed)
+            .with_text("Your number cannot be hidden on the way to this address."));
+    }
+    let withheld = hidden && trunk.privacy == Privacy::Withhold;
+    let hidden = hidden || trunk.privacy == Privacy::Always;
     let mut headers = Headers::new();
     let mut shown = NameAddr::new(Uri::parse(&own).map_err(|_| malformed())?);
     if hidden {
@@ -45,7 +52,7 @@ pub fn caller(
         Asserts::Preferred => Some(Name::PPreferredIdentity),
         Asserts::RemoteParty => Some(Name::RemotePartyId),
     };
-    if let Some(name) = name {
+    if let Some(name) = name.filter(|_| !withheld) {
         let mut value = format!("<{own}>");
         if trunk.asserts == Asserts::RemoteParty {
             let privacy = if hidden { "full" } else { "off" };
@@ -103,6 +110,10 @@ mod tests {
     use crate::trunk::tests::trunk;
 
     fn shown(asserts: Asserts, hidden: bool) -> String {
+        shown_by(asserts, Privacy::Pass, hidden).unwrap()
+    }
+
+    fn shown_by(asserts: Asserts, privacy: Privacy, hidden: bool) -> Result<String, Refusal> {
         let mut settings = settings();
         let juliet = Address::new("juliet", "example.com").unwrap();
         settings.numbers = Numbers::with_rows([Row {
@@ -116,12 +127,28 @@ mod tests {
         trunk.identity = Identity::Number;
         trunk.format = Format::Bare;
         trunk.asserts = asserts;
-        let caller = caller(&juliet, hidden, &trunk, &settings).unwrap();
+        trunk.privacy = privacy;
+        let caller = caller(&juliet, hidden, &trunk, &settings)?;
         let mut text = caller.from.to_string();
         for (name, value) in caller.headers.iter() {
             let _ = write!(text, " | {}: {value}", name.as_str());
         }
-        text
+        Ok(text)
+    }
+
+    #[test]
+    fn a_trunk_learns_of_hidden_callers_what_it_is_trusted_with() {
+        let usual = |hidden| shown(Asserts::Asserted, hidden);
+        let by = |privacy, hidden| shown_by(Asserts::Asserted, privacy, hidden);
+        let anonymous = "\"Anonymous\" <sip:anonymous@anonymous.invalid> | Privacy: id";
+        assert!(usual(true).starts_with(&format!("{anonymous} | P-Asserted-Identity: ")));
+        assert_eq!(by(Privacy::Withhold, true).unwrap(), anonymous);
+        assert_eq!(by(Privacy::Withhold, false).unwrap(), usual(false));
+        assert_eq!(by(Privacy::Always, false).unwrap(), usual(true));
+        assert_eq!(by(Privacy::Always, true).unwrap(), usual(true));
+        assert_eq!(by(Privacy::Never, false).unwrap(), usual(false));
+        let refusal = by(Privacy::Never, true).unwrap_err();
+        assert_eq!(refusal.reason, Reason::NotAllowed);
     }
 
     #[test]

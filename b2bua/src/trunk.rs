@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tandem_shared::address::{Address, host_to_ascii};
 use tandem_shared::mint;
 use tandem_shared::refusal::{Reason, Refusal};
@@ -63,6 +64,8 @@ pub struct Trunk {
     pub identity: Identity,
     /// How it says who they are beside From.
     pub asserts: Asserts,
+    /// What it learns of callers that are hidden.
+    pub privacy: Privacy,
     /// How numbers are written toward it.
     pub format: Format,
     /// How it writes numbers.
@@ -114,6 +117,21 @@ pub enum Asserts {
     Preferred,
     /// Remote-Party-ID, for old ones.
     RemoteParty,
+}
+
+/// What a trunk learns of callers that are hidden (RFC 3323 §4; RFC 3325 §7).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Privacy {
+    /// Who they are, and that it has to keep that to itself.
+    #[default]
+    Pass,
+    /// Nothing: it is not trusted with it.
+    Withhold,
+    /// As with `Pass`, of all callers: all are hidden.
+    Always,
+    /// Nothing, for it cannot hide anybody: hidden callers do not take it.
+    Never,
 }
 
 /// How we register at a trunk (RFC 3261 §10.2).
@@ -369,6 +387,7 @@ impl Trunk {
             allow_private: false,
             identity: Identity::User,
             asserts: Asserts::Nothing,
+            privacy: Privacy::Pass,
             format: Format::Plus,
             inbound_format: Format::Plus,
             plan: Plan::default(),

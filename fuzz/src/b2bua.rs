@@ -215,7 +215,9 @@ impl Bench {
                 Action::Resolve(query) => {
                     self.core.handle_dns(query, Answer::Failed, self.now);
                 }
-                Action::Store(Record::Spelling { .. } | Record::Approval(_))
+                Action::Store(
+                    Record::Spelling { .. } | Record::Account { .. } | Record::Approval(_),
+                )
                 | Action::Forget(_)
                 | Action::Media(_)
                 | Action::Close(_)

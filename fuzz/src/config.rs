@@ -30,7 +30,7 @@ pub fn drop_ins(data: &[u8]) {
         Ok(config) => {
             let trunks = config.trunks().expect("what passes cannot fail later");
             assert_eq!(trunks.iter().count(), config.trunk.len());
-            assert!(config.settings(&[]).is_ok());
+            assert!(config.settings(&trunks, &[]).is_ok());
         }
         Err(ConfigError(words)) => {
             assert!(

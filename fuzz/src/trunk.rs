@@ -329,8 +329,9 @@ pub fn party(data: &[u8]) {
             assert!(!xmpp::mapping().serves(&sender.host));
             assert!(xmpp::mapping().contact_to_jid(&sender).is_ok());
         }
-        if let Ok(recipient) = party::recipient(&request, trunk, &settings) {
-            assert!(xmpp::mapping().serves(&recipient.host));
+        if let Ok(users) = party::recipients(&request, trunk, &settings) {
+            assert!(!users.is_empty());
+            assert!(users.iter().all(|user| xmpp::mapping().serves(&user.host)));
         }
         if let Some(name) = caller_name::of(&request, trunk) {
             assert!(!name.is_empty() && name.chars().count() <= 200);

@@ -26,6 +26,23 @@ pub struct Policy {
     pub demand: Demand,
     /// Milliseconds of sound in a packet, where the other side has no wish.
     pub ptime: u16,
+    /// How it hears pressed keys.
+    pub keys: Keys,
+    /// Whether what is to be heard before an answer connects the XMPP user.
+    pub early_media: bool,
+}
+
+/// How pressed keys go to the SIP leg; whatever comes from there is heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keys {
+    /// As telephone events where both sides have them, else by INFO.
+    #[default]
+    Auto,
+    /// As telephone events (RFC 4733) or not at all.
+    Rfc4733,
+    /// By INFO; telephone events are neither offered nor taken.
+    Info,
 }
 
 /// How we propose to protect packets. What the other side proposes is taken where we can.
@@ -57,6 +74,8 @@ impl Default for Policy {
             srtp: Srtp::Off,
             demand: Demand::Prefer,
             ptime: PTIME,
+            keys: Keys::Auto,
+            early_media: true,
         }
     }
 }

@@ -133,7 +133,7 @@ impl Calls {
         if call.sip.early.len() < FORKS {
             call.sip.early.insert(fork, answer.clone());
         }
-        if !cx.settings.call.early_media || call.sip.agreed.is_some() {
+        if !call.policy.early_media || call.sip.agreed.is_some() {
             return;
         }
         if self.connect_sip(id, &answer, cx).is_ok() {

@@ -14,7 +14,6 @@ use tandem_shared::media::{Description, Direction, Dtls, IceCredentials, Media, 
 
 use crate::action::Action;
 use crate::body::sdp::Sdp;
-use crate::call::CallSettings;
 use crate::call::negotiate::Encoding;
 use crate::core::bench::Bench;
 use crate::media::{
@@ -22,7 +21,7 @@ use crate::media::{
 };
 use crate::settings::tests::settings;
 use crate::sip::{Method, Request, Response, Status};
-use crate::trunk::Trunks;
+use crate::trunk::{Trunk, Trunks};
 
 mod flow;
 mod fork;
@@ -367,15 +366,22 @@ fn the_codecs_of_a_route_bind_its_sip_leg_alone() {
     assert_eq!(answer.streams[0].codecs[0].name, "opus");
 }
 
+/// A bench whose trunks are changed.
+fn of_trunk(change: impl Fn(&mut Trunk)) -> Bench {
+    let mut settings = settings();
+    let trunks = settings.trunks.iter().map(|(_, trunk)| {
+        let mut trunk = trunk.clone();
+        change(&mut trunk);
+        trunk
+    });
+    settings.trunks = Arc::new(Trunks::new(trunks.collect()));
+    Bench::with(settings)
+}
+
 #[test]
 fn early_sound_connects_unless_it_is_to_be_ignored() {
     for early_media in [true, false] {
-        let mut settings = settings();
-        settings.call = CallSettings {
-            early_media,
-            ..CallSettings::default()
-        };
-        let mut bench = Bench::with(settings);
+        let mut bench = of_trunk(|trunk| trunk.media.early_media = early_media);
         bench.fact(offer(None));
         bench.open_media();
         let (invite, _) = bench.request();
@@ -650,6 +656,43 @@ fn a_key_goes_as_an_event_or_as_info() {
     let (info, _) = bench.request();
     assert_eq!(info.method, Method::Info);
     assert!(info.body.starts_with(b"Signal=5\r\n"));
+}
+
+#[test]
+fn a_trunk_hears_keys_as_it_wants_to() {
+    use crate::call::negotiate::Keys;
+    let plain = PCMU
+        .replace(" 101", "")
+        .replace("a=rtpmap:101 telephone-event/8000\r\n", "");
+    for (keys, answer, by_event, by_info) in [
+        (Keys::Auto, PCMU, true, false),
+        (Keys::Auto, &plain, false, true),
+        (Keys::Rfc4733, PCMU, true, false),
+        (Keys::Rfc4733, &plain, false, false),
+        (Keys::Info, PCMU, false, true),
+    ] {
+        let mut bench = of_trunk(|trunk| trunk.media.keys = keys);
+        bench.fact(offer(Some(description("x", Setup::Actpass))));
+        bench.open_media();
+        let (invite, _) = bench.request();
+        let offered = String::from_utf8_lossy(&invite.body).contains("telephone-event");
+        assert_eq!(offered, keys != Keys::Info);
+        bench.respond(&invite, 200, answer);
+        bench.requests();
+        bench.commands();
+        let pressed = Dtmf {
+            key: '5',
+            milliseconds: 200,
+        };
+        bench.fact(Fact::Dtmf(pressed));
+        let event = |it: &Command| matches!(it, Command::Dtmf { leg: Leg::Sip, .. });
+        let told = |bench: &mut Bench| {
+            let requests = bench.requests();
+            requests.iter().any(|(it, _)| it.method == Method::Info)
+        };
+        assert_eq!(bench.commands().iter().any(event), by_event, "{keys:?}");
+        assert_eq!(told(&mut bench), by_info, "{keys:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use tandem_shared::call::{CallId, Describe, Dtmf, Fact, Role};
 use tandem_shared::media::{Candidate, Description, Trickle};
 
 use super::anchor::order;
-use super::negotiate::{NoAgreement, sip as sdp};
+use super::negotiate::{Keys, NoAgreement, sip as sdp};
 use super::{Call, Calls, Context, Stage, ending, sip, tell};
 use crate::body::{dtmf, sdp::Sdp};
 use crate::media::{AnchorId, Command, Leg};
@@ -262,7 +262,13 @@ impl Calls {
     }
 
     fn send_info(&mut self, id: &CallId, pressed: &Dtmf, cx: &mut Context<'_>) {
-        let Some(key) = self.calls.get(id).and_then(|call| call.sip.session) else {
+        let Some(call) = self.calls.get(id) else {
+            return;
+        };
+        if call.policy.keys == Keys::Rfc4733 {
+            return tracing::debug!(call = %id, "a key is not told: the other side has no events");
+        }
+        let Some(key) = call.sip.session else {
             return;
         };
         let mut headers = Headers::new();

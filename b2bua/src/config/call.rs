@@ -18,7 +18,7 @@ pub struct CallSection {
     pub max: usize,
     /// Seconds a called party may ring.
     pub ring: u64,
-    /// What is done with sound before the answer.
+    /// What is done with sound before the answer by trunks that say nothing of it.
     pub early_media: EarlyMedia,
     /// Seconds a session may go unrefreshed; 0 asks for no timer.
     pub session_expires: u32,
@@ -68,7 +68,6 @@ impl CallSection {
         CallSettings {
             max: self.max,
             ring: Duration::from_secs(self.ring),
-            early_media: self.early_media == EarlyMedia::Connect,
             session_expires: self.session_expires,
             longest: (self.longest > 0).then(|| Duration::from_secs(self.longest)),
         }

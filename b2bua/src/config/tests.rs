@@ -470,7 +470,7 @@ fn a_shared_number_is_shown_to_others_only_where_that_is_said() {
             "[[number]]\nnumber = \"{number}\"\njid = [\"a@example.com\", \"b@example.com\"]\n{more}"
         )
     };
-    let numbers = |text: String| read(&text).unwrap().settings(&[]).unwrap().numbers;
+    let numbers = |text: String| settings(&read(&text).unwrap(), &[]).numbers;
     let user = |name: &str| tandem_shared::address::Address::new(name, "example.com").unwrap();
     let shared = numbers(format!("{MINIMAL}{}", row("+1555", "")));
     assert_eq!(shared.users("+1555"), [user("a"), user("b")]);
@@ -501,7 +501,7 @@ fn a_trunk_comes_in_by_a_password_of_its_own_or_by_that_of_its_account() {
             &format!("{own}{open}username = \"c\"\npassword = \"3\"\n"),
         ),
     ]);
-    let settings = all.unwrap().settings(&[]).unwrap();
+    let settings = settings(&all.unwrap(), &[]);
     let accounts: Vec<_> = settings
         .endpoint
         .accounts
@@ -512,7 +512,7 @@ fn a_trunk_comes_in_by_a_password_of_its_own_or_by_that_of_its_account() {
     assert_eq!(&*settings.endpoint.realm, "sip.example.com");
     assert!(settings.endpoint.admission.hears_strangers(false));
     let closed = config(&[row("closed", ours)]).unwrap();
-    let closed = closed.settings(&[]).unwrap().endpoint;
+    let closed = self::settings(&closed, &[]).endpoint;
     assert!(closed.accounts.is_empty() && !closed.admission.hears_strangers(false));
     for (rows, wanted) in [
         (vec![row("x", open)], "needs inbound_username"),
@@ -543,7 +543,7 @@ fn a_trunk_is_known_by_a_name_that_listeners_ask_for() {
     let asks = "[[listen]]\ntransport = \"tls\"\naddress = \"10.0.0.1:5061\"\ncertificate = \"a\"\nkey = \"b\"\n\
                 client_authorities = \"c\"\n";
     let config = |rows: &[String]| read(&format!("{MINIMAL}{}", rows.concat()));
-    let config_of = |rows: &[String]| config(rows).unwrap().settings(&[]).unwrap();
+    let config_of = |rows: &[String]| settings(&config(rows).unwrap(), &[]);
     let settings = config_of(&[row("a", ""), row("b", named), asks.to_owned()]);
     let found = settings
         .trunks
@@ -565,4 +565,20 @@ fn a_trunk_is_known_by_a_name_that_listeners_ask_for() {
         let words = config(&rows).map(drop).unwrap_err();
         assert!(words.contains(wanted), "{wanted}: {words}");
     }
+}
+
+#[test]
+fn early_sound_is_as_the_trunk_says_or_else_as_all_calls() {
+    let early = |call: &str, trunk: &str| {
+        let trunk =
+            format!("[[trunk]]\nname = \"t\"\nmatch = \"+*\"\nnext_hop = \"192.0.2.1\"\n{trunk}");
+        let config = read(&format!("{MINIMAL}{call}{trunk}")).unwrap();
+        let trunks = config.trunks().unwrap();
+        let media: Vec<bool> = trunks.iter().map(|(_, it)| it.media.early_media).collect();
+        media[0]
+    };
+    let (ignore, connect) = ("early_media = \"ignore\"\n", "early_media = \"connect\"\n");
+    assert!(early("", "") && !early("", ignore));
+    let call = format!("[call]\n{ignore}");
+    assert!(!early(&call, "") && early(&call, connect));
 }

@@ -7,15 +7,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tandem_shared::config::{ConfigError, Secret};
 
+use super::call::{CallSection, EarlyMedia};
 use super::listen::{HostName, ListenRow, SipSection, TransportName};
 use super::optional_secret;
-use crate::call::negotiate::{Demand, Encoding, Policy, Srtp};
+use crate::call::negotiate::{Demand, Encoding, Keys, Policy, Srtp};
 use crate::number::{Format, Plan};
 use crate::shell::transport::{CertificateFiles, Dial};
 use crate::sip::Transport;
 use crate::sip::digest::Credential;
 use crate::sip::uri::{Host, HostPort, Uri};
-use crate::trunk::{Asserts, Identity, Network, NextHop, Pattern, Register, Trunk};
+use crate::trunk::{Asserts, Identity, Network, NextHop, Pattern, Privacy, Register, Trunk};
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,6 +66,9 @@ pub struct TrunkRow {
     /// How it is told who calls, beside From.
     #[serde(default)]
     pub identity: IdentityHeader,
+    /// What it learns of callers that are hidden.
+    #[serde(default)]
+    pub privacy: Privacy,
     /// How numbers are written toward it.
     #[serde(default)]
     pub number_format: NumberFormat,
@@ -152,6 +156,12 @@ pub struct TrunkRow {
     /// Milliseconds of sound in a packet, where the other side has no wish.
     #[serde(default = "ptime")]
     pub ptime: u16,
+    /// How it hears pressed keys.
+    #[serde(default)]
+    pub dtmf: Keys,
+    /// What is done with sound before the answer; what `[call]` says when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_media: Option<EarlyMedia>,
 }
 
 /// How a trunk is told who calls, beside From.
@@ -456,7 +466,7 @@ impl TrunkRow {
     }
 
     /// The trunk it describes.
-    pub(super) fn trunk(&self, plan: &Plan) -> Result<Trunk, ConfigError> {
+    pub(super) fn trunk(&self, plan: &Plan, call: &CallSection) -> Result<Trunk, ConfigError> {
         let credentials = (!self.username.is_empty()).then(|| Credential {
             user: self.username.as_str().into(),
             password: self.password.reveal().into(),
@@ -486,6 +496,7 @@ impl TrunkRow {
                 IdentityHeader::Preferred => Asserts::Preferred,
                 IdentityHeader::RemoteParty => Asserts::RemoteParty,
             },
+            privacy: self.privacy,
             format: self.number_format.into(),
             inbound_format: self.inbound_format.unwrap_or(self.number_format).into(),
             plan: plan.of(self.country.as_deref()),
@@ -515,6 +526,8 @@ impl TrunkRow {
                 srtp: self.srtp,
                 demand: self.srtp_demand,
                 ptime: self.ptime,
+                keys: self.dtmf,
+                early_media: self.early_media.unwrap_or(call.early_media) == EarlyMedia::Connect,
             },
             trust_identity: self.trust_identity,
             ..Trunk::new(&self.name)

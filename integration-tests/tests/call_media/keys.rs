@@ -69,6 +69,31 @@ fn keys_cross_in_every_dialect() -> Result<()> {
     })
 }
 
+/// A phone that would hear them as events hears them by INFO where its trunk wants that.
+#[test]
+fn keys_go_by_info_where_the_trunk_wants_that() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let plan = Plan {
+            client: Kind::Browser,
+            trunk: "dtmf = \"info\"",
+            ..Plan::default()
+        };
+        let scene = Scene::open(bench, plan)?;
+        let desk = Desk::start()?;
+        let (dialog, sid) = desk.call(&scene, &scene.alice, "alice", &desk.describe()?)?;
+        let described = &dialog.theirs;
+        ensure!(!described.contains("telephone-event"), "{described}");
+        desk.talk(&dialog)?;
+        desk.expect_tones(&scene.alice, &sid)?;
+        scene.alice.press(&sid, "7")?;
+        let info = desk.expect(&dialog, "INFO")?;
+        info.reply(200, "OK")?;
+        ensure!(info.message.text().contains("Signal=7"), "{}", info.message);
+        desk.hang_up(dialog, &scene.alice, &sid)?;
+        scene.close()
+    })
+}
+
 /// A phone whose keys count 48,000 ticks a second, with clients that count as many or 8,000.
 #[test]
 fn keys_cross_at_the_clock_of_opus() -> Result<()> {

@@ -18,4 +18,5 @@ mod scene;
 mod soak;
 mod strangers;
 mod tls;
+mod wishes;
 mod ws;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use tandem_shared::media::{Codec, Direction, Setup};
 
 use super::encoding::{self, Choice, Encoding};
-use super::{NoAgreement, Policy, protection, ptime};
+use super::{Keys, NoAgreement, Policy, protection, ptime};
 use crate::body::sdp::{MediaLine, Origin, Profile, Sdp};
 use crate::media::{Flow, SipLocal, SipPeer};
 
@@ -142,8 +142,11 @@ fn answer_line(
     offered: &MediaLine,
 ) -> Result<(MediaLine, SipPeer, Flow), NoAgreement> {
     let now = terms.now.map(|now| &now.flow.send);
-    let choice = encoding::answer(&offered.codecs, &terms.policy.codecs, terms.other, now)
+    let mut choice = encoding::answer(&offered.codecs, &terms.policy.codecs, terms.other, now)
         .ok_or(NoAgreement::Codec)?;
+    if terms.policy.keys == Keys::Info {
+        choice.events = None;
+    }
     let mut line = own_line(terms);
     let before = terms.now.map(|now| &now.peer.protection);
     let protection = protection::answer(offered, &mut line, terms.local, terms.policy, before)?;
@@ -169,10 +172,18 @@ fn list(line: &mut MediaLine, codecs: Vec<Codec>, terms: &Terms<'_>) {
     let wish = codecs.first().and_then(|first| first.ptime);
     line.ptime = Some(wish.unwrap_or(terms.policy.ptime));
     line.maxptime = codecs.first().and_then(|first| first.maxptime);
-    line.codecs = codecs;
+    line.codecs = heard(codecs, terms);
     for codec in &mut line.codecs {
         (codec.ptime, codec.maxptime) = (None, None);
     }
+}
+
+/// What may come of the codecs we list.
+fn heard(mut codecs: Vec<Codec>, terms: &Terms<'_>) -> Vec<Codec> {
+    if terms.policy.keys == Keys::Info {
+        codecs.retain(|codec| !encoding::is_events(codec));
+    }
+    codecs
 }
 
 /// What flows where the other side described `theirs` and we allow `ours`.
@@ -182,7 +193,7 @@ fn flow(terms: &Terms<'_>, theirs: &MediaLine, ours: Direction, choice: Choice) 
     Flow {
         direction: far_direction(theirs).reversed().and(ours),
         send,
-        receive: choice.ours,
+        receive: heard(choice.ours, terms),
         events: choice.events,
         ptime: ptime(theirs.ptime, theirs.maxptime, terms.policy.ptime),
     }

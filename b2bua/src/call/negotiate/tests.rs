@@ -100,8 +100,9 @@ prop_compose! {
         codecs in prop::sample::subsequence(Encoding::ALL.to_vec(), 1..=4).prop_shuffle(),
         srtp in prop::sample::select(vec![Srtp::Off, Srtp::Sdes, Srtp::Dtls]),
         demand in prop::sample::select(vec![Demand::Prefer, Demand::Require]),
+        keys in prop::sample::select(vec![Keys::Auto, Keys::Rfc4733, Keys::Info]),
     ) -> Policy {
-        Policy { codecs, srtp, demand, ptime: 20 }
+        Policy { codecs, srtp, demand, keys, ..Policy::default() }
     }
 }
 
@@ -342,4 +343,32 @@ fn protected_alike(one: &Protection, two: &Protection) {
         }
         (one, two) => panic!("{one:?} and {two:?}"),
     }
+}
+
+#[test]
+fn telephone_events_are_neither_offered_nor_taken_where_keys_go_by_info() {
+    let by_info = Policy {
+        keys: Keys::Info,
+        ..Policy::default()
+    };
+    let local = local(3);
+    let with_events = |sdp: &Sdp| {
+        let codecs = sdp.media.iter().flat_map(|line| &line.codecs);
+        codecs.filter(|codec| encoding::is_events(codec)).count()
+    };
+    let usual = Policy::default();
+    let theirs = sip::offer(&sip_terms(&local, &usual, &[]));
+    let ours = sip::offer(&sip_terms(&local, &by_info, &[]));
+    assert_eq!((with_events(&theirs), with_events(&ours)), (2, 0));
+    let agreed = sip::answer(&sip_terms(&local, &by_info, &[]), &theirs).unwrap();
+    assert_eq!(with_events(&agreed.ours), 0);
+    assert_eq!(agreed.flow.events, None);
+    assert!(!agreed.flow.receive.iter().any(encoding::is_events));
+    // Who answers with events all the same has not been asked for them.
+    let answer = sip::answer(&sip_terms(&local, &usual, &[]), &theirs)
+        .unwrap()
+        .ours;
+    assert_eq!(with_events(&answer), 1);
+    let agreed = sip::accept(&sip_terms(&local, &by_info, &[]), ours, &answer).unwrap();
+    assert_eq!(agreed.flow.events, None);
 }
