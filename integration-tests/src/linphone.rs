@@ -33,9 +33,16 @@ pub struct Linphone {
 impl Linphone {
     /// Starts the phone of `user`, and waits until it is registered with Kamailio.
     pub fn start(bench: &Bench, user: &str) -> Result<Self> {
+        let mut linphone = Self::start_at(bench, user, Site::REGISTRAR)?;
+        linphone.wait_registered()?;
+        Ok(linphone)
+    }
+
+    /// Starts the phone of `user` where it need not register.
+    pub fn start_at(bench: &Bench, user: &str, site: Site<'_>) -> Result<Self> {
         let name = format!("linphone-{user}");
         let home = bench.make_dir(&name)?;
-        let config = write_config(bench, &name, user, Encryption::None)?;
+        let config = write_config(bench, &name, user, Encryption::None, site)?;
         let trace = bench.log(&format!("{name}-trace"));
         let mut command = Command::new(program::find("linphone-daemon", "linphone-cli")?);
         command
@@ -49,13 +56,11 @@ impl Linphone {
             .env("XDG_DATA_HOME", &home)
             .env("XDG_CONFIG_HOME", &home);
         let (process, input) = Process::start_with_input(bench, &name, command)?;
-        let mut linphone = Self {
+        Ok(Self {
             process,
             input,
             trace,
-        };
-        linphone.wait_registered()?;
-        Ok(linphone)
+        })
     }
 
     fn wait_registered(&mut self) -> Result<()> {
@@ -118,7 +123,26 @@ impl Linphone {
     }
 }
 
-/// Writes the configuration of the phone `name`.
+/// Where a phone sends its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// Its proxy: `host:port`.
+    pub proxy: &'a str,
+    /// What its password is for.
+    pub realm: &'a str,
+    /// Whether it registers there.
+    pub registers: bool,
+}
+
+impl Site<'static> {
+    /// Kamailio.
+    pub(crate) const REGISTRAR: Self = Self {
+        proxy: kamailio::ADDRESS,
+        realm: "sip.test",
+        registers: true,
+    };
+}
+
 /// How a phone protects its media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encryption {
@@ -141,14 +165,24 @@ impl Encryption {
     }
 }
 
-fn write_config(bench: &Bench, name: &str, user: &str, encryption: Encryption) -> Result<PathBuf> {
+/// Writes the configuration of the phone `name`.
+fn write_config(
+    bench: &Bench,
+    name: &str,
+    user: &str,
+    encryption: Encryption,
+    site: Site<'_>,
+) -> Result<PathBuf> {
+    let registers = if site.registers { "1" } else { "0" };
     let config = template::fill(
         include_str!("../peers/linphonerc"),
         &[
             ("USER", user),
             ("PASSWORD", &password_of(user)),
             ("ADDRESS", ADDRESS),
-            ("REGISTRAR", kamailio::ADDRESS),
+            ("REGISTRAR", site.proxy),
+            ("REALM", site.realm),
+            ("REGISTERS", registers),
             ("ENCRYPTION", encryption.name()),
             ("STORE", &bench.text_path(&format!("{name}/store.db"))),
         ],

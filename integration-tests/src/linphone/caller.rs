@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Encryption, wait_traced, write_config};
+use super::{Encryption, Site, wait_traced, write_config};
 use crate::audio::{self, Heard, Sound};
 use crate::bench::Bench;
 use crate::process::Process;
@@ -44,7 +44,7 @@ impl Caller {
     ) -> Result<Self> {
         let name = format!("linphone-{user}");
         let home = bench.make_dir(&name)?;
-        let config = write_config(bench, &name, user, encryption)?;
+        let config = write_config(bench, &name, user, encryption, Site::REGISTRAR)?;
         let trace = bench.log(&format!("{name}-trace"));
         let (tone, recording) = (home.join("tone.wav"), home.join("heard.wav"));
         // It begins again at the end of the file.

@@ -9,9 +9,11 @@ use std::process::Command;
 
 use integration_tests::certificates::make_exactly;
 use integration_tests::kamailio::GATEWAY;
+use integration_tests::linphone::{Linphone, Site};
 use integration_tests::names::Names;
 use integration_tests::process::Process;
 use integration_tests::program;
+use integration_tests::server::password_of;
 use integration_tests::sip::{Agent, Draft};
 use integration_tests::sipp::{GUEST_CALL, GUEST_MESSAGE, Setup, Sipp};
 use integration_tests::tandem::{Trunk, with_tandem_within};
@@ -105,6 +107,41 @@ fn a_wrong_password_lets_nobody_in_and_too_many_ban() -> Result<()> {
         let log = tandem.b2bua.read_log()?;
         ensure!(!log.contains("ecret"), "a password is in the log");
         Ok(())
+    })
+}
+
+/// linphone is asked for the better algorithm first, and knows it.
+#[test]
+fn a_phone_shows_its_password_by_the_better_algorithm() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, "")?;
+        let account = format!(
+            "inbound_auth = true\ninbound_username = \"dave\"\ninbound_password = \"{}\"",
+            password_of("dave")
+        );
+        let phones = Trunk {
+            extra: &account,
+            ..trunk()
+        };
+        let scene = Scene::open(bench, vec![phones], "")?;
+        let gateway = scene.server.gateway();
+        let site = Site {
+            proxy: GATEWAY,
+            realm: gateway,
+            registers: false,
+        };
+        let mut phone = Linphone::start_at(bench, "dave", site)?;
+        phone.send_message(&format!("sip:+15550001000@{gateway}"), "hello")?;
+        scene
+            .alice
+            .expect("the text", |stanza| stanza.body() == Some("hello"))?;
+        let shown = phone.wait_sent("credentials", |message| {
+            !message.header("Authorization").is_empty()
+        })?;
+        let shown = shown.header("Authorization");
+        ensure!(shown.contains("algorithm=SHA-256"), "{shown}");
+        ensure!(phone.wait_status("hello")? == 202);
+        scene.close(&[])
     })
 }
 
