@@ -94,6 +94,8 @@ struct Registration {
     raised: bool,
     /// When it took us last.
     since: Option<Instant>,
+    /// When it is to be asked again.
+    due: Option<Instant>,
     /// Streams in a row that ended shortly after it took us.
     brief: u32,
 }
@@ -149,6 +151,7 @@ impl Registrations {
                 leaving: false,
                 raised: false,
                 since: None,
+                due: None,
                 brief: 0,
             },
         );
@@ -428,6 +431,7 @@ impl Registrations {
         row.kept = granted.outbound && row.outbound;
         let life = Duration::from_secs(granted.seconds.into());
         let refresh = refresh_after(granted.seconds, cx.mint);
+        row.due = Some(cx.now + refresh);
         self.timers.set(id, cx.now + refresh);
         if let Some(hop) = &row.hop {
             cx.dns.pardon(hop);

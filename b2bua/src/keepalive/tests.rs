@@ -342,7 +342,7 @@ fn only_who_is_let_in_is_told_how_we_see_it() {
 /// A registrar that closes the stream behind each response, and would be registered at for ever.
 #[test]
 fn a_stream_that_is_closed_behind_each_response_makes_no_loop() {
-    for (fields, registers) in [(&[][..], 2), (&[OUTBOUND][..], 8)] {
+    for (fields, registers) in [(&[][..], 8), (&[OUTBOUND][..], 8)] {
         let mut bench = begin(Transport::Tcp);
         let mut asked = 0;
         for _ in 0..3600 {
@@ -359,9 +359,8 @@ fn a_stream_that_is_closed_behind_each_response_makes_no_loop() {
         }
         // It is found at its Contact; one that was to keep the flow is not reached without.
         assert!((2..=registers + 2).contains(&asked), "{asked} in an hour");
-        assert_eq!(
-            is_registered(&bench),
-            fields.is_empty() || is_registered(&bench)
-        );
+        if fields.is_empty() {
+            assert!(is_registered(&bench));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What becomes of a registration whose flow is gone (RFC 5626 §4.5).
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Context, Registration, Registrations, Stage, fraction};
 use crate::sip::hop::ConnectionId;
@@ -16,7 +16,11 @@ impl Registrations {
         for id in self.of(was) {
             if let Some(row) = self.rows.get_mut(&id) {
                 row.connection = None;
-                if row.stage == Stage::Resting && row.held && !row.is_left_alone(id, cx) {
+                if row.stage == Stage::Resting && row.held {
+                    if let Some(at) = row.leave_alone(id, cx) {
+                        self.timers.set(id, at);
+                        continue;
+                    }
                     tracing::warn!(
                         trunk = cx.settings.trunks.name(id),
                         "the connection of a registration ended"
@@ -108,24 +112,27 @@ impl Registration {
     /// Notes that its stream ended. Some registrars close the stream behind each response, and
     /// connect to the Contact when there is something to say: to register again for each of them would
     /// never end. The second time in a row such a registration stays as it is, unless the flow was to
-    /// be kept (RFC 5626 §4.2.1).
-    fn is_left_alone(&mut self, id: TrunkId, cx: &mut Context<'_>) -> bool {
+    /// be kept (RFC 5626 §4.2.1). When it is made again then: it may be that the registrar broke down
+    /// and knows nothing of it, so rather sooner than planned, each time later.
+    fn leave_alone(&mut self, id: TrunkId, cx: &mut Context<'_>) -> Option<Instant> {
         let brief = self.since.is_some_and(|since| cx.now < since + BRIEF);
         self.brief = match brief {
             true => self.brief.saturating_add(1),
             false => 0,
         };
-        let alone = self.brief >= 2 && !self.kept;
-        if alone {
-            cx.states.forget_connection(id);
-            if self.brief == 2 {
-                tracing::info!(
-                    trunk = cx.settings.trunks.name(id),
-                    "the registrar closes its connections; it has to find us by a new one"
-                );
-            }
+        if self.brief < 2 || self.kept {
+            return None;
         }
-        alone
+        cx.states.forget_connection(id);
+        if self.brief == 2 {
+            tracing::info!(
+                trunk = cx.settings.trunks.name(id),
+                "the registrar closes its connections; it has to find us by a new one"
+            );
+        }
+        let later = ALONE * 2_u32.saturating_pow((self.brief - 2).min(10));
+        let sooner = cx.now + later;
+        Some(self.due.map_or(sooner, |due| due.min(sooner)))
     }
 
     /// The Contact that is to be forgotten when `contact` is taken. A registrar that keeps flows
@@ -165,6 +172,8 @@ fn seen_by(response: &Response, peer: Option<IpAddr>) -> Option<SocketAddr> {
 
 /// How long a stream lives at least that was meant to stay.
 const BRIEF: Duration = Duration::from_secs(30);
+/// After which time a registration whose streams do not last is made again, the first time.
+const ALONE: Duration = Duration::from_secs(60);
 /// Within how many milliseconds a flow that ended is made again, and the most of it.
 const SOON: u64 = 1000;
 const MOST_SOON: u64 = 1_800_000;

@@ -97,7 +97,8 @@ async fn who_comes_has_to_say_something() {
             transport.recv_many(&mut events, 4).await;
         }
     };
-    tokio::join!(read, receive);
+    let both = async { tokio::join!(read, receive) };
+    timeout(Duration::from_secs(5), both).await.unwrap();
     let slow = &transport.drops().slow;
     assert_eq!(slow.load(std::sync::atomic::Ordering::Relaxed), 2);
     kept.write_all(ONE.as_bytes()).await.unwrap();
