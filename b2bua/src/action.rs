@@ -61,6 +61,8 @@ pub enum Record {
     },
     /// Whether a user may reach numbers abroad.
     Approval(Box<Approval>),
+    /// That a user was told of a spelling of a contact: the hash of both.
+    Alias(u128),
 }
 
 /// What [`Record`]s are forgotten by.
@@ -74,4 +76,6 @@ pub enum Key {
     Account(String),
     /// An approval, by its id.
     Approval(u32),
+    /// That a user was told of a spelling.
+    Alias(u128),
 }

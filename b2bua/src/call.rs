@@ -17,6 +17,7 @@ use tandem_shared::mint::Mint;
 use tandem_shared::timers::Timers;
 
 use crate::action::Action;
+use crate::alias::Aliases;
 use crate::dns::Dns;
 use crate::media::{AnchorId, Command};
 use crate::policy::{Approvals, Usage};
@@ -85,6 +86,8 @@ pub struct Context<'a> {
     pub usage: &'a mut Usage,
     /// Who may reach numbers abroad.
     pub approvals: &'a mut Approvals,
+    /// Who was told where answers come from.
+    pub aliases: &'a mut Aliases,
     /// What media is asked for, and what is to be stored.
     pub actions: &'a mut VecDeque<Action>,
     /// What is to be published.

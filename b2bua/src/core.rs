@@ -13,6 +13,7 @@ use tandem_shared::mint::Mint;
 
 use crate::account::Accounts as OwnAccounts;
 use crate::action::{Action, Record};
+use crate::alias::Aliases;
 use crate::call::Calls;
 use crate::clock::Now;
 use crate::counters::Counters;
@@ -57,6 +58,7 @@ pub struct Core {
     watch: Watch,
     usage: Usage,
     approvals: Approvals,
+    aliases: Aliases,
     notices: Notices,
     keepalives: Keepalives,
     discovery: Discovery,
@@ -96,6 +98,7 @@ impl Core {
             watch: Watch::default(),
             usage: Usage::default(),
             approvals: Approvals::default(),
+            aliases: Aliases::default(),
             notices: Notices::default(),
             keepalives: Keepalives::default(),
             discovery: Discovery::default(),
@@ -116,6 +119,7 @@ impl Core {
                 Record::Spelling { folded, user } => self.spellings.restore(folded, user),
                 Record::Account { user, account } => self.restore_account(&user, &account, now),
                 Record::Approval(approval) => self.approvals.restore(*approval),
+                Record::Alias(pair) => self.aliases.restore(pair),
             }
         }
     }

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod action;
 pub mod admin;
+pub mod alias;
 pub mod body;
 pub mod call;
 pub mod caller_name;

@@ -216,7 +216,10 @@ impl Bench {
                     self.core.handle_dns(query, Answer::Failed, self.now);
                 }
                 Action::Store(
-                    Record::Spelling { .. } | Record::Account { .. } | Record::Approval(_),
+                    Record::Spelling { .. }
+                    | Record::Account { .. }
+                    | Record::Approval(_)
+                    | Record::Alias(_),
                 )
                 | Action::Forget(_)
                 | Action::Media(_)

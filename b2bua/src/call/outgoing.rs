@@ -53,6 +53,8 @@ impl Calls {
         });
         match found {
             Ok(found) => {
+                cx.aliases
+                    .reach(&offer.from, &offer.to, &found, cx.settings);
                 let call = Call {
                     anchor: self.next_anchor(),
                     stage: Stage::Locating,

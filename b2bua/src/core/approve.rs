@@ -45,12 +45,19 @@ impl Core {
         }
     }
 
-    /// Hands on what is to be stored and said about approvals.
+    /// Hands on what is to be stored and said about approvals and spellings.
     pub(super) fn drain_notices(&mut self, now: Now) {
         while let Some(action) = self.approvals.poll_action() {
             self.actions.push_back(action);
         }
-        while let Some(notice) = self.approvals.poll_notice() {
+        while let Some(action) = self.aliases.poll_action() {
+            self.actions.push_back(action);
+        }
+        while let Some(notice) = self
+            .approvals
+            .poll_notice()
+            .or_else(|| self.aliases.poll_notice())
+        {
             let asks = notice.asks;
             let taken = self.notices.tell(notice, &mut self.mint, now.instant);
             if let (false, Some(id)) = (taken, asks) {

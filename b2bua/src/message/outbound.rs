@@ -18,6 +18,7 @@ use tandem_shared::timers::Timers;
 
 use super::request;
 use super::thread::Threads;
+use crate::alias::Aliases;
 use crate::counters::Counters;
 use crate::dns::{Dns, PENALTY};
 use crate::policy::{Approvals, Usage};
@@ -83,6 +84,8 @@ pub struct Context<'a> {
     pub usage: &'a mut Usage,
     /// Who may reach numbers abroad.
     pub approvals: &'a mut Approvals,
+    /// Who was told where answers come from.
+    pub aliases: &'a mut Aliases,
     /// The accounts at next hops.
     pub accounts: &'a mut Accounts,
     /// What is counted.
@@ -138,6 +141,8 @@ impl Outbound {
             taken.map(|()| found)
         }) {
             Ok(found) => {
+                cx.aliases
+                    .reach(&message.from, &message.to, &found, cx.settings);
                 self.register.begin(&message.id);
                 cx.counters.taken += 1;
                 self.waiting += 1;

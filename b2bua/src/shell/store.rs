@@ -153,6 +153,11 @@ fn restore(database: &Connection, sealer: Option<&Sealer>) -> anyhow::Result<Res
             })));
         }
     }
+    let mut alias = database.prepare("SELECT pair FROM alias ORDER BY rowid")?;
+    let mut found = alias.query([])?;
+    while let Some(row) = found.next()? {
+        rows.push(Record::Alias(u128::from_le_bytes(row.get(0)?)));
+    }
     rows.extend(accounts(database, sealer)?);
     Ok(Restored { key, rows })
 }
@@ -269,6 +274,16 @@ fn write(database: &Connection, batch: &[Action], seals: &Seals) -> anyhow::Resu
                     )?
                     .execute(params![id, user.user, user.host, verdict, wanted, said])?;
             }
+            Action::Store(Record::Alias(pair)) => {
+                database
+                    .prepare_cached("INSERT OR IGNORE INTO alias (pair) VALUES (?1)")?
+                    .execute(params![pair.to_le_bytes()])?;
+            }
+            Action::Forget(Key::Alias(pair)) => {
+                database
+                    .prepare_cached("DELETE FROM alias WHERE pair = ?1")?
+                    .execute(params![pair.to_le_bytes()])?;
+            }
             Action::Forget(Key::Approval(id)) => {
                 database
                     .prepare_cached("DELETE FROM approval WHERE id = ?1")?
@@ -292,6 +307,7 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS account (id BLOB NOT NULL UNIQUE, sealed BLOB NOT NULL);
     CREATE TABLE IF NOT EXISTS approval (id INTEGER PRIMARY KEY, user TEXT NOT NULL, host TEXT NOT NULL,
         verdict TEXT NOT NULL, wanted TEXT NOT NULL, said TEXT);
+    CREATE TABLE IF NOT EXISTS alias (pair BLOB NOT NULL UNIQUE);
 ";
 
 #[cfg(test)]

@@ -98,6 +98,9 @@ impl B2bua {
                         |row| !matches!(row, Record::Account { account, .. } if account.address == address),
                     );
                 }
+                Action::Forget(Key::Alias(pair)) => {
+                    self.rows.retain(|row| *row != Record::Alias(pair));
+                }
                 Action::Forget(Key::Approval(id)) => self
                     .rows
                     .retain(|row| !matches!(row, Record::Approval(approval) if approval.id == id)),

@@ -72,6 +72,56 @@ fn numbers_go_out_as_the_trunk_wants_them() -> Result<()> {
     })
 }
 
+/// Who dials is told once, in that conversation, where answers come from; and they do.
+#[test]
+fn who_dials_is_told_where_answers_come_from() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, "")?;
+        let scene = Scene::open(bench, vec![trunk("domain = \"pbx.test\"")], AMERICA)?;
+        let canonical = scene.contact("+15559001000");
+        let is_notice = |stanza: &integration_tests::xmpp::Stanza| {
+            stanza
+                .body()
+                .is_some_and(|body| body.contains("Answers come from"))
+        };
+        scene.write("+15559001000", "whole")?;
+        scene.write("5559001000", "dialled")?;
+        let notice = scene.alice.expect("the notice", is_notice)?;
+        ensure!(
+            notice.from() == scene.contact("5559001000"),
+            "{}",
+            notice.xml
+        );
+        let body = notice.body().unwrap_or_default();
+        ensure!(body.ends_with(&format!("xmpp:{canonical}")), "{body}");
+        scene.write("5559001000", "again")?;
+        {
+            let mut tandem = scene.tandem.borrow_mut();
+            let mark = tandem.b2bua.mark()?;
+            tandem.crash_b2bua()?;
+            tandem
+                .b2bua
+                .wait_log_since(mark, "the XMPP side is there")?;
+        }
+        scene.write("5559001000", "after a kill")?;
+        let path = scene.network.udp_to(integration_tests::kamailio::GATEWAY)?;
+        let from = "sip:+15559001000@pbx.test";
+        let draft = Draft::message("sip:+15550001000@127.0.0.1", from, "the answer");
+        let answer = scene.network.ask(&draft, &path)?;
+        ensure!(answer.status() == Some(202), "{answer}");
+        let answer = scene.alice.expect("the answer", |stanza| {
+            is_notice(stanza) || stanza.body() == Some("the answer")
+        })?;
+        ensure!(
+            answer.body() == Some("the answer"),
+            "told twice: {}",
+            answer.xml
+        );
+        ensure!(answer.from() == canonical, "{}", answer.xml);
+        scene.close(&["Answers come"])
+    })
+}
+
 #[test]
 fn a_hidden_caller_is_nobody_in_particular() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {

@@ -37,6 +37,9 @@ async fn what_was_written_is_there_after_a_restart() {
         Action::Store(approval(Verdict::Approved)),
         Action::Store(other),
         Action::Forget(Key::Approval(8)),
+        Action::Store(Record::Alias(3)),
+        Action::Store(Record::Alias(u128::MAX)),
+        Action::Forget(Key::Alias(3)),
         Action::Store(answered(1, 5)),
         Action::Store(answered(u128::MAX, 6)),
         Action::Store(spelling.clone()),
@@ -47,7 +50,15 @@ async fn what_was_written_is_there_after_a_restart() {
     let (_store, second) = Store::open(&path, Durability::Power, None).unwrap();
     assert_eq!(second.key, first.key);
     let approval = approval(Verdict::Approved);
-    assert_eq!(second.rows, [answered(u128::MAX, 6), spelling, approval]);
+    assert_eq!(
+        second.rows,
+        [
+            answered(u128::MAX, 6),
+            spelling,
+            approval,
+            Record::Alias(u128::MAX)
+        ]
+    );
     std::fs::remove_dir_all(&directory).unwrap();
 }
 
