@@ -202,7 +202,8 @@ mod tests {
             }
         }
         let mut after = Bench::unlinked(dialling());
-        after.core.restore(rows);
+        let now = after.now;
+        after.core.restore(rows, now);
         after.link();
         assert_eq!(write(&mut after, "juliet", "*675551234567"), []);
         assert_eq!(write(&mut after, "juliet", "5551234567").len(), 1);

@@ -22,6 +22,8 @@ pub const JID_ESCAPING: &str = r"jid\20escaping";
 pub const LAST: &str = "jabber:iq:last";
 /// XEP-0092.
 pub const VERSION: &str = "jabber:iq:version";
+/// XEP-0172.
+pub const NICK: &str = "http://jabber.org/protocol/nick";
 /// XEP-0199.
 pub const PING: &str = "urn:xmpp:ping";
 /// XEP-0202.

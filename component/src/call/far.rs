@@ -106,6 +106,7 @@ impl Calls {
         let mut leg = Leg::new(ids, (State::Choosing, Party::Initiator), sides, context.now);
         // Clients end a call whose session carries something else than was proposed.
         leg.media = vec![Media::Audio];
+        leg.name.clone_from(&offer.name);
         Ok(leg)
     }
 

@@ -242,6 +242,8 @@ pub struct Leg {
     pub contact: Jid,
     /// The user: full as soon as a device is known.
     pub user: Jid,
+    /// The contact's name as the SIP side told it for this call.
+    pub name: Option<String>,
     /// What was proposed.
     pub media: Vec<Media>,
     /// When it began.
@@ -288,6 +290,7 @@ impl Leg {
             role,
             contact,
             user,
+            name: None,
             media: Vec::new(),
             since: now,
             ours: None,

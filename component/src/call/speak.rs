@@ -138,6 +138,7 @@ impl Calls {
         let mut propose = message(&leg.sid, word).write(&leg.contact, &leg.user);
         // Older clients never say that they ring, but that they have the message.
         propose.append_child(Element::bare("request", xml::RECEIPTS));
+        add_name(leg, &mut propose);
         context.send(propose);
         leg.since = context.now;
         let ringback = (leg.call.clone(), Wait::Ringback);
@@ -155,9 +156,17 @@ impl Calls {
 fn show(leg: &mut Leg, whom: Jid, context: &mut Context) {
     let mut presence = stanza("presence", &leg.contact, &whom);
     presence.append_child(caps::element(Entity::Device));
+    add_name(leg, &mut presence);
     context.send(presence);
     if !context.pairs.sees(&whom, &leg.contact) {
         leg.shown = Some(whom);
+    }
+}
+
+/// Adds the name the caller goes by, which clients show beside the number (XEP-0172 §4).
+fn add_name(leg: &Leg, stanza: &mut Element) {
+    if let Some(name) = &leg.name {
+        stanza.append_child(text_element("nick", xml::NICK, name));
     }
 }
 

@@ -11,7 +11,7 @@ use integration_tests::rtp::Peer;
 use integration_tests::sip::Draft;
 use integration_tests::tandem::{Trunk, with_tandem_within};
 
-use crate::scene::{LIMIT, Scene, provider};
+use crate::scene::{Call, LIMIT, Scene, provider};
 
 /// The network itself as trunk: what it sees is what was sent.
 fn trunk(extra: &str) -> Trunk<'_> {
@@ -104,7 +104,7 @@ fn who_dials_is_told_where_answers_come_from() -> Result<()> {
                 .wait_log_since(mark, "the XMPP side is there")?;
         }
         scene.write("5559001000", "after a kill")?;
-        let path = scene.network.udp_to(integration_tests::kamailio::GATEWAY)?;
+        let path = scene.network.udp_to(GATEWAY)?;
         let from = "sip:+15559001000@pbx.test";
         let draft = Draft::message("sip:+15550001000@127.0.0.1", from, "the answer");
         let answer = scene.network.ask(&draft, &path)?;
@@ -154,6 +154,37 @@ fn a_hidden_caller_is_nobody_in_particular() -> Result<()> {
         }
         called.refuse(486, &[])?;
         scene.alice.wait_ended(&sid)?;
+        scene.close(&[])
+    })
+}
+
+/// The name a provider looked up for the caller, and what it says of the number, are shown by the client.
+#[test]
+fn a_caller_has_the_name_its_provider_gives_it() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, "")?;
+        let scene = Scene::open(bench, vec![trunk("trust_identity = true")], AMERICA)?;
+        let to = format!("sip:+15550001000@{}", scene.server.gateway());
+        let parties = ("sip:+15559001000@network.test", to.as_str());
+        let sound = Peer::bind(&format!("{}:0", net::ADDRESS))?;
+        let asserted =
+            "\"Eve <Moneypenny>\" <sip:+15559001000@network.test;verstat=TN-Validation-Passed>";
+        let headers = [("P-Asserted-Identity", asserted)];
+        let offer = sound.describe(Law::A, "sendrecv")?;
+        let calling = scene.network.call(GATEWAY, parties, &headers, &offer)?;
+        let presence = scene.alice.expect("the caller's presence", |stanza| {
+            stanza.child("nick").is_some()
+        })?;
+        let nick = presence.child("nick").map(|nick| nick.text.as_str());
+        ensure!(
+            nick == Some("Eve <Moneypenny> (number verified)"),
+            "{nick:?}"
+        );
+        let proposal = scene.alice.wait_proposal()?;
+        scene.alice.take_proposal(&proposal)?;
+        let dialog = calling.wait_accepted("")?;
+        let sid = proposal.id.clone();
+        scene.hang_up(Call { sid, dialog, sound })?;
         scene.close(&[])
     })
 }

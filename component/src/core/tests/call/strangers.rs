@@ -103,3 +103,27 @@ fn the_contact_is_taken_away_when_the_stream_is_back() {
     assert_eq!(round.said().last().map(String::as_str), Some(HIDDEN));
     bench.expect_nothing_left(&round);
 }
+
+#[test]
+fn a_caller_is_shown_with_its_name() {
+    let mut bench = Bench::open();
+    let named = Offer {
+        name: Some("Eve <b>\u{1} (number verified)".into()),
+        ..offer()
+    };
+    let round = bench.far(&CallId(CALL.into()), Fact::Offer(Box::new(named)));
+    let shown = all(&round.actions);
+    for stanza in &shown {
+        let nick = stanza.get_child("nick", crate::xml::NICK).unwrap();
+        assert!(nick.text().starts_with("Eve <b>") && nick.text().ends_with("(number verified)"));
+        assert!(!nick.text().contains('\u{1}'));
+    }
+    assert_eq!(shown.len(), 2, "presence and proposal");
+    let mut bench = Bench::open();
+    let round = bench.far_offer();
+    assert!(
+        all(&round.actions)
+            .iter()
+            .all(|stanza| !stanza.has_child("nick", crate::xml::NICK))
+    );
+}
