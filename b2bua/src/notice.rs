@@ -72,6 +72,7 @@ impl Notices {
             lang: None,
             thread: None,
             wire_id: None,
+            replaces: None,
             sent: None,
             hops: Message::HOPS,
             ordinal: Ordinal::default(),

@@ -78,6 +78,8 @@ pub struct Trunk {
     pub credentials: Option<Credential>,
     /// Whether texts that are too long go in parts.
     pub split: bool,
+    /// Whether parts of a text that come from it are joined.
+    pub join: bool,
     /// Most bytes of a request over a stream.
     pub max_size: usize,
     /// How requests go that are too large for UDP; nothing when they do not.
@@ -394,6 +396,7 @@ impl Trunk {
             prefix: String::new(),
             credentials: None,
             split: false,
+            join: true,
             max_size: 8192,
             large: Some(Transport::Tcp),
             register: None,

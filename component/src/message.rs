@@ -241,6 +241,7 @@ impl Messages {
                 lang: content.lang,
                 thread: content.thread,
                 wire_id: frame.id.clone(),
+                replaces: None,
                 sent: content.sent,
                 hops: Message::HOPS,
                 ordinal,

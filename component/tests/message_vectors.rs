@@ -28,6 +28,7 @@ fn every_stanza_to_sip_is_its_event() {
             lang: content.lang,
             thread: content.thread,
             wire_id: frame.id,
+            replaces: None,
             sent: content.sent,
             hops: Message::HOPS,
             ordinal: Ordinal {

@@ -66,6 +66,7 @@ pub fn stanza(data: &[u8]) {
             lang: content.lang,
             thread: content.thread,
             wire_id: frame.id.clone(),
+            replaces: None,
             sent: content.sent,
             hops: Message::HOPS,
             ordinal: Ordinal::default(),

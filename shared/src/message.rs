@@ -54,6 +54,9 @@ pub struct Message {
     /// The id it had on the wire it came from, for replies and corrections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wire_id: Option<String>,
+    /// The earlier message from the same party that it takes the place of (XEP-0308).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<MessageId>,
     /// When it was sent, in milliseconds since 1970 (UTC), if it was delayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<i64>,

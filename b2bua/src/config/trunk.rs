@@ -138,6 +138,9 @@ pub struct TrunkRow {
     /// Whether texts that are too long go in parts.
     #[serde(default)]
     pub split: bool,
+    /// Whether parts of a text that come from it are joined.
+    #[serde(default = "join")]
+    pub join: bool,
     /// Most bytes of a request over a stream.
     #[serde(default = "max_size")]
     pub max_size: usize,
@@ -503,6 +506,7 @@ impl TrunkRow {
             prefix: self.prefix.clone(),
             credentials,
             split: self.split,
+            join: self.join,
             max_size: self.max_size,
             large: match self.large {
                 Large::Tcp => Some(Transport::Tcp),
@@ -582,6 +586,10 @@ fn srtp_demand() -> Demand {
 
 fn ptime() -> u16 {
     Policy::default().ptime
+}
+
+fn join() -> bool {
+    true
 }
 
 fn max_size() -> usize {

@@ -13,6 +13,7 @@ use tandem_shared::pii::Pii;
 use tandem_shared::refusal::Refusal;
 use tandem_shared::timers::Timers;
 
+use super::join::Joins;
 use super::thread::Threads;
 use super::translate::{self, Translated};
 use crate::action::{Action, Key, Record};
@@ -41,6 +42,7 @@ pub struct Inbound {
     answered: HashMap<Fingerprint, Status, ByKey>,
     order: VecDeque<(i64, Fingerprint)>,
     pruned: Option<Instant>,
+    joins: Joins,
     places: u64,
     closed: bool,
 }
@@ -127,14 +129,16 @@ impl Inbound {
             );
         }
         match cx.translate(print, &request, source) {
-            Ok(Translated::Message(message)) => {
+            Ok(Translated::Message(mut message)) => {
+                cx.join(&mut self.joins, &mut message, &request, source);
                 cx.publish(message);
                 self.wait(print, (token, request, source), None, cx);
             }
             Ok(Translated::Shared(messages)) => {
                 let ids = messages.iter().map(|message| message.id.clone());
                 let shares = Shares::new(ids);
-                for message in messages {
+                for mut message in messages {
+                    cx.join(&mut self.joins, &mut message, &request, source);
                     cx.publish(Box::new(message));
                 }
                 self.wait(print, (token, request, source), Some(shares), cx);
@@ -222,7 +226,8 @@ impl Inbound {
         let mut waiting: Vec<_> = self.pending.iter().collect();
         waiting.sort_by_key(|(_, pending)| pending.place);
         for (print, pending) in waiting {
-            let messages = match cx.translate(*print, &pending.request, pending.source) {
+            let (request, source) = (&pending.request, pending.source);
+            let messages = match cx.translate(*print, request, source) {
                 Ok(Translated::Message(message)) => vec![*message],
                 Ok(Translated::Shared(messages)) => messages,
                 Ok(Translated::Nothing) | Err(_) => Vec::new(),
@@ -232,7 +237,8 @@ impl Inbound {
                 let shares = pending.shares.as_ref();
                 shares.is_none_or(|shares| shares.is_open(&message.id))
             };
-            for message in messages.into_iter().filter(open) {
+            for mut message in messages.into_iter().filter(open) {
+                cx.join(&mut self.joins, &mut message, request, source);
                 let session = SessionId::conversation(&message.from, &message.to);
                 cx.events.push((session, Event::Message(Box::new(message))));
             }
@@ -342,6 +348,14 @@ impl Context<'_> {
         self.counters.published += 1;
         let session = SessionId::conversation(&message.from, &message.to);
         self.events.push((session, Event::Message(message)));
+    }
+
+    /// Makes of a part of a text the text so far, where its trunk says so.
+    fn join(&self, joins: &mut Joins, message: &mut Message, request: &Request, source: Source) {
+        let trunk = self.settings.trunks.of(request, source);
+        if trunk.is_some_and(|(_, trunk)| trunk.join) {
+            joins.join(message, self.now.instant);
+        }
     }
 
     fn refuse(&mut self, token: ServerToken, request: &Request, refusal: &Refusal) {

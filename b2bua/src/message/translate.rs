@@ -68,6 +68,7 @@ pub fn from_sip(
         lang: language(headers.get(Name::ContentLanguage)),
         thread: thread.clone(),
         wire_id: None,
+        replaces: None,
         sent: date.filter(|date| date.saturating_add(DELAY_MS) < now.unix_ms()),
         hops: request
             .max_forwards()

@@ -166,6 +166,7 @@ fn from_sip(id: &str) -> Message {
         lang: None,
         thread: None,
         wire_id: None,
+        replaces: None,
         sent: None,
         hops: 69,
         ordinal: Ordinal::default(),

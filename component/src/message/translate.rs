@@ -101,6 +101,11 @@ pub fn to_xmpp(message: &Message, id: &str, mapping: &Mapping) -> Result<Element
     if let Some(thread) = &message.thread {
         element.append_child(text_element("thread", xml::COMPONENT, thread));
     }
+    if let Some(replaced) = &message.replaces {
+        let mut replace = Element::bare("replace", xml::CORRECT);
+        set(&mut replace, "id", &replaced.0);
+        element.append_child(replace);
+    }
     let mut origin = Element::bare("origin-id", xml::SID);
     set(&mut origin, "id", id);
     element.append_child(origin);

@@ -10,6 +10,7 @@ mod floods;
 mod flows;
 mod fraud;
 mod guests;
+mod joined;
 mod nat;
 mod numbers;
 mod policy;

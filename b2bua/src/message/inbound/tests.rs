@@ -218,6 +218,51 @@ fn a_user_is_spelled_as_it_spells_itself() {
     );
 }
 
+/// Each part is answered when the XMPP side has it, alone; a carrier sends no other before that.
+#[test]
+fn parts_of_a_text_are_delivered_one_by_one_and_joined() {
+    let mut bench = Bench::new();
+    let mut first = None;
+    for (cseq, part, so_far) in [
+        (1, "(1/3) one", "(1/3) one"),
+        (2, "(3/3) three", "one [...] three"),
+        (3, "(2/3) two", "one two three"),
+    ] {
+        bench.packet(PEER, &packet(&cseq.to_string(), cseq, PLAIN, part));
+        let said = bench.messages().remove(0);
+        assert_eq!((&*said.body, &said.replaces), (so_far, &first));
+        assert!(bench.codes().is_empty());
+        // A component that has forgotten everything hears the same.
+        for bus in [
+            tandem_shared::bus::Incoming::Disconnected,
+            tandem_shared::bus::Incoming::Connected,
+        ] {
+            bench.core.handle_bus(bus, bench.now);
+        }
+        bench.greet();
+        assert_eq!(bench.messages(), std::slice::from_ref(&said));
+        tell(&mut bench, &said.id, Ok(()));
+        assert_eq!(bench.codes(), [202]);
+        first = first.or(Some(said.id));
+    }
+}
+
+#[test]
+fn a_trunk_may_leave_parts_as_they_are() {
+    let mut settings = settings();
+    let trunks = settings.trunks.iter().map(|(_, trunk)| {
+        let mut trunk = trunk.clone();
+        trunk.join = false;
+        trunk
+    });
+    settings.trunks = std::sync::Arc::new(crate::trunk::Trunks::new(trunks.collect()));
+    let mut bench = Bench::with(settings);
+    bench.packet(PEER, &packet("1", 1, PLAIN, "(1/2) one"));
+    bench.packet(PEER, &packet("2", 2, PLAIN, "(2/2) two"));
+    let bodies: Vec<_> = bench.messages().into_iter().map(|m| m.body).collect();
+    assert_eq!(bodies, ["(1/2) one", "(2/2) two"]);
+}
+
 #[test]
 fn the_end_answers_whoever_waits() {
     let (mut bench, _) = published();

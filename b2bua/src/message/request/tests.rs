@@ -16,6 +16,7 @@ pub(crate) fn message(from: (&str, &str), to: (&str, &str), body: &str) -> Messa
         lang: None,
         thread: None,
         wire_id: None,
+        replaces: None,
         sent: None,
         hops: 70,
         ordinal: Ordinal {

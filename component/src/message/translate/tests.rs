@@ -54,6 +54,20 @@ fn group_chat_is_refused_and_headlines_pass() {
     );
 }
 
+/// What takes the place of an earlier message names it.
+#[test]
+fn a_text_that_grows_replaces_its_beginning() {
+    let grown = Message {
+        replaces: Some(MessageId("first".into())),
+        ..message()
+    };
+    let stanza = to_xmpp(&grown, "m", &mapping()).unwrap();
+    let replace = stanza.get_child("replace", xml::CORRECT).unwrap();
+    assert_eq!(replace.attr("id"), Some("first"));
+    let plain = to_xmpp(&message(), "m", &mapping()).unwrap();
+    assert!(!plain.has_child("replace", xml::CORRECT));
+}
+
 fn message() -> Message {
     Message {
         id: MessageId("m".into()),
@@ -64,6 +78,7 @@ fn message() -> Message {
         lang: Some("de".into()),
         thread: Some("t".into()),
         wire_id: None,
+        replaces: None,
         sent: Some(1_785_585_600_000),
         hops: 70,
         ordinal: Ordinal::default(),
