@@ -149,14 +149,15 @@ impl Policy {
     pub fn opens_any(&self) -> bool {
         self.rules.iter().any(|rule| rule.allows)
     }
+}
 
-    /// As [`Policy::check`].
+impl Verdict {
+    /// What the user is told.
     ///
     /// # Errors
     /// The refusal a user reads.
-    pub fn allow(&self, number: &str) -> Result<(), Refusal> {
-        let verdict = self.check(number);
-        match verdict.allowed {
+    pub fn allow(&self) -> Result<(), Refusal> {
+        match self.allowed {
             true => Ok(()),
             false => Err(Refusal::new(Reason::NotAllowed)
                 .with_text("This number may not be reached from here. Ask your administrator.")),
@@ -213,7 +214,7 @@ mod tests {
         }
         let nobody = Policy::new(None, &[], &[]);
         assert!(!nobody.check("+15551234567").allowed);
-        let text = nobody.allow("+1555").unwrap_err().text.unwrap();
+        let text = nobody.check("+1555").allow().unwrap_err().text.unwrap();
         assert!(text.contains("administrator"), "{text}");
     }
 

@@ -6,6 +6,8 @@ use tandem_shared::address::{Address, number, uri};
 use tandem_shared::refusal::{Reason, Refusal};
 
 use crate::emergency;
+use crate::number::Plan;
+use crate::policy::Verdict;
 use crate::settings::Settings;
 use crate::sip::Transport;
 use crate::sip::uri::{Host, Uri};
@@ -36,6 +38,30 @@ pub enum Kind {
     Message,
 }
 
+/// What is decided on the way to a contact.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'a> {
+    /// It is an emergency number, before anything else is looked at.
+    Emergency,
+    /// What stands before the number hides the caller.
+    Hidden,
+    /// How the number is read.
+    Number {
+        /// As it was dialled.
+        bare: &'a str,
+        /// What it means, if that is a global number.
+        number: Option<&'a str>,
+        /// By which plan.
+        plan: &'a Plan,
+        /// Whether the plan is the user's own.
+        is_own: bool,
+    },
+    /// What the policy says to it.
+    Judged(&'a Verdict),
+    /// Trunks are asked who takes this.
+    Contact(&'a Address),
+}
+
 /// Finds the trunks for a request of `from` to the contact `to`, which may pass `hops` more gateways.
 ///
 /// # Errors
@@ -48,7 +74,23 @@ pub fn find(
     spellings: &Spellings,
     settings: &Settings,
 ) -> Result<Found, Refusal> {
+    trace(kind, (from, to), hops, spellings, settings, |_| {})
+}
+
+/// As [`find`], and tells each step by which it came to its end.
+///
+/// # Errors
+/// As [`find`].
+pub fn trace(
+    kind: Kind,
+    (from, to): (&Address, &Address),
+    hops: u8,
+    spellings: &Spellings,
+    settings: &Settings,
+    mut tell: impl FnMut(Step<'_>),
+) -> Result<Found, Refusal> {
     if settings.emergency.is_emergency(&to.user) {
+        tell(Step::Emergency);
         return find_emergency(kind, to, settings);
     }
     if hops == 0 {
@@ -72,33 +114,47 @@ pub fn find(
         });
     }
     let (hidden, bare) = settings.numbering.unhide(&to.user);
+    if hidden {
+        tell(Step::Hidden);
+    }
     if settings.emergency.is_emergency(bare) {
         return find_emergency(kind, to, settings);
     }
     let line = settings.numbers.line(from);
     let country = line.and_then(|line| line.country.as_deref());
-    let number = settings.numbering.plan.of(country).normalise(bare);
+    let plan = settings.numbering.plan.of(country);
+    let number = plan.normalise(bare);
+    tell(Step::Number {
+        bare,
+        number: number.as_deref(),
+        plan: &plan,
+        is_own: country.is_some(),
+    });
+    // What a number is does not depend on how the trunk that takes it wants it dialled.
+    let judged = number.as_deref().unwrap_or(bare);
+    let verdict = settings.policy.check(judged);
+    tell(Step::Judged(&verdict));
     let user = match &number {
         Some(number) => number.as_str(),
         None if hidden => bare,
         None => spellings.spell(to),
     };
-    settings.emergency.check(user)?;
     let mut contact = Address {
         user: user.to_owned(),
         host: to.host.clone(),
         device: None,
     };
+    tell(Step::Contact(&contact));
+    settings.emergency.check(user)?;
     let mut trunks = settings.trunks.find_for(from, &contact, own);
     // A trunk may take what was dialled, as an extension that looks like a number.
     if trunks.is_err() && number.is_some() {
         bare.clone_into(&mut contact.user);
+        tell(Step::Contact(&contact));
         trunks = settings.trunks.find_for(from, &contact, own).or(trunks);
     }
     let trunks = trunks?;
-    // What a number is does not depend on how the trunk that takes it wants it dialled.
-    let judged = number.as_deref().unwrap_or(&contact.user);
-    settings.policy.allow(judged)?;
+    verdict.allow()?;
     Ok(Found {
         trunks,
         abroad: settings.policy.is_abroad(judged),
@@ -214,5 +270,15 @@ mod tests {
         assert_eq!(find("00442012345"), Ok(("00442012345".to_owned(), true)));
         assert!(find("0088213300000").is_err());
         assert!(find("004930123456").is_err());
+        // What is told is what was asked, in that order.
+        let to = Address::new("00442012345", "sip.example.com").unwrap();
+        let mut asked = Vec::new();
+        let tell = |step: Step<'_>| {
+            if let Step::Contact(contact) = step {
+                asked.push(contact.user.clone());
+            }
+        };
+        trace(Kind::Call, (&from, &to), 70, &spellings, &settings, tell).unwrap();
+        assert_eq!(asked, ["+442012345", "00442012345"]);
     }
 }

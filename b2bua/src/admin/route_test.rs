@@ -1,7 +1,7 @@
 //! What would become of a call or message: every step by which its way is found, in words.
 //!
-//! Each step asks the function that decides when a request comes, and the verdict is that of
-//! [`target::find`] itself, so that what is told here is what happens.
+//! The function that decides when a request comes tells its steps ([`target::trace`]), so that what
+//! is told here is what happens.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::policy::Approvals;
 use crate::policy::approval::{Look, Verdict};
 use crate::settings::Settings;
 use crate::spelling::Spellings;
-use crate::target::{self, Kind, Target};
+use crate::target::{self, Kind, Step, Target};
 use crate::trunk::{Guide, States, Trunk, TrunkId, Ways, is_full};
 
 /// What is asked with.
@@ -67,15 +67,14 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
     };
     let mut text = String::new();
     let _ = writeln!(text, "to: {}@{}", to.user, to.host);
-    let emergency = settings.emergency.is_emergency(&to.user);
-    if emergency {
-        let _ = writeln!(text, "emergency: yes, before anything else is looked at");
-    } else if to.host == own {
-        explain_number(&mut text, &from, &to, settings);
-    }
     let mut verdicts = Vec::new();
     for (kind, name) in [(Kind::Call, "call"), (Kind::Message, "message")] {
-        let found = target::find(kind, (&from, &to), HOPS, cx.spellings, settings);
+        let parties = (&from, &to);
+        let found = target::trace(kind, parties, HOPS, cx.spellings, settings, |step| {
+            if kind == Kind::Call {
+                explain(&mut text, step, settings);
+            }
+        });
         let found = found.and_then(|found| {
             let look = cx.approvals.look(&from, &found, settings);
             if kind == Kind::Call {
@@ -113,40 +112,51 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
     Answer::ok(text)
 }
 
-/// How a number is read, and by which rules it may be reached.
-fn explain_number(text: &mut String, from: &Address, to: &Address, settings: &Settings) {
-    let (hidden, bare) = settings.numbering.unhide(&to.user);
-    if hidden {
-        let _ = writeln!(text, "caller: hidden, by what stands before the number");
-    }
-    let line = settings.numbers.line(from);
-    let country = line.and_then(|line| line.country.as_deref());
-    let plan = settings.numbering.plan.of(country);
-    let own_plan = country.map_or("numbering", |_| "the user's");
-    let number = plan.normalise(bare);
-    let _ = match &number {
-        Some(number) if number == bare => writeln!(text, "number: {number}"),
-        Some(number) => writeln!(
-            text,
-            "number: {bare} is {number}, by {own_plan} country {:?}",
-            plan.country.as_deref().unwrap_or_default()
-        ),
-        None => writeln!(text, "number: {bare}, not a global one"),
+/// A step in words.
+fn explain(text: &mut String, step: Step<'_>, settings: &Settings) {
+    let _ = match step {
+        Step::Emergency => writeln!(text, "emergency: yes, before anything else is looked at"),
+        Step::Hidden => writeln!(text, "caller: hidden, by what stands before the number"),
+        Step::Number {
+            bare,
+            number: Some(number),
+            ..
+        } if number == bare => writeln!(text, "number: {number}"),
+        Step::Number {
+            bare,
+            number: Some(number),
+            plan,
+            is_own,
+        } => {
+            let whose = if is_own { "the user's" } else { "numbering" };
+            let country = plan.country.as_deref().unwrap_or_default();
+            writeln!(
+                text,
+                "number: {bare} is {number}, by {whose} country {country:?}"
+            )
+        }
+        Step::Number {
+            bare, number: None, ..
+        } => writeln!(text, "number: {bare}, not a global one"),
+        Step::Judged(verdict) => {
+            let allowed = if verdict.allowed { "open" } else { "closed" };
+            writeln!(text, "policy: {allowed}: {}", verdict.rule)
+        }
+        Step::Contact(contact) => {
+            explain_patterns(text, contact, settings);
+            Ok(())
+        }
     };
-    let verdict = settings.policy.check(number.as_deref().unwrap_or(bare));
-    let allowed = if verdict.allowed { "open" } else { "closed" };
-    let _ = writeln!(text, "policy: {allowed}: {}", verdict.rule);
+}
+
+/// Which trunks take a contact, and by which of their patterns.
+fn explain_patterns(text: &mut String, contact: &Address, settings: &Settings) {
     let own = settings.mapping.domain.as_str();
-    let contact = Address {
-        user: number.unwrap_or_else(|| bare.to_owned()),
-        host: own.to_owned(),
-        device: None,
-    };
     for (_, trunk) in settings.trunks.iter() {
         let fits = trunk
             .patterns
             .iter()
-            .filter_map(|pattern| Some((pattern.fit(&contact, own)?, pattern)))
+            .filter_map(|pattern| Some((pattern.fit(contact, own)?, pattern)))
             .max_by_key(|(fit, _)| *fit);
         let _ = match fits {
             Some((_, pattern)) => writeln!(text, "trunk {}: takes it by {pattern}", trunk.name),
