@@ -10,7 +10,7 @@ use tandem_shared::account::{Account, AccountState};
 use tandem_shared::address::Address;
 use tandem_shared::refusal::{Reason, Refusal};
 
-use crate::trunk::{Registered, States, TrunkId};
+use crate::trunk::{Registered, State, States, TrunkId};
 
 mod check;
 
@@ -147,7 +147,7 @@ pub struct Replaced {
 impl Row {
     fn show(&self, states: &States, now: Instant) -> AccountState {
         let state = states.get(self.trunk);
-        let (registered, problem) = match state.map(|state| &state.registered) {
+        let (registered, problem) = match state.map(State::registered) {
             Some(Registered::Until { at, .. }) => {
                 let left = at.saturating_duration_since(now);
                 (Some(left.as_secs()), None)

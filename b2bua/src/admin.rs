@@ -12,6 +12,7 @@ pub mod route_test;
 
 use crate::policy::{Approvals, approval};
 use crate::settings::Settings;
+use crate::trunk::state::FlowState;
 use crate::trunk::{Health, Registered, State, States, Trunk, TrunkId};
 
 /// A question.
@@ -131,28 +132,41 @@ fn show_trunk(text: &mut String, trunk: &Trunk, state: &State, now: Instant) {
     if let Health::Down { why } = &state.health {
         let _ = write!(text, " ({why})");
     }
-    match &state.registered {
-        Registered::No => {}
-        Registered::Trying => text.push_str(", registering"),
-        Registered::Until { at, hop, .. } => {
-            let left = at.saturating_duration_since(now).as_secs();
-            let _ = write!(text, ", registered for {left} s more");
-            if let Some(hop) = hop {
-                let name = hop.transport.as_str().to_lowercase();
-                let _ = write!(text, " at {} port {} over {name}", hop.host, hop.port);
-            }
-            if let Some(seen) = state.seen {
-                let _ = write!(text, " as {seen}");
-            }
-        }
-        Registered::Failed { why } => {
-            let _ = write!(text, ", NOT REGISTERED ({why})");
-        }
+    let several = trunk.register.as_ref().is_some_and(|it| it.flows > 1);
+    for (number, flow) in &state.flows {
+        let name = match several {
+            true => format!("flow {number} "),
+            false => String::new(),
+        };
+        show_flow(text, &name, flow, now);
     }
     let _ = match trunk.channels {
         0 => writeln!(text, ", {} calls", state.calls),
         most => writeln!(text, ", {} of {most} calls", state.calls),
     };
+}
+
+fn show_flow(text: &mut String, name: &str, flow: &FlowState, now: Instant) {
+    match &flow.registered {
+        Registered::No => {}
+        Registered::Trying => {
+            let _ = write!(text, ", {name}registering");
+        }
+        Registered::Until { at, hop, .. } => {
+            let left = at.saturating_duration_since(now).as_secs();
+            let _ = write!(text, ", {name}registered for {left} s more");
+            if let Some(hop) = hop {
+                let name = hop.transport.as_str().to_lowercase();
+                let _ = write!(text, " at {} port {} over {name}", hop.host, hop.port);
+            }
+            if let Some(seen) = flow.seen {
+                let _ = write!(text, " as {seen}");
+            }
+        }
+        Registered::Failed { why } => {
+            let _ = write!(text, ", {name}NOT REGISTERED ({why})");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -192,7 +192,9 @@ impl Dns {
         self.wanted.pop()
     }
 
-    fn is_penalised(&self, hop: &Hop, now: Instant) -> bool {
+    /// Whether `hop` failed lately.
+    #[must_use]
+    pub fn is_penalised(&self, hop: &Hop, now: Instant) -> bool {
         let key = hop
             .host
             .ip()

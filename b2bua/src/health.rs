@@ -17,7 +17,7 @@ use crate::sip::header::Name;
 use crate::sip::hop::NotSent;
 use crate::sip::uri::{SipUri, Uri};
 use crate::sip::{Endpoint, Hop, Method, Request, Response};
-use crate::trunk::{Guide, Health, Registered, States, Step, Trunk, TrunkId, Ways};
+use crate::trunk::{Guide, Health, States, Step, Trunk, TrunkId, Ways};
 
 /// What watches over all trunks.
 #[derive(Debug, Default)]
@@ -138,7 +138,7 @@ impl Watch {
             return;
         };
         row.locating = false;
-        let hop = match registered_at(id, cx.states) {
+        let hop = match registered_at(id, cx) {
             Some(hop) => hop,
             None => {
                 let nobody = Address {
@@ -224,11 +224,9 @@ pub fn owns(token: ClientToken) -> bool {
     token.0 >> 61 == MARK >> 61
 }
 
-fn registered_at(id: TrunkId, states: &States) -> Option<Hop> {
-    match &states.get(id)?.registered {
-        Registered::Until { hop, .. } => hop.clone(),
-        Registered::No | Registered::Trying | Registered::Failed { .. } => None,
-    }
+fn registered_at(id: TrunkId, cx: &Context<'_>) -> Option<Hop> {
+    let failed = |hop: &&Hop| cx.dns.is_penalised(hop, cx.now);
+    cx.states.registered_at(id).min_by_key(failed).cloned()
 }
 
 fn compose(trunk: &Trunk, hop: &Hop, settings: &Settings, mint: &mut Mint) -> Request {

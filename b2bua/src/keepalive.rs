@@ -19,15 +19,15 @@ use crate::sip::Hop;
 use crate::sip::frame::PING;
 use crate::sip::hop::{ConnectionId, Flow, Target, Transmit, Transport};
 use crate::sip::stun::{Asking, Stun, TransactionId};
-use crate::trunk::{Registered, States, Trunk, TrunkId};
+use crate::trunk::{FlowId, Registered, States, Trunk};
 
-/// All flows that are kept alive, one for each registered trunk.
+/// All flows that are kept alive.
 #[derive(Debug, Default)]
 pub struct Keepalives {
-    rows: BTreeMap<TrunkId, Row>,
-    timers: Timers<TrunkId>,
+    rows: BTreeMap<FlowId, Row>,
+    timers: Timers<FlowId>,
     /// Registrars that keep flows and never answered STUN.
-    deaf: BTreeMap<TrunkId, SocketAddr>,
+    deaf: BTreeMap<FlowId, SocketAddr>,
     failed: VecDeque<Dead>,
     /// [`States::changes`] when registrations were looked at last.
     followed: u64,
@@ -37,8 +37,8 @@ pub struct Keepalives {
 /// A flow that is dead.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Dead {
-    /// Whose.
-    pub trunk: TrunkId,
+    /// Which.
+    pub flow: FlowId,
     /// What is seen of it, for people.
     pub why: &'static str,
 }
@@ -100,33 +100,37 @@ impl Keepalives {
             return;
         }
         for (id, trunk) in cx.settings.trunks.iter() {
-            if trunk.register.is_none() {
-                continue;
+            let flows = trunk.register.as_ref().map_or(0, |it| it.flows);
+            for number in 1..=flows {
+                self.follow_one(FlowId { trunk: id, number }, trunk, cx);
             }
-            let way = self.way(id, trunk, cx.states);
-            if self.rows.get(&id).map(|row| &row.way) == way.as_ref() {
-                continue;
-            }
-            self.timers.cancel(&id);
-            let former = self.rows.remove(&id);
-            if way.is_none() && former.is_some_and(|row| matches!(row.way, Way::Bare { .. })) {
-                // Whoever is there next time may know STUN.
-                self.deaf.remove(&id);
-            }
-            if let Some(way) = way {
-                let next = cx.now + pause(&way, cx.mint);
-                self.timers.set(id, next);
-                let (stage, seen) = (Stage::Resting, None);
-                self.rows.insert(
-                    id,
-                    Row {
-                        way,
-                        stage,
-                        next,
-                        seen,
-                    },
-                );
-            }
+        }
+    }
+
+    fn follow_one(&mut self, id: FlowId, trunk: &Trunk, cx: &mut Context<'_>) {
+        let way = self.way(id, trunk, cx.states);
+        if self.rows.get(&id).map(|row| &row.way) == way.as_ref() {
+            return;
+        }
+        self.timers.cancel(&id);
+        let former = self.rows.remove(&id);
+        if way.is_none() && former.is_some_and(|row| matches!(row.way, Way::Bare { .. })) {
+            // Whoever is there next time may know STUN.
+            self.deaf.remove(&id);
+        }
+        if let Some(way) = way {
+            let next = cx.now + pause(&way, cx.mint);
+            self.timers.set(id, next);
+            let (stage, seen) = (Stage::Resting, None);
+            self.rows.insert(
+                id,
+                Row {
+                    way,
+                    stage,
+                    next,
+                    seen,
+                },
+            );
         }
     }
 
@@ -201,14 +205,14 @@ impl Keepalives {
     }
 
     /// How the flow of a trunk is kept alive, if it has one.
-    fn way(&self, id: TrunkId, trunk: &Trunk, states: &States) -> Option<Way> {
+    fn way(&self, id: FlowId, trunk: &Trunk, states: &States) -> Option<Way> {
         let Registered::Until {
             hop: Some(hop),
             connection,
             outbound,
             flow_timer,
             ..
-        } = &states.get(id)?.registered
+        } = &states.flow(id)?.registered
         else {
             return None;
         };
@@ -234,7 +238,7 @@ impl Keepalives {
         Some(Way::Bare { hop, every })
     }
 
-    fn begin(&mut self, id: TrunkId, cx: &mut Context<'_>) {
+    fn begin(&mut self, id: FlowId, cx: &mut Context<'_>) {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
@@ -271,7 +275,7 @@ impl Keepalives {
     }
 
     /// Sends a STUN request, the first time or again.
-    fn ask(&mut self, id: TrunkId, cx: &mut Context<'_>) {
+    fn ask(&mut self, id: FlowId, cx: &mut Context<'_>) {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
@@ -288,22 +292,23 @@ impl Keepalives {
     }
 
     /// The flow is alive; the next look at its time.
-    fn rest(&mut self, id: TrunkId, cx: &Context<'_>) {
+    fn rest(&mut self, id: FlowId, cx: &Context<'_>) {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
         row.stage = Stage::Resting;
         self.timers.set(id, row.next.max(cx.now));
         tracing::debug!(
-            trunk = cx.settings.trunks.name(id),
+            trunk = cx.settings.trunks.name(id.trunk),
+            flow = id.number,
             seen = row.seen.map(|seen| seen.to_string()),
             "the registrar keeps the flow"
         );
     }
 
-    fn fail(&mut self, trunk: TrunkId, why: &'static str, cx: &mut Context<'_>) {
-        self.timers.cancel(&trunk);
-        let Some(row) = self.rows.remove(&trunk) else {
+    fn fail(&mut self, flow: FlowId, why: &'static str, cx: &mut Context<'_>) {
+        self.timers.cancel(&flow);
+        let Some(row) = self.rows.remove(&flow) else {
             return;
         };
         match row.way {
@@ -313,16 +318,17 @@ impl Keepalives {
             } => cx.actions.push_back(Action::Close(connection)),
             Way::Stun { hop, .. } if row.seen.is_none() => {
                 // The next registration tells whether the flow is dead, or only nobody there knows STUN.
-                self.deaf.extend(place(&hop).map(|peer| (trunk, peer)));
+                self.deaf.extend(place(&hop).map(|peer| (flow, peer)));
             }
             Way::Stream { .. } | Way::Stun { .. } | Way::Bare { .. } => {}
         }
         tracing::warn!(
-            trunk = cx.settings.trunks.name(trunk),
+            trunk = cx.settings.trunks.name(flow.trunk),
+            flow = flow.number,
             why,
             "the flow of a registration is dead"
         );
-        self.failed.push_back(Dead { trunk, why });
+        self.failed.push_back(Dead { flow, why });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Registrations at trunks: who calls us has to know where we are (RFC 3261 §10.2; RFC 5626 §4.2;
 //! specs 10.4).
 //!
-//! One REGISTER at a time for each account. What went well is refreshed before it is over, what
+//! One REGISTER at a time for each flow of an account. What went well is refreshed before it is over, what
 //! went wrong is tried again, each time later; a password that is not accepted is tried again so
 //! seldom that nobody takes us for a burglar.
 
@@ -20,22 +20,27 @@ use crate::sip::endpoint::{ClientToken, Failure};
 use crate::sip::hop::{ConnectionId, NotSent};
 use crate::sip::uri::SipUri;
 use crate::sip::{Endpoint, Hop, Request, Response};
-use crate::trunk::{Guide, Health, PATIENCE, Registered, States, Step, TrunkId, Ways};
+use crate::trunk::{
+    FlowId, Guide, Health, PATIENCE, Register, Registered, States, Step, TrunkId, Ways,
+};
 
 mod flow;
+mod pause;
 mod personal;
 mod reply;
 mod request;
+mod several;
 
+use pause::refresh_after;
 use reply::Reply;
 
 /// All registrations.
 #[derive(Debug, Default)]
 pub struct Registrations {
-    rows: BTreeMap<TrunkId, Registration>,
-    timers: Timers<TrunkId>,
+    rows: BTreeMap<FlowId, Registration>,
+    timers: Timers<FlowId>,
     /// When a REGISTER nobody has answered goes elsewhere.
-    patience: Timers<TrunkId>,
+    patience: Timers<FlowId>,
     tokens: u64,
     closed: bool,
 }
@@ -61,7 +66,7 @@ pub struct Context<'a> {
     pub now: Instant,
 }
 
-/// One account at one trunk.
+/// One flow of an account at one trunk.
 #[derive(Debug)]
 struct Registration {
     stage: Stage,
@@ -79,6 +84,8 @@ struct Registration {
     rounds: Rounds,
     /// Failures in a row.
     failures: u32,
+    /// What was wrong with the way tried last.
+    trouble: Option<&'static str>,
     /// Whether the registrar has us.
     held: bool,
     /// The Contact it is asked to take, and the one it took.
@@ -102,6 +109,8 @@ struct Registration {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// It waits until the first flow shows that the registrar keeps several.
+    Waiting,
     /// A name is being asked for.
     Locating,
     /// A REGISTER is under way.
@@ -112,6 +121,36 @@ enum Stage {
     Leaving(ClientToken),
 }
 
+impl Registration {
+    fn new(id: FlowId, register: Option<&Register>, mint: &mut Mint) -> Self {
+        Self {
+            stage: Stage::Waiting,
+            call_id: mint.token(),
+            tag: mint.token(),
+            cseq: 0,
+            expires: register.map_or(0, |register| register.expires),
+            outbound: register.is_some_and(|register| register.outbound),
+            ways: Ways::by(id.trunk),
+            hop: None,
+            connection: None,
+            sent: None,
+            rounds: Rounds::default(),
+            failures: 0,
+            trouble: None,
+            held: false,
+            contact: None,
+            bound: None,
+            kept: false,
+            corrected: false,
+            leaving: false,
+            raised: false,
+            since: None,
+            due: None,
+            brief: 0,
+        }
+    }
+}
+
 impl Registrations {
     /// Registers at every trunk that wants it.
     pub fn begin(&mut self, cx: &mut Context<'_>) {
@@ -120,61 +159,42 @@ impl Registrations {
             .filter(|(_, trunk)| trunk.register.is_some())
             .map(|(id, _)| id)
             .collect();
-        for id in wanted {
-            self.enter(id, cx);
+        for trunk in wanted {
+            self.enter(trunk, cx);
         }
     }
 
-    fn enter(&mut self, id: TrunkId, cx: &mut Context<'_>) {
-        let trunk = cx.settings.trunks.get(id);
-        let register = trunk.and_then(|trunk| trunk.register.as_ref());
-        self.rows.insert(
-            id,
-            Registration {
-                stage: Stage::Resting,
-                call_id: cx.mint.token(),
-                tag: cx.mint.token(),
-                cseq: 0,
-                expires: register.map_or(0, |register| register.expires),
-                outbound: register.is_some_and(|register| register.outbound),
-                ways: Ways::by(id),
-                hop: None,
-                connection: None,
-                sent: None,
-                rounds: Rounds::default(),
-                failures: 0,
-                held: false,
-                contact: None,
-                bound: None,
-                kept: false,
-                corrected: false,
-                leaving: false,
-                raised: false,
-                since: None,
-                due: None,
-                brief: 0,
-            },
-        );
-        cx.states.set_registered(id, Registered::Trying);
-        self.start(id, cx);
+    /// Begins the registration of a trunk with its first flow.
+    fn enter(&mut self, trunk: TrunkId, cx: &mut Context<'_>) {
+        let register = cx.settings.trunks.get(trunk);
+        let register = register.and_then(|trunk| trunk.register.as_ref());
+        for number in 1..=register.map_or(0, |register| register.flows) {
+            let id = FlowId { trunk, number };
+            self.rows
+                .insert(id, Registration::new(id, register, cx.mint));
+        }
+        self.start(FlowId { trunk, number: 1 }, cx);
     }
 
     /// Registers now, whatever was planned; false when the trunk has no registration.
-    pub fn force(&mut self, id: TrunkId, cx: &mut Context<'_>) -> bool {
-        let Some(row) = self.rows.get_mut(&id) else {
-            return false;
-        };
-        row.failures = 0;
-        if matches!(row.stage, Stage::Resting | Stage::Locating) {
-            self.start(id, cx);
+    pub fn force(&mut self, trunk: TrunkId, cx: &mut Context<'_>) -> bool {
+        let flows = self.of_trunk(trunk);
+        for id in &flows {
+            let Some(row) = self.rows.get_mut(id) else {
+                continue;
+            };
+            row.failures = 0;
+            if matches!(row.stage, Stage::Resting | Stage::Locating) {
+                self.start(*id, cx);
+            }
         }
-        true
+        !flows.is_empty()
     }
 
     /// A name server answered, or nobody did.
     pub fn handle_located(&mut self, cx: &mut Context<'_>) {
         let waits = |row: &Registration| row.stage == Stage::Locating;
-        let waiting: Vec<TrunkId> = self.of(waits);
+        let waiting: Vec<FlowId> = self.of(waits);
         for id in waiting {
             self.go_on(id, cx);
         }
@@ -221,7 +241,7 @@ impl Registrations {
                 row.raised = true;
                 self.send(id, cx);
             }
-            Reply::NoOutbound if row.outbound => {
+            Reply::NoOutbound if row.outbound && id.number == 1 => {
                 row.outbound = false;
                 self.send(id, cx);
             }
@@ -271,7 +291,7 @@ impl Registrations {
                 };
                 self.pass(id, why, cx);
             }
-            Some(Stage::Locating | Stage::Resting) | None => {}
+            Some(Stage::Waiting | Stage::Locating | Stage::Resting) | None => {}
         }
     }
 
@@ -312,27 +332,34 @@ impl Registrations {
     }
 
     /// Tries all ways from the beginning.
-    fn start(&mut self, id: TrunkId, cx: &mut Context<'_>) {
+    fn start(&mut self, id: FlowId, cx: &mut Context<'_>) {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
         self.timers.cancel(&id);
+        if row.stage == Stage::Waiting {
+            row.stage = Stage::Resting;
+            cx.states.set_registered(id, Registered::Trying);
+        }
         // Where it is registered it stays, as long as that works.
         if !row.held {
             row.hop = None;
         }
-        row.ways = Ways::by(id);
+        row.ways = Ways::by(id.trunk);
         row.rounds = Rounds::default();
         row.raised = false;
+        row.trouble = None;
         if row.hop.is_some() {
             return self.send(id, cx);
         }
         self.go_on(id, cx);
     }
 
-    /// Tries the next way.
-    fn go_on(&mut self, id: TrunkId, cx: &mut Context<'_>) {
-        let (Some(row), Some(trunk)) = (self.rows.get_mut(&id), cx.settings.trunks.get(id)) else {
+    /// Tries the next way; no two flows lead to one server.
+    fn go_on(&mut self, id: FlowId, cx: &mut Context<'_>) {
+        let taken = self.taken(id);
+        let (Some(row), Some(trunk)) = (self.rows.get_mut(&id), cx.settings.trunks.get(id.trunk))
+        else {
             return;
         };
         let mut guide = Guide {
@@ -343,37 +370,50 @@ impl Registrations {
             now: cx.now,
         };
         let contact = request::registrar(trunk);
-        match row.ways.step(&contact, &mut guide) {
+        let mut step = row.ways.step(&contact, &mut guide);
+        while matches!(&step, Step::Go(_, hop) if taken.contains(&hop.host)) {
+            row.ways.pass();
+            step = row.ways.step(&contact, &mut guide);
+        }
+        match step {
             Step::Go(_, hop) => {
                 row.hop = Some(hop);
                 row.rounds = Rounds::default();
                 self.send(id, cx);
             }
             Step::Wait => row.stage = Stage::Locating,
-            Step::End => self.fail(id, "The registrar has no address.", None, cx),
+            Step::End if taken.is_empty() => {
+                self.fail(id, "The registrar has no address.", None, cx);
+            }
+            Step::End => {
+                let why = row.trouble.unwrap_or("There is no further server.");
+                self.fail(id, why, None, cx);
+            }
         }
     }
 
-    fn send(&mut self, id: TrunkId, cx: &mut Context<'_>) {
-        let (Some(row), Some(trunk)) = (self.rows.get_mut(&id), cx.settings.trunks.get(id)) else {
+    fn send(&mut self, id: FlowId, cx: &mut Context<'_>) {
+        let (Some(row), Some(trunk)) = (self.rows.get_mut(&id), cx.settings.trunks.get(id.trunk))
+        else {
             return;
         };
         let Some(hop) = row.hop.clone() else {
             return;
         };
         row.cseq += 1;
-        let (seen, config) = (cx.states.seen(id), &cx.settings.endpoint);
+        let seen = cx.states.flow(id).and_then(|flow| flow.seen);
+        let config = &cx.settings.endpoint;
         let way = (hop.transport, hop.host.ip());
         let contact = contact::uri(&trunk.line, way, seen, config);
-        let mut request = request::compose(trunk, row, &contact, cx.settings, cx.key);
+        let mut request = request::compose((id, trunk), row, &contact, cx.settings, cx.key);
         row.contact = Some(contact);
-        if let Some(account) = cx.accounts.get_mut(&id) {
+        if let Some(account) = cx.accounts.get_mut(&id.trunk) {
             account.authorize(&mut request, cx.mint);
         }
         self.transmit(id, request, hop, cx);
     }
 
-    fn transmit(&mut self, id: TrunkId, request: Request, hop: Hop, cx: &mut Context<'_>) {
+    fn transmit(&mut self, id: FlowId, request: Request, hop: Hop, cx: &mut Context<'_>) {
         self.tokens += 1;
         let token = ClientToken(MARK | self.tokens);
         let Some(row) = self.rows.get_mut(&id) else {
@@ -395,11 +435,12 @@ impl Registrations {
         }
     }
 
-    fn answer(&mut self, id: TrunkId, response: &Response, cx: &mut Context<'_>) {
+    fn answer(&mut self, id: FlowId, response: &Response, cx: &mut Context<'_>) {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
-        let (Some(account), Some(mut request)) = (cx.accounts.get_mut(&id), row.sent.take()) else {
+        let (Some(account), Some(mut request)) = (cx.accounts.get_mut(&id.trunk), row.sent.take())
+        else {
             return self.give_in(id, "The registrar wants a password, and there is none.", cx);
         };
         match account.answer(response, &mut request, &mut row.rounds, cx.mint) {
@@ -418,7 +459,7 @@ impl Registrations {
         }
     }
 
-    fn succeed(&mut self, id: TrunkId, granted: &reply::Granted, cx: &mut Context<'_>) {
+    fn succeed(&mut self, id: FlowId, granted: &reply::Granted, cx: &mut Context<'_>) {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
@@ -448,92 +489,31 @@ impl Registrations {
                 flow_timer: granted.flow_timer,
             },
         );
-        if cx.states.set_health(id, Health::Up) {
+        if cx.states.set_health(id.trunk, Health::Up) {
             tracing::info!(
-                trunk = cx.settings.trunks.name(id),
+                trunk = cx.settings.trunks.name(id.trunk),
                 "the trunk answers again"
             );
         }
-        let (seconds, trunk) = (granted.seconds, cx.settings.trunks.name(id));
+        let (seconds, trunk) = (granted.seconds, cx.settings.trunks.name(id.trunk));
+        let flow = id.number;
         match first {
-            true => tracing::info!(trunk, seconds, "registered"),
-            false => tracing::debug!(trunk, seconds, "registered again"),
+            true => tracing::info!(trunk, seconds, flow, "registered"),
+            false => tracing::debug!(trunk, seconds, flow, "registered again"),
         }
+        self.settle(id, cx);
     }
 
-    /// This way leads nowhere: the next one, or all of them again, later.
-    fn pass(&mut self, id: TrunkId, why: &str, cx: &mut Context<'_>) {
-        let Some(row) = self.rows.get_mut(&id) else {
-            return;
-        };
-        if let Some(hop) = &row.hop {
-            cx.dns.penalise(hop, PENALTY, cx.now);
-        }
-        row.held = false;
-        if row.ways.pass() {
-            return self.go_on(id, cx);
-        }
-        self.fail(id, why, None, cx);
-    }
-
-    /// It did not work; again after a while that grows (RFC 5626 §4.5).
-    fn fail(&mut self, id: TrunkId, why: &str, after: Option<Duration>, cx: &mut Context<'_>) {
-        let Some(row) = self.rows.get_mut(&id) else {
-            return;
-        };
-        let most = BASE * 2_u32.saturating_pow(row.failures.min(10));
-        let most = u64::try_from(most.min(MOST).as_millis()).unwrap_or(u64::MAX);
-        let pause = Duration::from_millis(most / 2 + fraction(cx.mint, most / 2));
-        let pause = after.map_or(pause, |after| after.clamp(pause, MOST));
-        row.failures += 1;
-        self.rest(id, why, pause, cx);
-        tracing::warn!(
-            trunk = cx.settings.trunks.name(id),
-            why,
-            again_in = pause.as_secs(),
-            "not registered"
-        );
-    }
-
-    /// The registrar does not want us: nothing will change by asking often.
-    fn give_in(&mut self, id: TrunkId, why: &str, cx: &mut Context<'_>) {
-        self.rest(id, why, REFUSED, cx);
-        tracing::error!(
-            trunk = cx.settings.trunks.name(id),
-            why,
-            again_in = REFUSED.as_secs(),
-            "the registrar refuses the account; check username, password and realm"
-        );
-    }
-
-    fn rest(&mut self, id: TrunkId, why: &str, pause: Duration, cx: &mut Context<'_>) {
-        let Some(row) = self.rows.get_mut(&id) else {
-            return;
-        };
-        self.patience.cancel(&id);
-        if row.leaving {
-            self.rows.remove(&id);
-            return;
-        }
-        row.stage = Stage::Resting;
-        row.held = false;
-        row.hop = None;
-        row.sent = None;
-        self.timers.set(id, cx.now + pause);
-        let why = why.to_owned();
-        cx.states.set_registered(id, Registered::Failed { why });
-    }
-
-    fn holds(&self, id: TrunkId) -> bool {
+    fn holds(&self, id: FlowId) -> bool {
         self.rows.get(&id).is_some_and(|row| row.held)
     }
 
-    fn of(&self, wanted: impl Fn(&Registration) -> bool) -> Vec<TrunkId> {
+    fn of(&self, wanted: impl Fn(&Registration) -> bool) -> Vec<FlowId> {
         let found = self.rows.iter().filter(|(_, row)| wanted(row));
         found.map(|(id, _)| *id).collect()
     }
 
-    fn of_token(&self, token: ClientToken) -> Option<TrunkId> {
+    fn of_token(&self, token: ClientToken) -> Option<FlowId> {
         let open = |row: &Registration| matches!(row.stage, Stage::Asking(open) | Stage::Leaving(open) if open == token);
         self.of(open).first().copied()
     }
@@ -564,25 +544,7 @@ pub fn instance(key: &[u8; 16]) -> String {
     )
 }
 
-/// When a registration of so many seconds is made again: with a share of it left, at chance, so
-/// that the accounts of a restarted gateway spread.
-fn refresh_after(seconds: u32, mint: &mut Mint) -> Duration {
-    let life = u64::from(seconds) * 1000;
-    let after = life / 2 + fraction(mint, life * 3 / 10);
-    Duration::from_millis(after.max(1000).min(life.max(1000)))
-}
-
-fn fraction(mint: &mut Mint, most: u64) -> u64 {
-    u64::try_from(mint.number() % (u128::from(most) + 1)).unwrap_or_default()
-}
-
 /// Marks our tokens among those of messages and sessions.
 const MARK: u64 = 1 << 62;
-/// The pause after the first failure, and the longest (RFC 5626 §4.5).
-const BASE: Duration = Duration::from_secs(30);
-const MOST: Duration = Duration::from_secs(1800);
-/// The pause after the account was refused.
-const REFUSED: Duration = Duration::from_secs(1800);
-
 #[cfg(test)]
 mod tests;

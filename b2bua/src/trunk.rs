@@ -32,7 +32,7 @@ pub mod ways;
 pub use gate::Gate;
 pub use network::Network;
 pub use pattern::Pattern;
-pub use state::{Health, Registered, State, States};
+pub use state::{FlowId, Health, Registered, State, States};
 pub use ways::{Guide, PATIENCE, Step, Ways};
 
 use own::Own;
@@ -145,6 +145,8 @@ pub struct Register {
     pub expires: u32,
     /// Whether flows are asked for (RFC 5626).
     pub outbound: bool,
+    /// How many are kept at once, each to another server, where the registrar keeps flows.
+    pub flows: u8,
 }
 
 /// A host with an optional port.
@@ -276,7 +278,7 @@ impl Trunks {
     }
 
     /// From now on lets in what comes from where a trunk is registered.
-    pub fn welcome(&self, id: TrunkId, source: Option<IpAddr>) {
+    pub fn welcome(&self, id: FlowId, source: Option<IpAddr>) {
         if let Some(source) = source {
             self.gate.open(id, source);
         }

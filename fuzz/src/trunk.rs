@@ -39,7 +39,7 @@ pub fn registrar(data: &[u8]) {
         }
         check_text(&bench.core.ask(&Ask::Trunks, bench.now).text);
         for (id, _) in bench.core.trunks().iter() {
-            let routes = bench.core.states().service_route(id);
+            let routes = bench.core.states().service_route(id, None);
             assert!(routes.len() <= 8);
             assert!(routes.iter().all(|route| NameAddr::parse(route).is_ok()));
         }
@@ -72,6 +72,7 @@ impl Bench {
             user: "4711".into(),
             expires: 3600,
             outbound: true,
+            flows: 1,
         };
         let trunk = Trunk {
             register: Some(register),

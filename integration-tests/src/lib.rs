@@ -12,6 +12,7 @@ pub mod certificates;
 pub mod chromium;
 pub mod coturn;
 mod dialogue;
+pub mod edge;
 pub mod filter;
 pub mod jingle;
 pub mod kamailio;

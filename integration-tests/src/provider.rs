@@ -37,6 +37,8 @@ pub struct Setup<'a> {
     pub max_expires: u32,
     /// `Flow-Timer` for customers with outbound (RFC 5626), in seconds; 0 for none.
     pub flow_timer: u32,
+    /// Whether a customer may have several flows, by [`crate::edge::Edge`]s (RFC 5626); else it has one contact.
+    pub several_flows: bool,
     /// How long its nonces live, in seconds.
     pub nonce: u32,
     /// Whether customers are taken to be behind a NAT.
@@ -67,6 +69,7 @@ impl Default for Setup<'_> {
             min_expires: 0,
             max_expires: 3600,
             flow_timer: 0,
+            several_flows: false,
             nonce: 300,
             fixes_nat: false,
             secured: None,
@@ -139,6 +142,8 @@ impl Provider {
                 ("MIN_EXPIRES", &setup.min_expires.to_string()),
                 ("MAX_EXPIRES", &setup.max_expires.to_string()),
                 ("FLOW_TIMER", &setup.flow_timer.to_string()),
+                ("SAVE", if setup.several_flows { "0x00" } else { "0x04" }),
+                ("FLOWS", truth(setup.several_flows)),
                 ("NONCE", &setup.nonce.to_string()),
                 ("QOP", setup.qop),
                 ("SECURED_LISTENERS", listeners),

@@ -92,6 +92,7 @@ pub fn check(
             user: name,
             expires: EXPIRES,
             outbound: true,
+            flows: 1,
         }),
         nat_keepalive: Some(NAT_KEEPALIVE),
         line: line(key, &address),

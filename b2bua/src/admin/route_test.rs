@@ -72,7 +72,7 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
         let parties = (&from, &to);
         let found = target::trace(kind, parties, HOPS, cx.spellings, settings, |step| {
             if kind == Kind::Call {
-                explain(&mut text, step, settings);
+                explain(&mut text, step, &from, settings);
             }
         });
         let found = found.and_then(|found| {
@@ -113,7 +113,7 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
 }
 
 /// A step in words.
-fn explain(text: &mut String, step: Step<'_>, settings: &Settings) {
+fn explain(text: &mut String, step: Step<'_>, from: &Address, settings: &Settings) {
     let _ = match step {
         Step::Emergency => writeln!(text, "emergency: yes, before anything else is looked at"),
         Step::Hidden => writeln!(text, "caller: hidden, by what stands before the number"),
@@ -143,16 +143,20 @@ fn explain(text: &mut String, step: Step<'_>, settings: &Settings) {
             writeln!(text, "policy: {allowed}: {}", verdict.rule)
         }
         Step::Contact(contact) => {
-            explain_patterns(text, contact, settings);
+            explain_patterns(text, (from, contact), settings);
             Ok(())
         }
     };
 }
 
 /// Which trunks take a contact, and by which of their patterns.
-fn explain_patterns(text: &mut String, contact: &Address, settings: &Settings) {
+fn explain_patterns(text: &mut String, (from, contact): (&Address, &Address), settings: &Settings) {
     let own = settings.mapping.domain.as_str();
-    for (_, trunk) in settings.trunks.iter() {
+    let theirs = |(_, trunk): &(TrunkId, &Trunk)| {
+        let owner = trunk.owner.as_ref();
+        owner.is_none_or(|owner| *owner == from.account())
+    };
+    for (_, trunk) in settings.trunks.iter().filter(theirs) {
         let fits = trunk
             .patterns
             .iter()
@@ -209,7 +213,7 @@ fn explain_trunk(
                 Ok(caller) => {
                     let _ = writeln!(text, "   From: {}", caller.from);
                     let _ = writeln!(text, "   To: <{}>", target.to);
-                    for proxy in cx.states.service_route(id) {
+                    for proxy in cx.states.service_route(id, None) {
                         let _ = writeln!(text, "   Route: {proxy}");
                     }
                     for (name, value) in caller.headers.iter() {

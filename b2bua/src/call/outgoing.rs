@@ -285,7 +285,7 @@ pub(super) fn prepare(
     (states, settings): (&States, &Settings),
 ) -> Result<(Outgoing, Local), Refusal> {
     let mut headers = Headers::new();
-    for proxy in states.service_route(trunk_id) {
+    for proxy in states.service_route(trunk_id, hop.host.ip()) {
         headers.push(Name::Route, proxy);
     }
     let caller = identity::caller(&search.from, target.hidden, trunk, settings)?;
@@ -315,7 +315,7 @@ pub(super) fn local(
     states: &States,
     settings: &Settings,
 ) -> Local {
-    let seen = states.seen(id);
+    let seen = states.seen(id, peer);
     let mut uri = contact::uri(CONTACT, (transport, peer), seen, &settings.endpoint);
     if states.keeps_flow(id, transport, peer) {
         // RFC 5626 §4.3: what follows in the dialog takes the same flow.

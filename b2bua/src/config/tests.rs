@@ -309,7 +309,11 @@ fn who_is_registered_at_is_admitted_by_the_sockets_too() {
     let registrar = [192, 0, 2, 1].into();
     assert!(!sockets.admission.admits(registrar));
     let (id, _) = settings.trunks.iter().next().unwrap();
-    settings.trunks.welcome(id, Some(registrar));
+    let flow = crate::trunk::FlowId {
+        trunk: id,
+        number: 1,
+    };
+    settings.trunks.welcome(flow, Some(registrar));
     assert!(sockets.admission.admits(registrar));
     assert!(settings.endpoint.admission.admits(registrar));
 }

@@ -126,6 +126,9 @@ pub struct TrunkRow {
     /// Whether flows are asked for (RFC 5626).
     #[serde(default = "outbound")]
     pub outbound: bool,
+    /// How many flows are kept at once, each to another server of the next hop (RFC 5626 §4.2).
+    #[serde(default = "flows")]
+    pub flows: u8,
     /// Seconds between two questions whether it is there; 0 for none.
     #[serde(default = "keepalive")]
     pub keepalive: u64,
@@ -430,6 +433,12 @@ impl TrunkRow {
         if !(60..=604_800).contains(&self.expires) {
             return wrong("expires: must be from 60 to 604800 seconds");
         }
+        if !(1..=4).contains(&self.flows) {
+            return wrong("flows: must be from 1 to 4");
+        }
+        if self.flows > 1 && !(self.register && self.outbound) {
+            return wrong("flows: more than one needs register = true, and outbound");
+        }
         if self.keepalive != 0 && !(5..=3600).contains(&self.keepalive) {
             return wrong("keepalive: must be 0, or from 5 to 3600 seconds");
         }
@@ -517,6 +526,7 @@ impl TrunkRow {
                 user: self.account.clone().unwrap_or(self.username.clone()),
                 expires: self.expires,
                 outbound: self.outbound,
+                flows: self.flows,
             }),
             keepalive: (self.keepalive > 0).then(|| Duration::from_secs(self.keepalive)),
             nat_keepalive: (self.nat_keepalive > 0)
@@ -558,6 +568,10 @@ fn expires() -> u32 {
 
 fn outbound() -> bool {
     true
+}
+
+fn flows() -> u8 {
+    1
 }
 
 fn keepalive() -> u64 {

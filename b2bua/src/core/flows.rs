@@ -75,7 +75,7 @@ impl Core {
         work(&mut self.keepalives, &mut context);
         while let Some(dead) = self.keepalives.poll_dead() {
             self.with_registrations(now, |registrations, cx| {
-                registrations.handle_dead(dead.trunk, dead.why, cx);
+                registrations.handle_dead(dead.flow, dead.why, cx);
             });
         }
     }

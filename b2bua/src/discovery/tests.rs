@@ -128,6 +128,7 @@ fn who_was_told_another_address_is_told_the_new_one() {
             user: "4711".into(),
             expires: 3600,
             outbound: false,
+            flows: 1,
         }),
         transport: Some(transport),
         ..trunk(name, &["+*"], Some(next_hop))

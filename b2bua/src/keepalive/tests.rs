@@ -21,6 +21,7 @@ fn begin(transport: Transport) -> Bench {
             user: "4711".into(),
             expires: 3600,
             outbound: true,
+            flows: 1,
         }),
         transport: Some(transport),
         nat_keepalive: Some(Duration::from_secs(25)),
@@ -66,7 +67,7 @@ const OUTBOUND: (&str, &str) = ("Require", "outbound");
 fn is_registered(bench: &Bench) -> bool {
     let (id, _) = bench.core.trunks().iter().next().unwrap();
     let state = bench.core.states().get(id).unwrap();
-    matches!(state.registered, Registered::Until { .. })
+    matches!(state.registered(), Registered::Until { .. })
 }
 
 /// Lets pass up to `seconds`, until something else than SIP is sent, and returns it with its time.

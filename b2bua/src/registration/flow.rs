@@ -3,11 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::{Context, Registration, Registrations, Stage, fraction};
+use super::pause::fraction;
+use super::{Context, Registration, Registrations, Stage};
 use crate::sip::hop::ConnectionId;
 use crate::sip::uri::{SipUri, Uri};
 use crate::sip::{Hop, Response, Transport};
-use crate::trunk::{Registered, TrunkId};
+use crate::trunk::{FlowId, Registered};
 
 impl Registrations {
     /// A stream ended: who was registered on it cannot be reached any more.
@@ -22,7 +23,8 @@ impl Registrations {
                         continue;
                     }
                     tracing::warn!(
-                        trunk = cx.settings.trunks.name(id),
+                        trunk = cx.settings.trunks.name(id.trunk),
+                        flow = id.number,
                         "the connection of a registration ended"
                     );
                     self.renew(id, "The connection ended.", cx);
@@ -31,8 +33,8 @@ impl Registrations {
         }
     }
 
-    /// The flow a trunk is registered over is dead.
-    pub fn handle_dead(&mut self, id: TrunkId, why: &str, cx: &mut Context<'_>) {
+    /// A flow a trunk is registered over is dead.
+    pub fn handle_dead(&mut self, id: FlowId, why: &str, cx: &mut Context<'_>) {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
@@ -61,7 +63,7 @@ impl Registrations {
 
     /// Believes a registrar that sees us elsewhere than our Contact says, and tells it so; once, for
     /// a NAT may show us at another place each time (specs 10.3, "symmetric").
-    pub(super) fn learn(&mut self, id: TrunkId, response: &Response, cx: &mut Context<'_>) {
+    pub(super) fn learn(&mut self, id: FlowId, response: &Response, cx: &mut Context<'_>) {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
@@ -84,7 +86,7 @@ impl Registrations {
             return;
         }
         tracing::info!(
-            trunk = cx.settings.trunks.name(id),
+            trunk = cx.settings.trunks.name(id.trunk),
             %seen,
             "the registrar sees us behind a NAT and is told that address"
         );
@@ -92,7 +94,7 @@ impl Registrations {
     }
 
     /// It is registered no more, and registers from the beginning.
-    pub(super) fn renew(&mut self, id: TrunkId, why: &str, cx: &mut Context<'_>) {
+    pub(super) fn renew(&mut self, id: FlowId, why: &str, cx: &mut Context<'_>) {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
@@ -114,7 +116,7 @@ impl Registration {
     /// never end. The second time in a row such a registration stays as it is, unless the flow was to
     /// be kept (RFC 5626 §4.2.1). When it is made again then: it may be that the registrar broke down
     /// and knows nothing of it, so rather sooner than planned, each time later.
-    fn leave_alone(&mut self, id: TrunkId, cx: &mut Context<'_>) -> Option<Instant> {
+    fn leave_alone(&mut self, id: FlowId, cx: &mut Context<'_>) -> Option<Instant> {
         let brief = self.since.is_some_and(|since| cx.now < since + BRIEF);
         self.brief = match brief {
             true => self.brief.saturating_add(1),
@@ -126,7 +128,7 @@ impl Registration {
         cx.states.forget_connection(id);
         if self.brief == 2 {
             tracing::info!(
-                trunk = cx.settings.trunks.name(id),
+                trunk = cx.settings.trunks.name(id.trunk),
                 "the registrar closes its connections; it has to find us by a new one"
             );
         }

@@ -1,7 +1,7 @@
 //! Registrations that come and go while the process runs: those of users' own accounts.
 
 use super::{Context, Registrations, Stage};
-use crate::trunk::{Registered, TrunkId, Ways};
+use crate::trunk::{FlowId, Registered, TrunkId, Ways};
 
 impl Registrations {
     /// Registers at one more trunk.
@@ -9,36 +9,38 @@ impl Registrations {
         self.enter(id, cx);
     }
 
-    /// Ends a registration; where the registrar is to be told, the row stays until it was.
-    pub fn leave(&mut self, id: TrunkId, tell: bool, cx: &mut Context<'_>) {
-        let Some(row) = self.rows.get_mut(&id) else {
-            return;
-        };
-        self.timers.cancel(&id);
-        self.patience.cancel(&id);
-        let asking = matches!(row.stage, Stage::Asking(_));
-        if !tell || !(row.held || asking) {
-            self.rows.remove(&id);
-        } else {
-            row.leaving = true;
-            if !asking {
-                self.take_back(id, cx);
+    /// Ends a registration; where the registrar is to be told, its rows stay until it was.
+    pub fn leave(&mut self, trunk: TrunkId, tell: bool, cx: &mut Context<'_>) {
+        for id in self.of_trunk(trunk) {
+            let Some(row) = self.rows.get_mut(&id) else {
+                continue;
+            };
+            self.timers.cancel(&id);
+            self.patience.cancel(&id);
+            let asking = matches!(row.stage, Stage::Asking(_));
+            if !tell || !(row.held || asking) {
+                self.rows.remove(&id);
+            } else {
+                row.leaving = true;
+                if !asking {
+                    self.take_back(id, cx);
+                }
             }
+            cx.states.set_registered(id, Registered::No);
         }
-        cx.states.set_registered(id, Registered::No);
     }
 
     /// Whether a trunk has a registration, if only one that ends.
     #[must_use]
-    pub fn has(&self, id: TrunkId) -> bool {
-        self.rows.contains_key(&id)
+    pub fn has(&self, trunk: TrunkId) -> bool {
+        self.rows.keys().any(|id| id.trunk == trunk)
     }
 
     /// Takes our binding back.
-    pub(super) fn take_back(&mut self, id: TrunkId, cx: &mut Context<'_>) {
+    pub(super) fn take_back(&mut self, id: FlowId, cx: &mut Context<'_>) {
         if let Some(row) = self.rows.get_mut(&id) {
             row.expires = 0;
-            row.ways = Ways::by(id);
+            row.ways = Ways::by(id.trunk);
         }
         self.send(id, cx);
     }

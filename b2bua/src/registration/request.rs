@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::sip::header::{CSeq, Name};
 use crate::sip::uri::{Host, SipUri, Uri};
 use crate::sip::{Method, NameAddr, Request};
-use crate::trunk::Trunk;
+use crate::trunk::{FlowId, Trunk};
 
 /// Whom a registering trunk belongs to, as an address to look its place up by.
 pub(super) fn registrar(trunk: &Trunk) -> Address {
@@ -29,7 +29,7 @@ fn domain(trunk: &Trunk) -> Host {
 
 /// The next REGISTER of `row`, for `contact`.
 pub(super) fn compose(
-    trunk: &Trunk,
+    (id, trunk): (FlowId, &Trunk),
     row: &Registration,
     contact: &SipUri,
     settings: &Settings,
@@ -52,7 +52,7 @@ pub(super) fn compose(
     if row.outbound {
         let instance = format!("<{}>", instance(key));
         contact.params.set("+sip.instance", Some(&instance));
-        contact.params.set("reg-id", Some("1"));
+        contact.params.set("reg-id", Some(&id.number.to_string()));
     }
     headers.push(Name::Contact, &contact.to_string());
     if let Some(former) = row.former(&contact.uri) {

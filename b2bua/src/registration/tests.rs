@@ -16,6 +16,7 @@ pub(super) fn account() -> Trunk {
             user: "4711".into(),
             expires: 3600,
             outbound: true,
+            flows: 1,
         }),
         credentials: Some(Credential {
             user: "4711".into(),
@@ -43,7 +44,7 @@ pub(super) fn begin(trunks: Vec<Trunk>) -> Bench {
 pub(super) fn state(bench: &Bench) -> Registered {
     let (id, _) = bench.core.trunks().iter().next().unwrap();
     let state = bench.core.states().get(id);
-    state.map_or(Registered::No, |state| state.registered.clone())
+    state.map_or(Registered::No, |state| state.registered().clone())
 }
 
 /// Grants `request`, for so many seconds.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Network, TrunkId};
+use super::{FlowId, Network, TrunkId};
 
 /// Asked by the sockets for each packet, and told by the core where trunks are registered.
 #[derive(Debug, Default)]
 pub struct Gate {
     named: Vec<Network>,
     /// Where trunks are registered: their requests come from there.
-    welcome: Mutex<BTreeMap<TrunkId, IpAddr>>,
+    welcome: Mutex<BTreeMap<FlowId, IpAddr>>,
 }
 
 impl Gate {
@@ -31,25 +31,27 @@ impl Gate {
 
     /// Whether this trunk is registered at `source`.
     pub(super) fn is_welcome(&self, id: TrunkId, source: IpAddr) -> bool {
-        self.welcome().get(&id) == Some(&source)
+        let welcome = self.welcome();
+        let mut places = welcome.iter();
+        places.any(|(flow, place)| flow.trunk == id && *place == source)
     }
 
     /// The trunks that are registered at `source`.
     pub(super) fn registered_at(&self, source: IpAddr) -> Vec<TrunkId> {
         let welcome = self.welcome();
         let there = welcome.iter().filter(|(_, known)| **known == source);
-        there.map(|(id, _)| *id).collect()
+        there.map(|(flow, _)| flow.trunk).collect()
     }
 
-    pub(super) fn open(&self, id: TrunkId, source: IpAddr) {
+    pub(super) fn open(&self, id: FlowId, source: IpAddr) {
         self.welcome().insert(id, source.to_canonical());
     }
 
     pub(super) fn shut(&self, id: TrunkId) {
-        self.welcome().remove(&id);
+        self.welcome().retain(|flow, _| flow.trunk != id);
     }
 
-    fn welcome(&self) -> MutexGuard<'_, BTreeMap<TrunkId, IpAddr>> {
+    fn welcome(&self) -> MutexGuard<'_, BTreeMap<FlowId, IpAddr>> {
         self.welcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -55,6 +55,18 @@ impl Guide<'_> {
         let named = |trunk: &Trunk| trunk.next_hop.is_some() && trunk.owner.is_none();
         trunk.is_some_and(|trunk| named(trunk) || trunk.allow_private)
     }
+
+    /// Where a trunk keeps several flows, its requests take one that is alive (RFC 5626 §4.3).
+    fn prefer_flows(&self, id: TrunkId, hops: &mut [Hop]) {
+        let register = self
+            .trunks
+            .get(id)
+            .and_then(|trunk| trunk.register.as_ref());
+        if register.is_some_and(|register| register.flows > 1) {
+            let alive = |hop: &Hop| self.states.registered_at(id).any(|flow| flow == hop);
+            hops.sort_by_key(|hop| (self.dns.is_penalised(hop, self.now), !alive(hop)));
+        }
+    }
 }
 
 impl Ways {
@@ -110,7 +122,10 @@ impl Ways {
                     Located::Hops(hops) if hops.is_empty() => {
                         self.pass_trunk();
                     }
-                    Located::Hops(hops) => self.hops = hops.into(),
+                    Located::Hops(mut hops) => {
+                        guide.prefer_flows(id, &mut hops);
+                        self.hops = hops.into();
+                    }
                 },
                 Some(Err(_)) | None => {
                     self.pass_trunk();

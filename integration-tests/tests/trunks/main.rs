@@ -6,6 +6,7 @@ mod admin;
 mod approval;
 mod awkward;
 mod cluster;
+mod edges;
 mod floods;
 mod flows;
 mod fraud;

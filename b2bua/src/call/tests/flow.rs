@@ -14,6 +14,7 @@ fn contact(require: &str, rport: &str) -> String {
             user: "4711".into(),
             expires: 3600,
             outbound: true,
+            flows: 1,
         }),
         ..trunk("pbx", &["*@pbx.example.net"], Some("192.0.2.2:5070"))
     }]));

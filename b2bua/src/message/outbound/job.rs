@@ -365,7 +365,7 @@ impl Job {
             cx.settings,
             cx.key,
         )?;
-        for proxy in cx.states.service_route(way.trunk) {
+        for proxy in cx.states.service_route(way.trunk, way.hop.host.ip()) {
             request.headers.push(Name::Route, proxy);
         }
         if let Some(account) = cx.accounts.get_mut(&way.trunk) {

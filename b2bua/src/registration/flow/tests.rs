@@ -24,6 +24,7 @@ fn plain() -> Trunk {
             user: "4711".into(),
             expires: 3600,
             outbound: false,
+            flows: 1,
         }),
         ..account()
     }

@@ -1,0 +1,99 @@
+//! A provider with two edge proxies before its registrar: a trunk keeps a flow to each, and calls come in as
+//! long as one of them lives (RFC 5626 §4.2.1; N08).
+
+use anyhow::{Result, ensure};
+use integration_tests::edge::Edge;
+use integration_tests::names::Names;
+use integration_tests::provider::{Provider, Setup};
+use integration_tests::server::password_of;
+use integration_tests::tandem::{Trunk, with_tandem_within};
+
+use crate::scene::{LIMIT, Scene, account};
+
+const ZONE: &str = "srv-host=_sip._tcp.edges.test,edge1.edges.test,5060,10,50\n\
+    srv-host=_sip._tcp.edges.test,edge2.edges.test,5060,20,50\n\
+    host-record=edge1.edges.test,127.0.0.13\nhost-record=edge2.edges.test,127.0.0.14\n";
+
+/// Waits until the registrar has the flow of this number, since `mark`.
+fn wait_flow(node: &mut Provider, mark: usize, number: u8) -> Result<()> {
+    let named = format!("reg-id={number}");
+    let what = format!("a registration with {named}");
+    node.process.wait_log_where(mark, &what, |line| {
+        let is_it = line.contains("provider-registered user=tandem") && line.contains(&named);
+        is_it.then_some(())
+    })
+}
+
+#[test]
+fn calls_come_in_by_the_edge_that_lives() -> Result<()> {
+    with_tandem_within(LIMIT * 2, |bench| {
+        let _names = Names::start(bench, ZONE)?;
+        let setup = Setup {
+            several_flows: true,
+            ..Setup::default()
+        };
+        let mut node = Provider::start(bench, setup)?;
+        let mut first = Edge::start(bench, ("edge1", "127.0.0.13"), &node)?;
+        let mut second = Edge::start(bench, ("edge2", "127.0.0.14"), &node)?;
+        let password = password_of("tandem");
+        let trunk = Trunk {
+            next_hop: "edges.test",
+            ..account(
+                "tcp",
+                &password,
+                "register = true\nflows = 2\ndomain = \"provider.test\"",
+            )
+        };
+        let scene = Scene::open(bench, vec![trunk], "")?;
+        wait_flow(&mut node, 0, 1)?;
+        wait_flow(&mut node, 0, 2)?;
+        // Each edge has one of them.
+        for (edge, other) in [(&first, "reg-id=2"), (&second, "reg-id=1")] {
+            ensure!(!edge.lines("edge-register")?.is_empty());
+            ensure!(edge.lines(other)?.is_empty(), "{other}");
+        }
+        let shown = scene.tandem.borrow().ask(&["trunks"])?;
+        for flow in ["flow 1 registered for 3", "flow 2 registered for 3"] {
+            ensure!(shown.contains(flow), "{shown}");
+        }
+        scene.write_in(&node, "by either")?;
+        let call = scene.call_out("+15559001")?;
+        scene.hang_up(call)?;
+        ensure!(
+            !first
+                .lines("edge-request method=INVITE source=tcp:")?
+                .is_empty()
+        );
+
+        first.process.stop()?;
+        let mut tandem = scene.tandem.borrow_mut();
+        tandem
+            .b2bua
+            .wait_log("the connection of a registration ended")?;
+        tandem.b2bua.wait_log("not registered")?;
+        drop(tandem);
+        scene.write_in(&node, "by the second")?;
+        let call = scene.call_in(node.address())?;
+        scene.hang_up(call)?;
+        // What goes out takes the flow that is left.
+        scene.write("+15559002", "out by the second")?;
+        ensure!(
+            !second
+                .lines("edge-request method=MESSAGE source=tcp:")?
+                .is_empty()
+        );
+        let shown = scene.tandem.borrow().ask(&["trunks"])?;
+        ensure!(shown.contains("flow 1 NOT REGISTERED"), "{shown}");
+        ensure!(shown.contains("flow 2 registered"), "{shown}");
+
+        let mark = node.process.mark()?;
+        first.start_again()?;
+        scene.tandem.borrow().ask(&["register", "provider"])?;
+        wait_flow(&mut node, mark, 1)?;
+        second.process.stop()?;
+        scene.write_in(&node, "by the first again")?;
+        let call = scene.call_in(node.address())?;
+        scene.hang_up(call)?;
+        scene.close(&[])
+    })
+}
