@@ -7,6 +7,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tandem_shared::config::{ConfigError, Secret};
 
+mod text;
+
+pub(super) use text::OneOrMany;
+pub use text::{FromText, Networks, NextHopText, Patterns};
+
 use super::call::{CallSection, EarlyMedia};
 use super::listen::{HostName, ListenRow, SipSection, TransportName};
 use super::optional_secret;
@@ -15,8 +20,8 @@ use crate::number::{Format, Plan};
 use crate::shell::transport::{CertificateFiles, Dial};
 use crate::sip::Transport;
 use crate::sip::digest::Credential;
-use crate::sip::uri::{Host, HostPort, Uri};
-use crate::trunk::{Asserts, Identity, Network, NextHop, Pattern, Privacy, Register, Trunk};
+use crate::sip::uri::{Host, HostPort};
+use crate::trunk::{Asserts, NextHop, Pattern, Privacy, Register, Trunk};
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -221,132 +226,6 @@ pub enum Large {
     Tls,
     /// Not at all.
     Off,
-}
-
-/// One pattern, or a list of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "OneOrMany", into = "Vec<String>")]
-pub struct Patterns(Vec<(String, Pattern)>);
-
-/// A list of address ranges, or one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "OneOrMany", into = "Vec<String>")]
-pub struct Networks(Vec<(String, Network)>);
-
-/// One text, or a list of them.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    /// All of them.
-    pub(super) fn into_texts(self) -> Vec<String> {
-        match self {
-            Self::One(text) => vec![text],
-            Self::Many(texts) => texts,
-        }
-    }
-
-    fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
-        self,
-    ) -> Result<Vec<(String, T)>, String> {
-        let parse = |text: String| match text.parse::<T>() {
-            Ok(value) => Ok((text, value)),
-            Err(error) => Err(error.to_string()),
-        };
-        self.into_texts().into_iter().map(parse).collect()
-    }
-}
-
-impl TryFrom<OneOrMany> for Patterns {
-    type Error = String;
-
-    fn try_from(texts: OneOrMany) -> Result<Self, String> {
-        texts.parse().map(Self)
-    }
-}
-
-impl TryFrom<OneOrMany> for Networks {
-    type Error = String;
-
-    fn try_from(texts: OneOrMany) -> Result<Self, String> {
-        texts.parse().map(Self)
-    }
-}
-
-impl From<Patterns> for Vec<String> {
-    fn from(patterns: Patterns) -> Self {
-        patterns.0.into_iter().map(|(text, _)| text).collect()
-    }
-}
-
-impl From<Networks> for Vec<String> {
-    fn from(networks: Networks) -> Self {
-        networks.0.into_iter().map(|(text, _)| text).collect()
-    }
-}
-
-/// A next hop as it is written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct NextHopText(HostPort);
-
-impl TryFrom<String> for NextHopText {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let rest = text.strip_prefix("sip:").unwrap_or(&text);
-        HostPort::parse(rest)
-            .map(Self)
-            .map_err(|_| format!("{text:?} is no next hop; write \"sip:pbx.example.com:5060\""))
-    }
-}
-
-impl From<NextHopText> for String {
-    fn from(text: NextHopText) -> Self {
-        format!("sip:{}", text.0)
-    }
-}
-
-/// `user`, `number` or a SIP URI.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct FromText(Identity);
-
-impl Default for FromText {
-    fn default() -> Self {
-        Self(Identity::User)
-    }
-}
-
-impl TryFrom<String> for FromText {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.as_str() {
-            "user" => Ok(Self(Identity::User)),
-            "number" => Ok(Self(Identity::Number)),
-            _ => match Uri::parse(&text) {
-                Ok(uri @ Uri::Sip(_)) => Ok(Self(Identity::Fixed(uri))),
-                Ok(Uri::Tel(_) | Uri::Other { .. }) | Err(_) => Err(format!(
-                    "{text:?} is no identity; write \"user\", \"number\" or a sip: URI"
-                )),
-            },
-        }
-    }
-}
-
-impl From<FromText> for String {
-    fn from(text: FromText) -> Self {
-        match text.0 {
-            Identity::User => "user".to_owned(),
-            Identity::Number => "number".to_owned(),
-            Identity::Fixed(uri) => uri.to_string(),
-        }
-    }
 }
 
 impl TrunkRow {

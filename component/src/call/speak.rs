@@ -163,7 +163,7 @@ fn show(leg: &mut Leg, whom: Jid, context: &mut Context) {
     }
 }
 
-/// Adds the name the caller goes by, which clients show beside the number (XEP-0172 §4).
+/// Adds the name the caller goes by, which clients show beside the number (XEP-0172 §4.2).
 fn add_name(leg: &Leg, stanza: &mut Element) {
     if let Some(name) = &leg.name {
         stanza.append_child(text_element("nick", xml::NICK, name));
