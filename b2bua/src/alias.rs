@@ -216,6 +216,7 @@ mod tests {
             trunks: Vec::new(),
             user: "+15551234567".into(),
             hidden: false,
+            chosen: None,
             abroad: false,
             emergency: false,
         };

@@ -34,6 +34,22 @@ pub fn of(request: &Request, trunk: Option<&Trunk>) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
+/// The same, and which of its numbers the called user is called at, where it has several.
+#[must_use]
+pub fn with_called(name: Option<String>, called: Option<&str>) -> Option<String> {
+    let Some(called) = called else {
+        return name;
+    };
+    let mut line = name.unwrap_or_default();
+    if !line.is_empty() {
+        line.push(' ');
+    }
+    line.push_str("(calls ");
+    line.push_str(called);
+    line.push(')');
+    Some(line)
+}
+
 /// A display name without what cannot be seen or turns the direction of text (specs T20).
 #[must_use]
 pub fn clean(text: &str) -> String {
@@ -58,7 +74,9 @@ fn without_claims(name: &str) -> &str {
     };
     let claims = |from: usize| {
         let rest = name.get(from..).unwrap_or_default().to_lowercase();
-        rest.contains("verified") || rest.contains("forwarded")
+        ["verified", "forwarded", "calls "]
+            .iter()
+            .any(|claim| rest.contains(claim))
     };
     let found = name.char_indices().find(|(at, c)| opens(*c) && claims(*at));
     let kept = found.and_then(|(at, _)| name.get(..at)).unwrap_or(name);

@@ -19,17 +19,18 @@ pub struct Caller {
     pub headers: Headers,
 }
 
-/// Who `from` is on `trunk`; nobody in particular when it is `hidden`.
+/// Who `from` is on `trunk`: nobody in particular when it is `hidden`, by the number `chosen` where there
+/// is one.
 ///
 /// # Errors
 /// When the user may not use the trunk.
 pub fn caller(
     from: &Address,
-    hidden: bool,
+    (hidden, chosen): (bool, Option<&str>),
     trunk: &Trunk,
     settings: &Settings,
 ) -> Result<Caller, Refusal> {
-    let own = uri_of(from, trunk, settings)?;
+    let own = uri_of(from, chosen, trunk, settings)?;
     let hidden = hidden || settings.numbers.line(from).is_some_and(|line| line.hidden);
     if hidden && trunk.privacy == Privacy::Never {
         // RFC 3323 §4.2: what cannot be kept must not be sent.
@@ -67,7 +68,12 @@ pub fn caller(
 }
 
 /// The URI `from` has on `trunk`.
-fn uri_of(from: &Address, trunk: &Trunk, settings: &Settings) -> Result<String, Refusal> {
+fn uri_of(
+    from: &Address,
+    chosen: Option<&str>,
+    trunk: &Trunk,
+    settings: &Settings,
+) -> Result<String, Refusal> {
     let own = &settings.mapping.domain;
     let mut line = String::with_capacity(64);
     match &trunk.identity {
@@ -75,7 +81,8 @@ fn uri_of(from: &Address, trunk: &Trunk, settings: &Settings) -> Result<String, 
             let _ = write!(line, "sip:{}@{own}", settings.mapping.user_to_sip(from));
         }
         Identity::Number => {
-            let number = settings.numbers.number(from).ok_or_else(|| {
+            let number = chosen.or_else(|| settings.numbers.number(from));
+            let number = number.ok_or_else(|| {
                 Refusal::new(Reason::NotAllowed)
                     .with_text("You have no telephone number of your own to send this from.")
             })?;
@@ -121,6 +128,7 @@ mod tests {
             owner: Owner::User(juliet.clone()),
             hidden: false,
             outgoing: true,
+            select: String::new(),
             country: None,
         }]);
         let mut trunk = trunk("t", &["+*"], Some("192.0.2.1"));
@@ -128,7 +136,7 @@ mod tests {
         trunk.format = Format::Bare;
         trunk.asserts = asserts;
         trunk.privacy = privacy;
-        let caller = caller(&juliet, hidden, &trunk, &settings)?;
+        let caller = caller(&juliet, (hidden, None), &trunk, &settings)?;
         let mut text = caller.from.to_string();
         for (name, value) in caller.headers.iter() {
             let _ = write!(text, " | {}: {value}", name.as_str());

@@ -51,6 +51,8 @@ pub struct Row {
     pub hidden: bool,
     /// Whether the user may be known by it to those who are called.
     pub outgoing: bool,
+    /// What its user dials before a number to be known by it; empty for nothing.
+    pub select: String,
     /// The code of the country whose plan the user dials by.
     pub country: Option<String>,
 }
@@ -78,6 +80,26 @@ pub struct Line {
     pub hidden: bool,
     /// The code of the country whose plan the user dials by.
     pub country: Option<String>,
+    /// How many numbers reach the user.
+    pub count: usize,
+    /// What the user dials before a number to be known by another one than usual, and that one.
+    pub choices: Vec<(String, String)>,
+}
+
+impl Line {
+    /// The number the user wants to be known by, where `dialled` begins with what chooses it, and what
+    /// is behind it.
+    #[must_use]
+    pub fn choose<'a>(&self, dialled: &'a str) -> (Option<&str>, &'a str) {
+        let chosen = self.choices.iter().find_map(|(before, number)| {
+            let rest = dialled.strip_prefix(before.as_str())?;
+            (!rest.is_empty()).then_some((number.as_str(), rest))
+        });
+        match chosen {
+            Some((number, rest)) => (Some(number), rest),
+            None => (None, dialled),
+        }
+    }
 }
 
 impl Numbers {
@@ -89,6 +111,7 @@ impl Numbers {
             owner: Owner::User(user),
             hidden: false,
             outgoing: true,
+            select: String::new(),
             country: None,
         }))
     }
@@ -108,6 +131,13 @@ impl Numbers {
                     line.hidden = row.hidden;
                 }
                 line.country = line.country.take().or(row.country);
+                line.count += 1;
+                if !row.select.is_empty() && block.is_none() {
+                    line.choices.push((row.select, row.number.clone()));
+                    // "2*" must not take what begins with "2*1*".
+                    let length = |(before, _): &(String, String)| std::cmp::Reverse(before.len());
+                    line.choices.sort_by_key(length);
+                }
             }
             match (block, row.owner) {
                 (Some(begin), owner) => table.blocks.push((begin, owner)),
@@ -190,12 +220,36 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_chosen_by_what_stands_before_what_is_dialled() {
+        let row = |number: &str, select: &str| Row {
+            number: number.into(),
+            owner: Owner::User(juliet()),
+            hidden: false,
+            outgoing: true,
+            select: select.into(),
+            country: None,
+        };
+        let numbers = Numbers::with_rows([
+            row("+15551", ""),
+            row("+15552", "*2"),
+            row("+15553", "*2*1"),
+        ]);
+        let line = numbers.line(&juliet()).unwrap();
+        assert_eq!(line.choose("+4930"), (None, "+4930"));
+        assert_eq!(line.choose("*2+4930"), (Some("+15552"), "+4930"));
+        assert_eq!(line.choose("*2*1+4930"), (Some("+15553"), "+4930"));
+        assert_eq!(line.choose("*2"), (None, "*2"));
+        assert_eq!(line.count, 3);
+    }
+
+    #[test]
     fn blocks_belong_to_a_user_or_to_users_named_by_the_rest() {
         let row = |number: &str, owner| Row {
             number: number.into(),
             owner,
             hidden: true,
             outgoing: true,
+            select: String::new(),
             country: Some("49".into()),
         };
         let rest = Owner::Rest {
@@ -228,6 +282,7 @@ mod tests {
             owner: Owner::User(user),
             hidden: true,
             outgoing,
+            select: String::new(),
             country: None,
         };
         let numbers = Numbers::with_rows([

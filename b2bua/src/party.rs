@@ -29,17 +29,45 @@ pub fn recipients(
     if let Some(owner) = trunk.and_then(|trunk| trunk.owner.as_ref()) {
         return Ok(vec![owner.account()]);
     }
+    match called(request, trunk) {
+        Some(uri) => recipients_by_uri(&uri, trunk, settings),
+        None => Err(Refusal::new(Reason::ItemNotFound)),
+    }
+}
+
+/// What was called: the Request-URI, or what it stands for where it is our own Contact.
+fn called(request: &Request, trunk: Option<&Trunk>) -> Option<Uri> {
     let user = request.uri.as_sip().and_then(SipUri::raw_user);
     if trunk.is_none_or(|trunk| user != Some(trunk.line.as_str())) {
-        return recipients_by_uri(&request.uri, trunk, settings);
+        return Some(request.uri.clone());
     }
     let called = request.headers.values(Name::PCalledPartyId).next();
     let called = called.and_then(|text| NameAddr::parse(text).ok());
     let called = called.or_else(|| request.to().ok());
-    match called {
-        Some(called) => recipients_by_uri(&called.uri, trunk, settings),
-        None => Err(Refusal::new(Reason::ItemNotFound)),
+    called.map(|called| called.uri)
+}
+
+/// The number that was called, where its user has several and has to be told which.
+#[must_use]
+pub fn called_number(
+    request: &Request,
+    trunk: Option<&Trunk>,
+    user: &Address,
+    settings: &Settings,
+) -> Option<String> {
+    let line = settings.numbers.line(user);
+    if line.is_none_or(|line| line.count < 2) {
+        return None;
     }
+    let text = match called(request, trunk)? {
+        Uri::Sip(uri) => uri::user_from_sip(uri.raw_user()?).ok()?,
+        Uri::Tel(rest) => rest.as_str().to_owned(),
+        Uri::Other { .. } => return None,
+    };
+    let number = number_of(text.split(';').next()?, trunk)?;
+    let theirs = settings.numbers.users(number.as_str());
+    let is_theirs = theirs.contains(&user.account());
+    is_theirs.then(|| number.as_str().to_owned())
 }
 
 fn recipients_by_uri(

@@ -23,6 +23,8 @@ pub struct Found {
     pub user: String,
     /// Whether the caller wants to be nobody in particular.
     pub hidden: bool,
+    /// The number the caller wants to be known by, of several.
+    pub chosen: Option<String>,
     /// Whether it is a number abroad, for which an admin may have to approve of the caller.
     pub abroad: bool,
     /// Whether it is an emergency number that the configuration names a trunk for.
@@ -45,6 +47,8 @@ pub enum Step<'a> {
     Emergency,
     /// What stands before the number hides the caller.
     Hidden,
+    /// What stands before the number chooses this one to be known by.
+    Chosen(&'a str),
     /// How the number is read.
     Number {
         /// As it was dialled.
@@ -109,18 +113,26 @@ pub fn trace(
             trunks,
             user,
             hidden: false,
+            chosen: None,
             abroad: false,
             emergency: false,
         });
     }
-    let (hidden, bare) = settings.numbering.unhide(&to.user);
+    let line = settings.numbers.line(from);
+    // In either order: hidden, and by which number.
+    let (before, bare) = settings.numbering.unhide(&to.user);
+    let (chosen, bare) = line.map_or((None, bare), |line| line.choose(bare));
+    let (behind, bare) = settings.numbering.unhide(bare);
+    let hidden = before || behind;
     if hidden {
         tell(Step::Hidden);
+    }
+    if let Some(number) = chosen {
+        tell(Step::Chosen(number));
     }
     if settings.emergency.is_emergency(bare) {
         return find_emergency(kind, to, settings);
     }
-    let line = settings.numbers.line(from);
     let country = line.and_then(|line| line.country.as_deref());
     let plan = settings.numbering.plan.of(country);
     let number = plan.normalise(bare);
@@ -136,7 +148,7 @@ pub fn trace(
     tell(Step::Judged(&verdict));
     let user = match &number {
         Some(number) => number.as_str(),
-        None if hidden => bare,
+        None if hidden || chosen.is_some() => bare,
         None => spellings.spell(to),
     };
     let mut contact = Address {
@@ -160,6 +172,7 @@ pub fn trace(
         abroad: settings.policy.is_abroad(judged),
         user: contact.user,
         hidden,
+        chosen: chosen.map(str::to_owned),
         emergency: false,
     })
 }
@@ -173,6 +186,7 @@ fn find_emergency(kind: Kind, to: &Address, settings: &Settings) -> Result<Found
             trunks: vec![trunk],
             user: to.user.clone(),
             hidden: false,
+            chosen: None,
             abroad: false,
             emergency: true,
         }),
@@ -189,9 +203,17 @@ pub struct Target {
     pub uri: Uri,
     /// Whether the caller wants to be nobody in particular.
     pub hidden: bool,
+    /// The number the caller wants to be known by, of several.
+    pub chosen: Option<String>,
 }
 
 impl Target {
+    /// Whether the caller is hidden, and by which number it is known.
+    #[must_use]
+    pub fn caller(&self) -> (bool, Option<&str>) {
+        (self.hidden, self.chosen.as_deref())
+    }
+
     /// The party `contact`, found as `found`, on `trunk`.
     ///
     /// # Errors
@@ -232,8 +254,12 @@ impl Target {
         let uri = Uri::parse(&full).map_err(|_| {
             Refusal::new(Reason::JidMalformed).with_text("The address has no SIP form.")
         })?;
-        let hidden = found.hidden;
-        Ok(Self { to, uri, hidden })
+        Ok(Self {
+            to,
+            uri,
+            hidden: found.hidden,
+            chosen: found.chosen.clone(),
+        })
     }
 }
 
@@ -247,6 +273,7 @@ fn write_uri(out: &mut String, user: &str, host: &Host, port: Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::number::{Numbers, Owner, Row};
     use crate::policy::Policy;
     use crate::settings::tests::settings;
     use crate::trunk::Trunks;
@@ -280,5 +307,51 @@ mod tests {
         };
         trace(Kind::Call, (&from, &to), 70, &spellings, &settings, tell).unwrap();
         assert_eq!(asked, ["+442012345", "00442012345"]);
+    }
+
+    #[test]
+    fn what_stands_before_a_number_says_by_which_one_and_whether() {
+        let juliet = Address::new("juliet", "example.com").unwrap();
+        let row = |number: &str, select: &str| Row {
+            number: number.into(),
+            owner: Owner::User(juliet.clone()),
+            hidden: false,
+            outgoing: true,
+            select: select.into(),
+            country: None,
+        };
+        let mut settings = settings();
+        settings.numbers = Numbers::with_rows([row("+15550001", ""), row("+15550002", "*2*")]);
+        settings.numbering.hide = vec!["*67".into()];
+        let found = |from: &Address, dialled: &str| {
+            let to = Address::new(dialled, "sip.example.com").unwrap();
+            let found = find(
+                Kind::Call,
+                (from, &to),
+                70,
+                &Spellings::default(),
+                &settings,
+            );
+            found.map(|found| (found.user, found.hidden, found.chosen))
+        };
+        let second = Some("+15550002".to_owned());
+        for (dialled, hidden, chosen) in [
+            ("+15559001", false, None),
+            ("*67+15559001", true, None),
+            ("*2*+15559001", false, second.clone()),
+            ("*67*2*+15559001", true, second.clone()),
+            ("*2**67+15559001", true, second.clone()),
+        ] {
+            let wanted = ("+15559001".to_owned(), hidden, chosen);
+            assert_eq!(found(&juliet, dialled), Ok(wanted), "{dialled}");
+        }
+        // Emergency numbers stay what they are, and the choice is the user's alone.
+        assert_eq!(
+            found(&juliet, "*2*911").unwrap_err().reason,
+            Reason::Emergency
+        );
+        let romeo = Address::new("romeo", "example.com").unwrap();
+        let theirs = found(&romeo, "*2*+15559001");
+        assert!(!theirs.is_ok_and(|(_, _, chosen)| chosen.is_some()));
     }
 }

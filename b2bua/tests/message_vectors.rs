@@ -41,6 +41,7 @@ fn every_event_to_sip_is_its_request() {
             trunks,
             user: message.to.user.clone(),
             hidden: false,
+            chosen: None,
             abroad: false,
             emergency: false,
         };

@@ -117,6 +117,12 @@ fn explain(text: &mut String, step: Step<'_>, from: &Address, settings: &Setting
     let _ = match step {
         Step::Emergency => writeln!(text, "emergency: yes, before anything else is looked at"),
         Step::Hidden => writeln!(text, "caller: hidden, by what stands before the number"),
+        Step::Chosen(number) => {
+            writeln!(
+                text,
+                "caller: known by {number}, by what stands before the number"
+            )
+        }
         Step::Number {
             bare,
             number: Some(number),
@@ -209,7 +215,7 @@ fn explain_trunk(
     match Target::new(to, found, trunk, settings) {
         Ok(target) => {
             let _ = writeln!(text, "   Request-URI: {}", target.uri);
-            match identity::caller(from, target.hidden, trunk, settings) {
+            match identity::caller(from, target.caller(), trunk, settings) {
                 Ok(caller) => {
                     let _ = writeln!(text, "   From: {}", caller.from);
                     let _ = writeln!(text, "   To: <{}>", target.to);

@@ -82,7 +82,8 @@ impl Calls {
         let to = users.first().cloned();
         let to = to.ok_or_else(|| refuse(&Refusal::new(Reason::ItemNotFound)))?;
         let from = party::sender(request, trunk, settings).map_err(|refusal| refuse(&refusal))?;
-        let name = caller_name::of(request, trunk);
+        let called = party::called_number(request, trunk, &to, settings);
+        let name = caller_name::with_called(caller_name::of(request, trunk), called.as_deref());
         cx.spellings.hear(&from, cx.actions);
         let offer = Offer {
             from,

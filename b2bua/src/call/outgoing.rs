@@ -288,7 +288,7 @@ pub(super) fn prepare(
     for proxy in states.service_route(trunk_id, hop.host.ip()) {
         headers.push(Name::Route, proxy);
     }
-    let caller = identity::caller(&search.from, target.hidden, trunk, settings)?;
+    let caller = identity::caller(&search.from, target.caller(), trunk, settings)?;
     for (name, value) in caller.headers.iter() {
         headers.push(name, value);
     }

@@ -51,6 +51,9 @@ pub struct NumberRow {
     /// user's alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outgoing: Option<bool>,
+    /// What its user dials before a number to be known by it, where it is one of several.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub select: String,
     /// The code of the country the user dials as if there; that of `[numbering]` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
@@ -143,12 +146,27 @@ impl NumberRow {
                 self.number
             ))
         })?;
+        let outgoing = self.outgoing.unwrap_or(self.jid.0.len() == 1);
+        let keys = |b: u8| b.is_ascii_digit() || b == b'*' || b == b'#';
+        if !self.select.bytes().all(keys) {
+            return Err(ConfigError(format!(
+                "number.select: {:?} must be digits, * and #, as \"*2*\"",
+                self.select
+            )));
+        }
+        if !self.select.is_empty() && (!outgoing || !block.is_empty()) {
+            return Err(ConfigError(format!(
+                "number.select: {:?} is for one number that its users call by (outgoing = true)",
+                self.number
+            )));
+        }
         let row = |jid: &String| {
             Ok(Row {
                 number: format!("{}{block}", number.as_str()),
                 owner: owner(jid, !block.is_empty(), mapping)?,
                 hidden: self.hidden,
-                outgoing: self.outgoing.unwrap_or(self.jid.0.len() == 1),
+                outgoing,
+                select: self.select.clone(),
                 country: self.country.clone(),
             })
         };

@@ -75,7 +75,7 @@ proptest! {
             Asserts::Preferred,
             Asserts::RemoteParty,
         ][asserts];
-        let Ok(caller) = caller(&from, hidden, &trunk, &settings) else {
+        let Ok(caller) = caller(&from, (hidden, None), &trunk, &settings) else {
             return Ok(());
         };
         let text = caller.from.to_string();

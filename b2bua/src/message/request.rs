@@ -46,7 +46,7 @@ pub fn compose(
     let headers = &mut request.headers;
     let mut line = String::with_capacity(96);
 
-    let caller = identity::caller(&message.from, target.hidden, trunk, settings)?;
+    let caller = identity::caller(&message.from, target.caller(), trunk, settings)?;
     let _ = write!(line, "{};tag=", caller.from);
     line.push_str(&derive(key, b"tag", message, attempt.part));
     headers.push(Name::From, &line);

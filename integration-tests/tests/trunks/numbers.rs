@@ -189,6 +189,44 @@ fn a_caller_has_the_name_its_provider_gives_it() -> Result<()> {
     })
 }
 
+/// Who has two numbers sees which one is called, and says by which one to call and write.
+#[test]
+fn a_user_may_have_several_numbers() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, "")?;
+        let alice = format!("alice@{}", Server::chosen()?.domain());
+        let second = format!(
+            "{AMERICA}[[number]]\nnumber = \"+15550002000\"\njid = \"{alice}\"\nselect = \"*2*\"\n"
+        );
+        let scene = Scene::open(bench, vec![trunk("")], &second)?;
+        for (dialled, own) in [("", "+15550001000"), ("*2*", "+15550002000")] {
+            scene.say(&format!("{dialled}5559001000"), own)?;
+            let request = scene.network.expect_body(own)?;
+            let from = request.message.header("From");
+            ensure!(from.contains(&format!("sip:{own}@")), "{}", request.message);
+            let uri = request.message.uri();
+            ensure!(uri.starts_with("sip:+15559001000@"), "{uri}");
+            request.reply(200, "OK")?;
+        }
+        let to = format!("sip:+15550002000@{}", scene.server.gateway());
+        let parties = ("sip:+15559001000@network.test", to.as_str());
+        let sound = Peer::bind(&format!("{}:0", net::ADDRESS))?;
+        let offer = sound.describe(Law::A, "sendrecv")?;
+        let calling = scene.network.call(GATEWAY, parties, &[], &offer)?;
+        let presence = scene.alice.expect("the caller's presence", |stanza| {
+            stanza.child("nick").is_some()
+        })?;
+        let nick = presence.child("nick").map(|nick| nick.text.as_str());
+        ensure!(nick == Some("(calls +15550002000)"), "{nick:?}");
+        let proposal = scene.alice.wait_proposal()?;
+        scene.alice.take_proposal(&proposal)?;
+        let dialog = calling.wait_accepted("")?;
+        let sid = proposal.id.clone();
+        scene.hang_up(Call { sid, dialog, sound })?;
+        scene.close(&[])
+    })
+}
+
 #[test]
 fn callers_are_who_a_trusted_trunk_says() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {

@@ -471,6 +471,7 @@ pub(super) mod tests {
             trunks: settings.trunks.find(&message.to, own).unwrap(),
             user: "romeo".to_owned(),
             hidden: false,
+            chosen: None,
             abroad: false,
             emergency: false,
         };

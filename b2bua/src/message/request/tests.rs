@@ -41,6 +41,7 @@ fn sent(message: &Message) -> Result<Request, Refusal> {
         trunks: Vec::new(),
         user: message.to.user.clone(),
         hidden: false,
+        chosen: None,
         abroad: false,
         emergency: false,
     };

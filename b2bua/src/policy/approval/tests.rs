@@ -261,6 +261,7 @@ fn few_wait_and_the_oldest_decision_is_forgotten_first() {
         trunks: Vec::new(),
         user: ABROAD.into(),
         hidden: false,
+        chosen: None,
         abroad: true,
         emergency: false,
     };
