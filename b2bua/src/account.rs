@@ -74,21 +74,16 @@ impl Accounts {
         Ok(())
     }
 
-    /// Enters one; returns what it takes the place of.
-    pub fn enter(&mut self, user: Address, account: Account, trunk: TrunkId) -> Option<Replaced> {
+    /// Enters one; returns the trunk of the one whose place it takes.
+    pub fn enter(&mut self, user: Address, account: Account, trunk: TrunkId) -> Option<TrunkId> {
         let address = account.address.clone();
         let row = Row {
             user,
             account,
             trunk,
         };
-        let new = row.account.clone();
-        let old = self.rows.insert(address, row)?;
-        let alike = old.account.server == new.server && old.account.transport == new.transport;
-        Some(Replaced {
-            trunk: old.trunk,
-            same_place: alike && old.account.login == new.login,
-        })
+        let former = self.rows.insert(address, row)?;
+        Some(former.trunk)
     }
 
     /// Takes one out: of this user alone, where one is named.
@@ -133,15 +128,6 @@ impl Accounts {
         }
         self.retired.extract_if(.., |id| !held(*id)).collect()
     }
-}
-
-/// What an account takes the place of.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Replaced {
-    /// Its trunk.
-    pub trunk: TrunkId,
-    /// Whether the new one registers at the same place, over the old registration.
-    pub same_place: bool,
 }
 
 impl Row {

@@ -255,13 +255,12 @@ impl Trunks {
     /// From now on nothing new goes or comes by a user's own trunk.
     pub fn retire_own(&mut self, id: TrunkId) {
         self.own.retire(id);
-        self.gate.shut(id);
     }
 
     /// Nothing needs a user's own trunk any more.
     pub fn forget_own(&mut self, id: TrunkId) {
-        self.retire_own(id);
         self.own.forget(id);
+        self.gate.shut(id);
     }
 
     /// What the trunk is called, for logs.
@@ -286,7 +285,7 @@ impl Trunks {
 
     /// The trunk a request from `source` came by: the one whose credentials or certificate it has, else
     /// the one it names with its Request-URI, else the one with the narrowest range, else the first
-    /// that is registered there. A user's own has to be named.
+    /// that is registered there. A user's own has to be named, and by name comes after all others.
     #[must_use]
     pub fn of(&self, request: &Request, source: Source) -> Option<(TrunkId, &Trunk)> {
         if let Some(Guest(number)) = source.guest {
@@ -298,9 +297,7 @@ impl Trunks {
     }
 
     fn of_source(&self, source: IpAddr, user: Option<&str>) -> Option<(TrunkId, &Trunk)> {
-        if let Some(user) = user
-            && let Some(found) = self.own_of_source(source, user)
-        {
+        if let Some(found) = user.and_then(|user| self.own.by_line(user)) {
             return Some(found);
         }
         let narrowest = |trunk: &Trunk| {
@@ -324,15 +321,12 @@ impl Trunks {
                 best = Some(((id, trunk), bits));
             }
         }
-        best.map(|(found, _)| found)
+        let found = best.map(|(found, _)| found);
+        found.or_else(|| self.own_by_name(source, user?))
     }
 
-    /// The user's own trunk that a request names: by our Contact, which its registrar alone knows,
-    /// or, coming from the registrar itself, by the name that is registered there.
-    fn own_of_source(&self, source: IpAddr, user: &str) -> Option<(TrunkId, &Trunk)> {
-        if let Some(found) = self.own.by_line(user) {
-            return Some(found);
-        }
+    /// The user's own trunk that its registrar names by what is registered there, instead of our Contact.
+    fn own_by_name(&self, source: IpAddr, user: &str) -> Option<(TrunkId, &Trunk)> {
         let there = self.gate.registered_at(source).into_iter();
         let mut there = there.filter_map(|id| Some((id, self.own.get(id)?)));
         there.find(|(_, trunk)| {
@@ -413,6 +407,13 @@ impl Trunk {
             trust_identity: false,
             owner: None,
         }
+    }
+
+    /// Whether what comes by it tells how `contact` is spelled: a user's own only of its provider's.
+    #[must_use]
+    pub fn knows_spelling(&self, contact: &Address) -> bool {
+        let domain = self.domain.as_ref().map(ToString::to_string);
+        self.owner.is_none() || domain.as_deref() == Some(contact.host.as_str())
     }
 
     /// A number as this trunk is to see it; what is no global one stays as it is.

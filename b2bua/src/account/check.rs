@@ -14,6 +14,7 @@ use crate::settings::Settings;
 use crate::sip::Transport;
 use crate::sip::digest::Credential;
 use crate::sip::uri::{Host, HostPort, SipUri, Uri};
+use crate::trunk::network::is_public;
 use crate::trunk::{Identity, NextHop, Pattern, Register, Trunk};
 
 /// An account that can be used.
@@ -56,12 +57,32 @@ pub fn check(
     }
     let transport = transport(account.transport.as_deref())?;
     let next_hop = match &account.server {
-        Some(text) => server(text)?,
+        Some(text) => {
+            let next_hop = server(text)?;
+            allow(
+                &host_from_text(&next_hop.host.to_string())?,
+                &settings.accounts,
+            )?;
+            next_hop
+        }
         None => NextHop {
             host: host.clone(),
             port: None,
         },
     };
+    if let Some(ip) = next_hop.host.ip()
+        && !settings.accounts.allow_private
+        && !is_public(ip)
+    {
+        return Err(wrong(&format!(
+            "server: {ip} is of the own network; accounts.allow_private = true lets it in"
+        )));
+    }
+    let number = settings.numbering.plan.normalise(&name);
+    let theirs = number.map(|number| settings.numbers.users(&number));
+    if theirs.is_some_and(|users| !users.is_empty() && !users.contains(&user.account())) {
+        return Err(wrong("address: is a number of another user's"));
+    }
     let aor = Uri::Sip(SipUri::new(host.clone()).with_user(&name));
     let address = aor.to_string();
     let patterns = match account.outgoing {
@@ -95,6 +116,7 @@ pub fn check(
             flows: 1,
         }),
         nat_keepalive: Some(NAT_KEEPALIVE),
+        channels: CALLS,
         line: line(key, &address),
         owner: Some(user.account()),
         ..Trunk::new(&format!("account {}", Pii(plain)))
@@ -197,4 +219,6 @@ fn wrong(text: &str) -> Refusal {
 
 /// For how many seconds accounts are registered.
 const EXPIRES: u32 = 3600;
+/// Most calls on one: nobody's provider takes the lines of all.
+const CALLS: usize = 4;
 const NAT_KEEPALIVE: Duration = Duration::from_secs(25);

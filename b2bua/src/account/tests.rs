@@ -349,18 +349,142 @@ fn what_was_stored_is_registered_again() {
 #[test]
 fn servers_of_the_own_network_are_not_talked_to() {
     let mut bench = Bench::with(open());
-    for (at, address) in ["sip:alice@10.0.0.1", "sip:alice@127.0.0.1"]
-        .into_iter()
-        .enumerate()
-    {
-        set(&mut bench, "juliet", Account::new(address, "s3cret"));
-        assert!(bench.requests().is_empty(), "{address}");
-        let shown = ask(&mut bench, "juliet", AccountWhat::Show);
-        let AccountWhat::Accounts(all) = shown else {
-            panic!("{shown:?}");
-        };
-        assert!(all[at].problem.is_some(), "{all:?}");
+    let inside = Account {
+        server: Some("10.0.0.1:5070".into()),
+        ..Account::new(HOME, "s3cret")
+    };
+    for account in [inside, Account::new("sip:alice@127.0.0.1", "s3cret")] {
+        let text = problem(&mut bench, "juliet", account);
+        assert!(text.contains("accounts.allow_private"), "{text}");
     }
+    // Nor where a name leads there.
+    set(
+        &mut bench,
+        "juliet",
+        Account::new("sip:alice@inside.test", "s3cret"),
+    );
+    let queries: Vec<_> = bench
+        .actions
+        .extract_if(.., |it| matches!(it, Action::Resolve(_)))
+        .collect();
+    assert!(!queries.is_empty());
+    bench.pass(60);
+    assert!(bench.requests().is_empty());
+}
+
+/// An account at a provider that says nothing holds up nobody but its owner.
+#[test]
+fn who_waits_for_an_account_holds_up_nobody_else() {
+    let (mut bench, _) = registered();
+    bench.send(text("juliet", "+15559001"));
+    assert_eq!(hop(&bench.request().1), "UDP 8.8.4.4:5060");
+    let mut settings = open();
+    settings.numbers = crate::number::Numbers::new([("+15550002".to_owned(), user("romeo"))]);
+    let mut bench = Bench::with(settings);
+    set(&mut bench, "juliet", Account::new(HOME, "s3cret"));
+    let (register, _) = bench.request();
+    grant(&mut bench, &register);
+    bench.send(text("juliet", "+15559001"));
+    bench.request();
+    bench.send(text("romeo", "+15559001"));
+    assert_eq!(hop(&bench.request().1), "UDP 192.0.2.1:5060");
+}
+
+/// A provider that nobody but a user has chosen takes neither all lines nor all places of messages.
+#[test]
+fn a_provider_takes_a_share_of_the_gateway_alone() {
+    let (mut bench, register) = registered();
+    let line = line(&register);
+    for number in 0..80 {
+        let (from, id) = (format!("sip:bob{number}@8.8.4.4"), format!("m{number}"));
+        bench.packet("8.8.4.4:5060", &message(&line, &from, &id));
+    }
+    assert_eq!(bench.messages().len(), 64);
+    assert_eq!(bench.codes(), [480; 16]);
+    let (_, trunk) = bench
+        .core
+        .trunks()
+        .iter()
+        .find(|(_, it)| it.owner.is_some())
+        .unwrap();
+    assert_eq!(trunk.channels, 4);
+}
+
+/// What a registrar calls by name is the configuration's first, and a name is not somebody else's number.
+#[test]
+fn an_account_takes_no_calls_of_others() {
+    let mut bench = Bench::with(open());
+    let taken = Account::new("sip:+15550001@8.8.4.4", "s3cret");
+    let text = problem(&mut bench, "romeo", taken.clone());
+    assert!(text.contains("another user"), "{text}");
+    assert!(matches!(
+        set(&mut bench, "juliet", taken),
+        AccountWhat::Accounts(_)
+    ));
+    // At the address of a trunk, that trunk is meant.
+    set(
+        &mut bench,
+        "romeo",
+        Account::new("sip:bob@192.0.2.1", "s3cret"),
+    );
+    let registers = bench.requests();
+    let (register, _) = registers.last().unwrap();
+    let contact = register.headers.get("Contact").unwrap();
+    let response =
+        Response::to(register, Status::OK).with("Contact", &format!("{contact};expires=600"));
+    let mut bytes = Vec::new();
+    response.print(&mut bytes);
+    bench.packet("192.0.2.1:5060", &bytes);
+    let named = message("sip:bob@198.51.100.1", "sip:eve@pbx.example.net", "n");
+    bench.packet("192.0.2.1:5060", &named);
+    assert_eq!(bench.messages(), []);
+    assert_eq!(bench.codes(), [404]);
+    bench.packet(
+        "192.0.2.1:5060",
+        &message(&line(register), "sip:eve@pbx.example.net", "l"),
+    );
+    assert_eq!(bench.messages()[0].to, user("romeo"));
+}
+
+#[test]
+fn providers_that_are_not_allowed_are_not_reached_by_their_servers_either() {
+    let mut settings = open();
+    settings.accounts.providers = vec!["8.8.4.4".into()];
+    let mut bench = Bench::with(settings);
+    let around = Account {
+        server: Some("evil.example".into()),
+        ..Account::new(HOME, "s3cret")
+    };
+    assert!(problem(&mut bench, "juliet", around).contains("not allowed here"));
+}
+
+/// How others are spelled is not for a user's provider to say.
+#[test]
+fn an_account_spells_nobody_but_those_of_its_provider() {
+    let (mut bench, register) = registered();
+    let line = line(&register);
+    let spelled = |bench: &mut Bench| -> Vec<Action> {
+        let spelling = |it: &mut Action| matches!(it, Action::Store(Record::Spelling { .. }));
+        bench.actions.extract_if(.., spelling).collect()
+    };
+    bench.packet(
+        "8.8.4.4:5060",
+        &message(&line, "sip:BOB@pbx.example.net", "s1"),
+    );
+    assert_eq!(spelled(&mut bench), []);
+    bench.packet("8.8.4.4:5060", &message(&line, "sip:BOB@8.8.4.4", "s2"));
+    assert_eq!(spelled(&mut bench).len(), 1);
+}
+
+/// An INVITE that wants to take the place of a call it has nothing to do with is answered.
+#[test]
+fn an_account_does_not_leave_requests_unanswered() {
+    let (mut bench, _) = registered();
+    let invite = String::from_utf8(message("sip:x@198.51.100.1", "sip:eve@8.8.4.4", "r")).unwrap();
+    let invite = invite.replace("MESSAGE", "INVITE");
+    bench.packet("8.8.4.4:5060", invite.as_bytes());
+    let codes = bench.codes();
+    assert_eq!(codes.last(), Some(&403), "{codes:?}");
 }
 
 #[test]

@@ -99,6 +99,16 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
         now: cx.now,
     };
     let order = Ways::new(found.trunks.clone(), &mut guide);
+    let is_own = |id: &TrunkId| {
+        let trunk = settings.trunks.get(*id);
+        trunk.is_some_and(|trunk| trunk.owner.is_some())
+    };
+    if found.trunks.first().is_some_and(is_own) {
+        let _ = writeln!(
+            text,
+            "account: the user's own takes it, and no trunk of all users"
+        );
+    }
     for (at, id) in order.trunks().enumerate() {
         if let Some(trunk) = settings.trunks.get(id) {
             explain_trunk(&mut text, at, (id, trunk), &from, &to, found, cx);

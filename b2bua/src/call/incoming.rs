@@ -84,7 +84,9 @@ impl Calls {
         let from = party::sender(request, trunk, settings).map_err(|refusal| refuse(&refusal))?;
         let called = party::called_number(request, trunk, &to, settings);
         let name = caller_name::with_called(caller_name::of(request, trunk), called.as_deref());
-        cx.spellings.hear(&from, cx.actions);
+        if trunk.is_some_and(|trunk| trunk.knows_spelling(&from)) {
+            cx.spellings.hear(&from, cx.actions);
+        }
         let offer = Offer {
             from,
             to,

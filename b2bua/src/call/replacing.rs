@@ -12,6 +12,7 @@ use crate::sip::endpoint::{ServerToken, Source};
 use crate::sip::header::Name;
 use crate::sip::session::SessionKey;
 use crate::sip::{Request, Response, Status};
+use crate::trunk::TrunkId;
 
 impl Calls {
     /// Lets the sender of this INVITE into the call; what it cannot do leaves the call as it is.
@@ -25,9 +26,21 @@ impl Calls {
     ) {
         let address = source.flow.source();
         let trunk = cx.settings.trunks.of(&request, source);
-        let (Some((trunk_id, trunk)), Some(call)) = (trunk, self.calls.get_mut(id)) else {
-            return;
+        // A call by a user's own account is no business of others, nor are their calls its own.
+        let is_own = |id: TrunkId| {
+            let trunk = cx.settings.trunks.get(id);
+            trunk.is_some_and(|trunk| trunk.owner.is_some())
         };
+        let call = self.calls.get_mut(id);
+        let (Some((trunk_id, trunk)), Some(call)) = (trunk, call) else {
+            return refuse(token, &request, cx);
+        };
+        let crosses = call
+            .trunk
+            .is_some_and(|its| its != trunk_id && (is_own(its) || is_own(trunk_id)));
+        if crosses {
+            return refuse(token, &request, cx);
+        }
         let leg = SipLeg::new(name(cx), address);
         let before = call.enter(leg, trunk.media.clone());
         if let Err(refusal) = call.can_take(&request) {
@@ -118,4 +131,10 @@ impl Call {
             Box::new(response)
         })
     }
+}
+
+/// What somebody hears who names a call that is not there for it.
+fn refuse(token: ServerToken, request: &Request, cx: &mut Context<'_>) {
+    let response = Response::to(request, Status::NO_SUCH_TRANSACTION);
+    cx.endpoint.respond(token, response, cx.now);
 }

@@ -60,7 +60,7 @@ impl Core {
         Ok(())
     }
 
-    /// Makes a trunk of an account; what it replaces is taken back.
+    /// Makes a trunk of an account, in the place of the one it had.
     fn enter_account(&mut self, user: &Address, checked: Checked, now: Now) -> TrunkId {
         let Checked { account, trunk } = checked;
         let credential = trunk.credentials.clone();
@@ -68,8 +68,9 @@ impl Core {
         if let Some(credential) = credential {
             self.accounts.insert(id, Digest::new(credential));
         }
+        // Both have the same Contact: to take back the old binding could take back the new one.
         if let Some(replaced) = self.own_accounts.enter(user.clone(), account, id) {
-            self.retire_account(replaced.trunk, !replaced.same_place, now);
+            self.retire_account(replaced, false, now);
         }
         id
     }
@@ -116,10 +117,11 @@ impl Core {
         }
     }
 
-    /// Lets go what no registration holds any more.
+    /// Lets go what no registration and no call holds any more.
     pub(super) fn forget_retired(&mut self) {
-        let registrations = &self.registrations;
-        for id in self.own_accounts.over(|id| registrations.has(id)) {
+        let (registrations, states) = (&self.registrations, &self.states);
+        let held = |id| registrations.has(id) || states.calls(id) > 0;
+        for id in self.own_accounts.over(held) {
             Arc::make_mut(&mut self.settings.trunks).forget_own(id);
             self.states.forget(id);
             self.accounts.remove(&id);

@@ -93,6 +93,7 @@ impl Core {
         for (session, event) in events {
             self.publish(session, event);
         }
+        self.forget_retired();
     }
 
     pub(super) fn with_registrations(

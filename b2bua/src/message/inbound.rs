@@ -6,6 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use tandem_shared::address::Address;
 use tandem_shared::bus::SessionId;
 use tandem_shared::event::{Event, MessageOutcome};
 use tandem_shared::message::{Message, MessageId, Outcome};
@@ -27,6 +28,7 @@ use crate::sip::endpoint::{ServerToken, Source};
 use crate::sip::transaction::key::ByKey;
 use crate::sip::{Endpoint, Request, Response, Status};
 use crate::spelling::Spellings;
+use crate::trunk::TrunkId;
 
 mod shares;
 
@@ -53,6 +55,8 @@ struct Pending {
     tokens: Vec<ServerToken>,
     request: Box<Request>,
     source: Source,
+    /// The user's own account it came by, if it did.
+    own: Option<TrunkId>,
     /// Its place among all that came.
     place: u64,
     /// Its copies, where it is for several users.
@@ -128,9 +132,24 @@ impl Inbound {
                 &refusal::not_now("Too many messages are waiting"),
             );
         }
+        if let Some(own) = cx.own(&request, source)
+            && self
+                .pending
+                .values()
+                .filter(|it| it.own == Some(own))
+                .count()
+                >= MAX_OWN
+        {
+            return cx.refuse(
+                token,
+                &request,
+                &refusal::not_now("Too many messages are waiting"),
+            );
+        }
         match cx.translate(print, &request, source) {
             Ok(Translated::Message(mut message)) => {
                 cx.join(&mut self.joins, &mut message, &request, source);
+                cx.hear(&message.from, &request, source);
                 cx.publish(message);
                 self.wait(print, (token, request, source), None, cx);
             }
@@ -138,6 +157,7 @@ impl Inbound {
                 let ids = messages.iter().map(|message| message.id.clone());
                 let shares = Shares::new(ids);
                 for mut message in messages {
+                    cx.hear(&message.from, &request, source);
                     cx.join(&mut self.joins, &mut message, &request, source);
                     cx.publish(Box::new(message));
                 }
@@ -167,10 +187,12 @@ impl Inbound {
         self.timers
             .set(print, cx.now.instant + cx.settings.message.confirm_for);
         self.places += 1;
+        let own = cx.own(&request, source);
         let pending = Pending {
             tokens: vec![token],
             request,
             source,
+            own,
             place: self.places,
             shares,
         };
@@ -342,12 +364,25 @@ impl Context<'_> {
     }
 
     fn publish(&mut self, message: Box<Message>) {
-        self.spellings.hear(&message.from, self.actions);
         tracing::debug!(id = %message.id, from = %message.from, to = %message.to,
             "message from SIP");
         self.counters.published += 1;
         let session = SessionId::conversation(&message.from, &message.to);
         self.events.push((session, Event::Message(message)));
+    }
+
+    /// How somebody is spelled, where whoever says it may know.
+    fn hear(&mut self, from: &Address, request: &Request, source: Source) {
+        let trunk = self.settings.trunks.of(request, source);
+        if trunk.is_some_and(|(_, trunk)| trunk.knows_spelling(from)) {
+            self.spellings.hear(from, self.actions);
+        }
+    }
+
+    /// The user's own account a request came by, if it did.
+    fn own(&self, request: &Request, source: Source) -> Option<TrunkId> {
+        let (id, trunk) = self.settings.trunks.of(request, source)?;
+        trunk.owner.is_some().then_some(id)
     }
 
     /// Makes of a part of a text the text so far, where its trunk says so.
@@ -397,6 +432,8 @@ fn settle(shares: Option<&mut Shares>, id: &MessageId, outcome: Outcome) -> Opti
     }
 }
 
+/// Most messages that wait from one user's own account: its provider is nobody the admin has chosen.
+const MAX_OWN: usize = 64;
 /// Transactions with the same request that are answered together.
 const MAX_COPIES: usize = 4;
 /// Given-up messages whose outcome is still of interest.

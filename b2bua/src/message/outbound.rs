@@ -120,7 +120,6 @@ impl Outbound {
             None => {}
         }
         let to = &message.to;
-        let key = mint::hash(cx.key, &[to.user.as_bytes(), to.host.as_bytes()]);
         let parties = (&message.from, to);
         let found = target::find(
             Kind::Message,
@@ -129,6 +128,13 @@ impl Outbound {
             cx.spellings,
             cx.settings,
         );
+        // A user's own account is a way of that user alone: who waits for it holds up nobody else.
+        let first = found.as_ref().ok().and_then(|found| found.trunks.first());
+        let trunk = first.and_then(|id| cx.settings.trunks.get(*id));
+        let owner = trunk.and_then(|trunk| trunk.owner.as_ref());
+        let (user, host) = owner.map_or(("", ""), |owner| (&*owner.user, &*owner.host));
+        let parts = [&*to.user, &*to.host, user, host].map(str::as_bytes);
+        let key = mint::hash(cx.key, &parts);
         let found = found.and_then(|found| {
             self.check_room(key, cx)?;
             let from = &message.from;

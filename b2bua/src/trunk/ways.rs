@@ -56,13 +56,13 @@ impl Guide<'_> {
         trunk.is_some_and(|trunk| named(trunk) || trunk.allow_private)
     }
 
-    /// Where a trunk keeps several flows, its requests take one that is alive (RFC 5626 §4.3).
+    /// Where a trunk keeps several flows, its requests take one that is alive (RFC 5626 §4.3); where it is
+    /// a user's own, the one there is.
     fn prefer_flows(&self, id: TrunkId, hops: &mut [Hop]) {
-        let register = self
-            .trunks
-            .get(id)
-            .and_then(|trunk| trunk.register.as_ref());
-        if register.is_some_and(|register| register.flows > 1) {
+        let trunk = self.trunks.get(id);
+        let several = |trunk: &Trunk| trunk.register.as_ref().is_some_and(|it| it.flows > 1);
+        // What comes back by a user's own account is let in from where that is registered.
+        if trunk.is_some_and(|trunk| several(trunk) || trunk.owner.is_some()) {
             let alive = |hop: &Hop| self.states.registered_at(id).any(|flow| flow == hop);
             hops.sort_by_key(|hop| (self.dns.is_penalised(hop, self.now), !alive(hop)));
         }

@@ -15,7 +15,7 @@ use crate::sip::endpoint::ClientToken;
 use crate::sip::header::Name;
 use crate::sip::hop::NotSent;
 use crate::sip::{Hop, Request, Response, Transport};
-use crate::target::{Found, Target};
+use crate::target::{self, Found, Target};
 use crate::trunk::{Guide, Step, Trunk, TrunkId, Ways};
 
 /// A message that has no outcome yet.
@@ -316,6 +316,14 @@ impl Job {
             mint: cx.mint,
             now: cx.now,
         };
+        // An account that was set anew is another trunk.
+        let known = |id: &TrunkId| cx.settings.trunks.get(*id).is_some();
+        if self.ways.is_none() && !self.found.trunks.iter().any(known) {
+            let (kind, message) = (target::Kind::Message, &self.message);
+            let parties = (&message.from, &message.to);
+            let found = target::find(kind, parties, message.hops, cx.spellings, cx.settings);
+            self.found = found.map_err(NotNow::Refused)?;
+        }
         let found = &self.found;
         let ways = self
             .ways
