@@ -15,7 +15,8 @@ pub(super) struct Latch {
     announced: Option<SocketAddr>,
     signalling: IpAddr,
     target: Option<SocketAddr>,
-    locked: bool,
+    /// Where authentic packets came from since the description.
+    source: Option<SocketAddr>,
     until: Instant,
 }
 
@@ -26,7 +27,7 @@ impl Latch {
             announced: None,
             signalling: IpAddr::from([0, 0, 0, 0]),
             target: None,
-            locked: false,
+            source: None,
             until: now,
         }
     }
@@ -45,15 +46,15 @@ impl Latch {
             signalling,
             // Behind a NAT the announced address is worse than the one that worked.
             target: if unchanged { self.target } else { announced },
-            locked: false,
+            source: None,
             until: now + window,
         };
     }
 
     /// Whether a packet from there may belong to this end. If it proves authentic: [`Self::lock`].
     pub(super) fn admits(&self, from: SocketAddr, now: Instant) -> bool {
-        if self.locked {
-            return self.target == Some(from) || self.announced == Some(from);
+        if self.source.is_some() {
+            return self.source == Some(from) || self.announced == Some(from);
         }
         let ip = from.ip();
         let likely = ip == self.signalling || self.announced.is_some_and(|it| it.ip() == ip);
@@ -63,8 +64,8 @@ impl Latch {
     /// An authentic packet came from there. Tells whether that is news.
     pub(super) fn lock(&mut self, from: SocketAddr) -> bool {
         let moves = self.announced.is_some() && self.target != Some(from);
-        let news = !self.locked || moves;
-        self.locked = true;
+        let news = self.source.is_none() || moves;
+        self.source = Some(from);
         // Where the description wants nothing sent, nothing is sent.
         if self.announced.is_some() {
             self.target = Some(from);
@@ -74,7 +75,7 @@ impl Latch {
 
     /// The neighbouring port's packets came from there: ours will, too.
     pub(super) fn expect(&mut self, ip: IpAddr, now: Instant, window: Duration) {
-        if !self.locked {
+        if self.source.is_none() {
             self.signalling = ip;
             self.until = now + window;
         }
@@ -176,5 +177,8 @@ mod tests {
         assert!(latch.admits(signalling, now));
         latch.lock(signalling);
         assert_eq!(latch.target(), None);
+        // Music for whoever is held goes on.
+        assert!(latch.admits(signalling, now + 2 * WINDOW));
+        assert!(!latch.admits("198.51.100.7:6000".parse().unwrap(), now));
     }
 }
