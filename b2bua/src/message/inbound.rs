@@ -205,6 +205,9 @@ impl Inbound {
         let Some(print) = Fingerprint::from_message_id(&id) else {
             return;
         };
+        if refusal.is_some() {
+            self.joins.forget(|first| *first == id);
+        }
         let outcome = refusal.map_or(Ok(()), Err);
         let Some(pending) = self.pending.get_mut(&print) else {
             // The sender heard 480 and may repeat: then it is told that it arrived.
@@ -270,6 +273,7 @@ impl Inbound {
     /// A message could not be put on the bus.
     pub fn handle_unpublished(&mut self, id: &MessageId, cx: &mut Context<'_>) {
         let busy = "The XMPP side is busy";
+        self.joins.forget(|first| first == id);
         if let Some(print) = Fingerprint::from_message_id(id)
             && let Some(pending) = self.pending.get_mut(&print)
             && settle(pending.shares.as_mut(), id, Err(refusal::not_now(busy))).is_some()
@@ -299,6 +303,13 @@ impl Inbound {
             if let Some(mut pending) = self.pending.remove(&print) {
                 tracing::info!(id = %print.message_id(), "no outcome of a message from SIP in time");
                 cx.counters.unconfirmed += 1;
+                let open = |id: &MessageId| {
+                    let shares = pending.shares.as_ref();
+                    shares.is_none_or(|shares| shares.is_open(id))
+                };
+                let is_lost =
+                    |id: &MessageId| Fingerprint::from_message_id(id) == Some(print) && open(id);
+                self.joins.forget(is_lost);
                 self.late.push_back((print, pending.shares.take()));
                 if self.late.len() > MAX_LATE {
                     self.late.pop_front();

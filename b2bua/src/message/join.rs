@@ -77,6 +77,13 @@ impl Joins {
         }
     }
 
+    /// Messages of which nobody knows that they are with their users: nothing takes their place any
+    /// more. Their carrier sends the part again perhaps, as another message, and a text begins anew.
+    pub fn forget(&mut self, is_lost: impl Fn(&MessageId) -> bool) {
+        self.open.retain(|_, series| !is_lost(&series.first));
+        self.order.retain(|key| self.open.contains_key(key));
+    }
+
     fn begin(&mut self, key: Key, first: MessageId, now: Instant) {
         let series = Series {
             first,
@@ -219,6 +226,24 @@ mod tests {
         assert_eq!(
             join(&mut joins, "f", "(3/3) z", now),
             instead("x [...] z", "e")
+        );
+    }
+
+    #[test]
+    fn nothing_takes_the_place_of_a_message_that_was_lost() {
+        let (mut joins, now) = (Joins::default(), now());
+        join(&mut joins, "a", "(1/2) a", now);
+        join(&mut joins, "x", "(1/3) x", now);
+        joins.forget(|id| id.0 == "a");
+        assert_eq!((joins.open.len(), joins.order.len()), (1, 1));
+        assert_eq!(join(&mut joins, "b", "(1/2) a", now), alone("(1/2) a"));
+        assert_eq!(join(&mut joins, "c", "(2/2) c", now), instead("a c", "b"));
+        // That of a later part is not: the first is there.
+        joins.forget(|id| id.0 == "c");
+        assert_eq!(join(&mut joins, "d", "(2/2) c", now), instead("a c", "b"));
+        assert_eq!(
+            join(&mut joins, "y", "(3/3) z", now),
+            instead("x [...] z", "x")
         );
     }
 

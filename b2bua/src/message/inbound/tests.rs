@@ -247,6 +247,42 @@ fn parts_of_a_text_are_delivered_one_by_one_and_joined() {
     }
 }
 
+/// Its carrier sends the first part again as another message; no client has the one of before.
+#[test]
+fn a_text_whose_first_part_was_not_delivered_begins_anew() {
+    let refuse = |bench: &mut Bench, id: &MessageId| {
+        let later = Refusal::new(Reason::RecipientUnavailable).with_retry_after(30);
+        tell(bench, id, Err(later));
+    };
+    let give_up = |bench: &mut Bench, _: &MessageId| bench.pass(21);
+    let refuse_bus = |bench: &mut Bench, id: &MessageId| {
+        let mut message = crate::message::request::tests::message(
+            ("romeo", "pbx.example.net"),
+            ("juliet", "example.com"),
+            "(1/2) one",
+        );
+        message.id = id.clone();
+        let event = Event::Message(Box::new(message));
+        bench.core.handle_bus_refused(&event, bench.now);
+        bench.pass(0);
+    };
+    let ways: [&dyn Fn(&mut Bench, &MessageId); 3] = [&refuse, &give_up, &refuse_bus];
+    for lose in ways {
+        let mut bench = Bench::new();
+        bench.packet(PEER, &packet("1", 1, PLAIN, "(1/2) one"));
+        let lost = bench.messages().remove(0);
+        lose(&mut bench, &lost.id);
+        assert_eq!(bench.codes(), [480]);
+        bench.packet(PEER, &packet("2", 2, PLAIN, "(1/2) one"));
+        let first = bench.messages().remove(0);
+        assert_eq!((&*first.body, first.replaces), ("(1/2) one", None));
+        tell(&mut bench, &first.id, Ok(()));
+        bench.packet(PEER, &packet("3", 3, PLAIN, "(2/2) two"));
+        let whole = bench.messages().remove(0);
+        assert_eq!((&*whole.body, whole.replaces), ("one two", Some(first.id)));
+    }
+}
+
 #[test]
 fn a_trunk_may_leave_parts_as_they_are() {
     let mut settings = settings();
