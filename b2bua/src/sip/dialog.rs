@@ -3,6 +3,8 @@
 //! A dialog here has no state beyond its numbers: whether it is early or confirmed is known by
 //! whoever keeps it.
 
+use std::net::IpAddr;
+
 use super::address::NameAddr;
 use super::endpoint::Admission;
 use super::header::{CSeq, Headers, Name};
@@ -11,6 +13,7 @@ use super::message::{Request, Response};
 use super::method::Method;
 use super::status::Status;
 use super::uri::{Host, Uri};
+use crate::trunk::network::is_public;
 
 /// One dialog, seen from our side.
 #[derive(Clone, PartialEq, Eq)]
@@ -150,7 +153,8 @@ impl Dialog {
     }
 
     /// Where its requests go: to the first route or the remote target where that is an address the
-    /// configuration knows. Else back the way the dialog began: a Contact behind a NAT leads
+    /// configuration knows, and a public one if the dialog's own way leads to one: no peer outside
+    /// leads us into our own network. Else back the way the dialog began: a Contact behind a NAT leads
     /// nowhere, and a foreign one may lead where nothing of ours should go. A stream is kept, and
     /// so is the way to a peer without a proxy between.
     pub fn way(&self, admission: &Admission) -> Target {
@@ -158,7 +162,9 @@ impl Dialog {
             return self.way.clone();
         }
         let next = self.routes.first().map_or(&self.target, |route| &route.uri);
-        known_hop(next, admission).map_or_else(|| self.way.clone(), Target::Hop)
+        let is_outside = self.way.address().is_some_and(is_public);
+        let may_go = |address| admission.admits(address) && (!is_outside || is_public(address));
+        known_hop(next, may_go).map_or_else(|| self.way.clone(), Target::Hop)
     }
 
     /// RFC 3261 §12.2.1.1: with a strict router first, it stands in the Request-URI.
@@ -211,9 +217,12 @@ fn read_routes(headers: &Headers) -> Vec<NameAddr> {
         .collect()
 }
 
-fn known_hop(uri: &Uri, admission: &Admission) -> Option<Hop> {
+fn known_hop(uri: &Uri, may_go: impl FnOnce(IpAddr) -> bool) -> Option<Hop> {
     let uri = uri.as_sip().filter(|uri| !uri.secure)?;
-    let address = uri.host.ip().filter(|address| admission.admits(*address))?;
+    let address = uri.host.ip()?;
+    if !may_go(address) {
+        return None;
+    }
     let transport = match uri.params.get("transport").as_deref() {
         None => Transport::Udp,
         Some(name) if name.eq_ignore_ascii_case("udp") => Transport::Udp,

@@ -1,5 +1,3 @@
-use std::net::IpAddr;
-
 use super::*;
 use crate::sip::parse::{self, Framing};
 use crate::sip::{Flow, Message};
@@ -159,4 +157,43 @@ fn requests_go_to_known_addresses_or_back_the_way_they_came() {
     // No proxy at all: whatever the Contact says, the source is the peer.
     let direct = INVITE.replace("Via: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK2\r\n", "");
     assert_eq!(called(&direct).way(&known), flow());
+}
+
+#[test]
+fn nobody_outside_leads_into_our_own_network() {
+    let anywhere = Admission::new(|_| true);
+    let inner = INVITE.replace("Route: <sip:192.0.2.1;lr>", "Route: <sip:10.1.1.1;lr>");
+    let contact = INVITE.replace(
+        "Record-Route: <sip:192.0.2.1;lr>, <sip:192.0.2.2:5070;lr>\r\n",
+        "",
+    );
+    let mapped = INVITE.replace(
+        "Route: <sip:192.0.2.1;lr>",
+        "Route: <sip:[::ffff:10.1.1.1];lr>",
+    );
+    for text in [&inner, &contact, &mapped] {
+        assert_eq!(called(text).way(&anywhere), flow());
+    }
+    assert_eq!(called(INVITE).way(&anywhere), hop([192, 0, 2, 1], 5060));
+    // Our own call to somebody outside, and a Contact that comes later.
+    let mut invite = request(&contact);
+    invite
+        .headers
+        .set(Name::From, "<sip:us@tandem.example>;tag=ours");
+    let response = Response::to(&invite, Status::OK).with(Name::Contact, "<sip:b@192.0.2.8>");
+    let outside = hop([203, 0, 113, 4], 5060);
+    let mut dialog = Dialog::from_response(&invite, &response, outside.clone()).unwrap();
+    assert_eq!(dialog.way(&anywhere), hop([192, 0, 2, 8], 5060));
+    let mut moved = Headers::new();
+    moved.push(Name::Contact, "<sip:b@127.0.0.1:5038>");
+    dialog.refresh_target(&moved);
+    assert_eq!(dialog.way(&anywhere), outside);
+    // Within our own network all of it may be meant.
+    let peer = ([10, 0, 0, 7], 5060).into();
+    let way = Target::Flow {
+        flow: Flow::Udp { socket: 0, peer },
+        fallback: None,
+    };
+    let dialog = Dialog::from_request(&request(&inner), "ours", way).unwrap();
+    assert_eq!(dialog.way(&anywhere), hop([10, 1, 1, 1], 5060));
 }
