@@ -172,6 +172,14 @@ impl Guard {
         }
     }
 
+    /// Whether `request` answers a challenge of ours that is good still: then what goes to `source` arrives
+    /// there, and nobody has forged its address, whether the password is right or not.
+    #[must_use]
+    pub fn has_reached(&self, request: &Request, source: IpAddr, now: Instant) -> bool {
+        let answer = self.find_answer(request).and_then(Result::ok);
+        answer.is_some_and(|answer| self.read_nonce(&answer.nonce, source, now).is_some())
+    }
+
     /// The first credentials for us, or that there are some nobody can read.
     fn find_answer(&self, request: &Request) -> Option<Result<Answer, Unreadable>> {
         let fields = request.headers.all(Name::Authorization).take(MAX_ANSWERS);

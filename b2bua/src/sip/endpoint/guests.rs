@@ -3,13 +3,17 @@
 //! Where some account may come from anywhere, a request of a stranger is read, and asked once for
 //! credentials; all requests are, within dialogs too, but ACK and CANCEL, which cannot be asked. Those and
 //! copies are heard of a source that has shown credentials lately. Whoever has none hears a few
-//! challenges a minute and then what all strangers hear; a wrong password counts as knocking.
+//! challenges a minute and then what all strangers hear.
+//!
+//! Anybody can write another's address on a datagram, so nothing that comes without an answer to a
+//! challenge of ours counts against one who has shown credentials, and whoever answers one is heard even
+//! when its address is banned. A wrong password counts only with such an answer; it bans everybody.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::strangers::Treatment;
+use super::strangers::{Seen, Treatment, WINDOW};
 use super::{Endpoint, answer, is_keepalive};
 use crate::sip::digest::{Guard, Verdict};
 use crate::sip::header::Name;
@@ -29,8 +33,19 @@ pub(super) struct Guests {
     guard: Guard,
     /// Connections whose certificate was one of a guest's.
     certified: HashMap<ConnectionId, Guest>,
-    /// Sources that have shown credentials, and when.
-    friends: HashMap<IpAddr, Instant>,
+    /// Sources that have shown credentials.
+    friends: HashMap<IpAddr, Friend>,
+    /// Sources that have answered a challenge of ours in vain: nobody has forged their address.
+    failed: Seen,
+}
+
+#[derive(Debug)]
+struct Friend {
+    /// When it has shown credentials last.
+    shown: Instant,
+    /// Since when its challenges are counted, and how many they are.
+    since: Instant,
+    asked: u32,
 }
 
 impl Guests {
@@ -39,6 +54,7 @@ impl Guests {
             guard,
             certified: HashMap::new(),
             friends: HashMap::new(),
+            failed: Seen::default(),
         }
     }
 
@@ -67,20 +83,48 @@ impl Guests {
     fn befriend(&mut self, source: IpAddr, now: Instant) {
         if self.friends.len() >= MAX_FRIENDS && !self.friends.contains_key(&source) {
             self.friends
-                .retain(|_, since| now.duration_since(*since) < FRIENDSHIP);
-            let oldest = self.friends.iter().min_by_key(|(_, since)| **since);
+                .retain(|_, friend| now.duration_since(friend.shown) < MEMORY);
+            let oldest = self.friends.iter().min_by_key(|(_, friend)| friend.shown);
             if self.friends.len() >= MAX_FRIENDS
                 && let Some(oldest) = oldest.map(|(source, _)| *source)
             {
                 self.friends.remove(&oldest);
             }
         }
-        self.friends.insert(source, now);
+        let new = || Friend {
+            shown: now,
+            since: now,
+            asked: 0,
+        };
+        self.friends.entry(source).or_insert_with(new).shown = now;
     }
 
+    /// Whether `source` has shown credentials so lately that what cannot be asked is heard of it.
     fn is_friend(&self, source: IpAddr, now: Instant) -> bool {
-        let since = self.friends.get(&source);
-        since.is_some_and(|since| now.duration_since(*since) < FRIENDSHIP)
+        self.has_shown(source, FRIENDSHIP, now)
+    }
+
+    /// Whether `source` has ever shown credentials, as far as anybody remembers.
+    fn is_remembered(&self, source: IpAddr, now: Instant) -> bool {
+        self.has_shown(source, MEMORY, now)
+    }
+
+    fn has_shown(&self, source: IpAddr, within: Duration, now: Instant) -> bool {
+        let friend = self.friends.get(&source);
+        friend.is_some_and(|friend| now.duration_since(friend.shown) < within)
+    }
+
+    /// Whether one that is remembered may be answered once more: it has many calls perhaps, and others
+    /// may send in its name.
+    fn may_answer(&mut self, source: IpAddr, now: Instant) -> bool {
+        let Some(friend) = self.friends.get_mut(&source) else {
+            return false;
+        };
+        if now.duration_since(friend.since) > WINDOW {
+            (friend.since, friend.asked) = (now, 0);
+        }
+        friend.asked = friend.asked.saturating_add(1);
+        friend.asked <= FRIEND_ASKED
     }
 }
 
@@ -88,7 +132,7 @@ impl Endpoint {
     /// Something came of a source that no trunk names, where credentials let in.
     pub(super) fn examine(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
         let source = flow.source();
-        if self.strangers.is_banned(source, now) {
+        if self.guests.failed.is_banned(source, now) {
             self.out.counters.unknown_source += 1;
             self.out.counters.banned += 1;
             return;
@@ -102,35 +146,65 @@ impl Endpoint {
             false => Framing::Datagram,
         };
         let Ok(Message::Request(request)) = parse::parse(bytes, framing) else {
-            return self.turn_away(flow, bytes, now);
+            return self.send_away(flow, bytes, now);
         };
+        self.guests.guard.begin(now);
+        let has_reached = self.guests.guard.has_reached(&request, source, now);
+        let is_remembered = self.guests.is_remembered(source, now);
+        if !is_remembered && !has_reached && self.strangers.is_banned(source, now) {
+            return self.turn_away(flow, bytes, now);
+        }
         match self.sort(&request, is_friend) {
             Sort::Handle => return self.handle_request(flow, None, request, now),
             Sort::Ignore => return,
-            Sort::TurnAway => return self.turn_away(flow, bytes, now),
+            Sort::TurnAway => return self.send_away(flow, bytes, now),
             Sort::Ask => {}
         }
-        self.guests.guard.begin(now);
         match self.guests.guard.check(&request, source, now) {
             Verdict::Known(number) => {
                 self.strangers.forgive(source);
+                self.guests.failed.forgive(source);
                 self.guests.befriend(source, now);
                 self.handle_request(flow, Some(Guest(number)), request, now);
             }
-            verdict @ (Verdict::Nothing | Verdict::Stale) => {
-                match self.strangers.may_ask(source, is_friend, now) {
-                    true => self.challenge(flow, &request, verdict == Verdict::Stale, now),
-                    false => self.turn_away(flow, bytes, now),
-                }
-            }
-            Verdict::Wrong => {
+            Verdict::Wrong if has_reached => {
                 self.out.counters.wrong_credentials += 1;
                 tracing::info!(%source, "wrong credentials");
                 let rules = self.config.strangers;
-                if self.strangers.note(source, bytes, &rules, now) == Treatment::Look {
+                if self.guests.failed.note(source, bytes, &rules, now) == Treatment::Look {
                     self.challenge(flow, &request, false, now);
                 }
             }
+            verdict @ (Verdict::Nothing | Verdict::Stale | Verdict::Wrong) => {
+                let may_ask = if is_remembered {
+                    self.guests.may_answer(source, now)
+                } else if has_reached {
+                    self.guests.failed.may_ask(source, now)
+                } else {
+                    self.strangers.may_ask(source, now)
+                };
+                // Whether the password was right is told to those only whose attempts are counted.
+                match may_ask {
+                    true => self.challenge(flow, &request, verdict != Verdict::Nothing, now),
+                    false => self.send_away(flow, bytes, now),
+                }
+            }
+        }
+    }
+
+    /// Nothing of it goes further. Who has shown credentials is not banned for it, since others may send
+    /// in its name.
+    fn send_away(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
+        let source = flow.source();
+        if !self.guests.is_remembered(source, now) {
+            return self.turn_away(flow, bytes, now);
+        }
+        self.out.counters.unknown_source += 1;
+        if self.config.strangers.answer
+            && self.guests.may_answer(source, now)
+            && let Ok(Message::Request(request)) = parse::parse(bytes, Framing::Datagram)
+        {
+            self.forbid(flow, &request);
         }
     }
 
@@ -195,5 +269,10 @@ enum Sort {
 
 /// Sources that are remembered as friends.
 const MAX_FRIENDS: usize = 4096;
-/// How long: from the INVITE to the ACK of its answer, and its copies.
+/// How long what cannot be asked is heard of them: from the INVITE to the ACK of its answer, and its
+/// copies.
 const FRIENDSHIP: Duration = Duration::from_secs(3600);
+/// How long they are not banned for what others may have sent: over quiet nights and weekends.
+const MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often one of them is answered in a minute without having shown anything.
+const FRIEND_ASKED: u32 = 6000;

@@ -2,7 +2,9 @@
 //! the configuration wants that (specs T13).
 //!
 //! A source in the log is written in full, because whoever reads it may want to lock it out. What is
-//! remembered of strangers is bounded; a source that knocks too often is not even looked at.
+//! remembered of strangers is bounded; a source that knocks too often hears nothing, but for what
+//! [`super::guests`] finds out. When too many come at once, addresses are forged: then the
+//! memory makes room, so that whoever is new can show who it is, and the log says no more.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -33,6 +35,8 @@ impl Default for Strangers {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     sources: HashMap<IpAddr, Visitor>,
+    /// Since when lines of the log are counted, and how many they are.
+    log: Option<(Instant, u32)>,
 }
 
 #[derive(Debug)]
@@ -65,26 +69,39 @@ impl Seen {
         let Some(visitor) = self.visitor(source, now) else {
             return Treatment::Ignore;
         };
-        visitor.count += 1;
-        if visitor.count == 1 {
+        visitor.count = visitor.count.saturating_add(1);
+        let requests = visitor.count;
+        let is_banned = rules.ban_after > 0 && requests >= rules.ban_after;
+        if is_banned {
+            visitor.banned = Some(now + rules.ban_for);
+        }
+        if requests == 1 && self.may_tell(now) {
             tracing::info!(%source, method = method(bytes), "a stranger was turned away");
         }
-        if rules.ban_after > 0 && visitor.count >= rules.ban_after {
-            visitor.banned = Some(now + rules.ban_for);
-            tracing::warn!(%source, requests = visitor.count, seconds = rules.ban_for.as_secs(),
+        if is_banned && self.may_tell(now) {
+            tracing::warn!(%source, requests, seconds = rules.ban_for.as_secs(),
                 "a stranger is banned");
         }
         Treatment::Look
     }
 
-    /// Whether `source` may be asked for credentials once more; one that showed some lately oftener, for
-    /// it has many calls perhaps. Whoever has a false address hears no more than this.
-    pub(super) fn may_ask(&mut self, source: IpAddr, is_friend: bool, now: Instant) -> bool {
-        let most = if is_friend { FRIEND_ASKED } else { ASKED };
+    /// Whether `source` may be asked for credentials once more. Whoever has a false address hears no
+    /// more than this.
+    pub(super) fn may_ask(&mut self, source: IpAddr, now: Instant) -> bool {
         self.visitor(source, now).is_some_and(|visitor| {
-            visitor.asked += 1;
-            visitor.asked <= most
+            visitor.asked = visitor.asked.saturating_add(1);
+            visitor.asked <= ASKED
         })
+    }
+
+    /// Whether the log may have one more line.
+    fn may_tell(&mut self, now: Instant) -> bool {
+        let (since, told) = self.log.get_or_insert((now, 0));
+        if now.duration_since(*since) > WINDOW {
+            (*since, *told) = (now, 0);
+        }
+        *told = told.saturating_add(1);
+        *told <= MAX_TOLD
     }
 
     /// `source` has shown credentials: it is no stranger.
@@ -92,13 +109,13 @@ impl Seen {
         self.sources.remove(&source);
     }
 
-    /// Whether `source` is not even looked at.
+    /// Whether `source` is banned.
     pub(super) fn is_banned(&self, source: IpAddr, now: Instant) -> bool {
         let banned = self.sources.get(&source).and_then(|it| it.banned);
         banned.is_some_and(|until| until > now)
     }
 
-    /// What is remembered of `source`; nothing when it is banned, or when there is no room.
+    /// What is remembered of `source`; nothing when it is banned.
     fn visitor(&mut self, source: IpAddr, now: Instant) -> Option<&mut Visitor> {
         if !self.sources.contains_key(&source) && self.sources.len() >= MAX_SOURCES {
             let old = |visitor: &Visitor| match visitor.banned {
@@ -106,9 +123,12 @@ impl Seen {
                 None => now.duration_since(visitor.since) > WINDOW,
             };
             self.sources.retain(|_, visitor| !old(visitor));
-            if self.sources.len() >= MAX_SOURCES {
-                // So many at once are no visitors: nobody is told of, nobody is answered.
-                return None;
+            // Half at least, so that this is seldom done; first those that have done little.
+            if self.sources.len() > MAX_SOURCES / 2 {
+                self.sources.retain(|_, visitor| visitor.banned.is_some());
+            }
+            if self.sources.len() > MAX_SOURCES / 2 {
+                self.sources.clear();
             }
         }
         let new = || Visitor {
@@ -140,11 +160,12 @@ fn method(bytes: &[u8]) -> &str {
 
 /// Most sources remembered.
 const MAX_SOURCES: usize = 4096;
-/// How often a stranger is asked for credentials in a minute, and one who had some lately.
+/// How often a stranger is asked for credentials in a minute.
 const ASKED: u32 = 10;
-const FRIEND_ASKED: u32 = 600;
+/// Most lines of the log about strangers in a minute.
+const MAX_TOLD: u32 = 1000;
 /// What is counted together.
-const WINDOW: Duration = Duration::from_secs(60);
+pub(super) const WINDOW: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -183,16 +204,29 @@ mod tests {
         )]
         let now = Instant::now();
         let (mut seen, rules) = (Seen::default(), Strangers::default());
-        for number in 0..20_000_u32 {
-            seen.note(IpAddr::from(number.to_be_bytes()), b"INVITE x", &rules, now);
+        let banned = IpAddr::from([250, 1, 2, 2]);
+        for _ in 0..rules.ban_after {
+            seen.note(banned, b"INVITE x", &rules, now);
         }
-        assert_eq!(seen.sources.len(), MAX_SOURCES);
-        let later = now + 2 * WINDOW;
-        assert_eq!(
-            seen.note(IpAddr::from([250, 1, 2, 3]), b"INVITE x", &rules, later),
-            Treatment::Look
-        );
-        assert_eq!(seen.sources.len(), 1);
+        let mut most = 0;
+        for number in 0..20_000_u32 {
+            // Whoever is new has room.
+            let source = IpAddr::from(number.to_be_bytes());
+            assert_eq!(seen.note(source, b"INVITE x", &rules, now), Treatment::Look);
+            assert!(seen.may_ask(source, now));
+            most = most.max(seen.sources.len());
+        }
+        assert_eq!(most, MAX_SOURCES);
+        assert!(seen.is_banned(banned, now), "who did little makes room");
+        assert!(!seen.may_tell(now), "the log is not flooded");
+        for number in 0..200_000_u32 {
+            let source = IpAddr::from((number / 10).to_be_bytes());
+            seen.note(source, b"INVITE x", &rules, now);
+            most = most.max(seen.sources.len());
+        }
+        assert_eq!(most, MAX_SOURCES);
+        let later = now + 2 * rules.ban_for;
+        assert!(seen.may_tell(later));
     }
 
     #[test]

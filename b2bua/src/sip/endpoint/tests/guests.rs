@@ -252,3 +252,126 @@ fn a_connection_is_its_guests_until_it_is_closed() {
     bench.receive_from(flow(connection), &message("3"));
     assert_eq!((bench.statuses(), bench.guests()), (vec![], vec![]));
 }
+
+/// Somebody writes the address of one who has shown its password on whatever he sends.
+#[test]
+fn nobody_can_have_a_guest_banned_in_its_name() {
+    let mut bench = open();
+    let response = bench.challenge(&message("1"));
+    bench.receive_from(away(), &with_password(&message("1"), &response, "secret"));
+    assert_eq!(bench.guests(), [Some(Guest(7))]);
+    let forge = |bench: &mut Bench| {
+        for text in [
+            "x".to_owned(),
+            message("f").replace("MESSAGE", "REGISTER"),
+            message("f").replace("MESSAGE", "CANCEL"),
+            with_password(&message("f"), &response, "guessed").replace("nonce=\"", "nonce=\"0"),
+        ] {
+            for _ in 0..30 {
+                bench.receive_from(away(), &text);
+            }
+        }
+        bench.transmits();
+        assert_eq!(bench.endpoint.counters().banned, 0);
+    };
+    // After a quiet night, too.
+    for hours in [0, 12] {
+        bench.pass(Duration::from_secs(hours * 3600));
+        forge(&mut bench);
+        let text =
+            message(&format!("n{hours}")).replace("Call-ID: c", &format!("Call-ID: n{hours}"));
+        let response = bench.challenge(&text);
+        bench.receive_from(away(), &with_password(&text, &response, "secret"));
+        assert_eq!(bench.guests(), [Some(Guest(7))]);
+    }
+    assert_eq!(bench.endpoint.counters().wrong_credentials, 0);
+}
+
+#[test]
+fn whoever_answers_a_challenge_is_heard_though_others_had_its_address_banned() {
+    let mut bench = open();
+    let response = bench.challenge(&message("1"));
+    for _ in 0..10 {
+        bench.receive_from(away(), "x");
+    }
+    bench.receive_from(away(), &message("2"));
+    assert_eq!(bench.statuses(), [] as [u16; 0]);
+    assert_eq!(bench.endpoint.counters().banned, 1);
+    bench.receive_from(away(), &with_password(&message("3"), &response, "secret"));
+    assert_eq!(bench.guests(), [Some(Guest(7))]);
+    // What it shows is bound to its address.
+    for _ in 0..10 {
+        bench.receive_from(udp([203, 0, 113, 10], 5060), "x");
+    }
+    let elsewhere = with_password(&message("4"), &response, "secret");
+    bench.receive_from(udp([203, 0, 113, 10], 5060), &elsewhere);
+    assert_eq!((bench.statuses(), bench.guests()), (vec![], vec![]));
+}
+
+#[test]
+fn a_flood_of_forged_addresses_leaves_guests_and_those_who_are_new_their_challenges() {
+    let mut bench = open();
+    let response = bench.challenge(&message("1"));
+    bench.receive_from(away(), &with_password(&message("1"), &response, "secret"));
+    assert_eq!(bench.guests(), [Some(Guest(7))]);
+    for number in 0..10_000_u32 {
+        let [_, b, c, d] = number.to_be_bytes();
+        bench.receive_from(udp([198, b, c, d], 5060), "x");
+    }
+    bench.challenge(&message("2"));
+    let new = udp([203, 0, 113, 10], 5060);
+    bench.receive_from(new, &message("3"));
+    assert_eq!(bench.statuses(), [401]);
+}
+
+#[test]
+fn a_guest_may_begin_with_many_calls_at_once() {
+    let mut bench = open();
+    let call = |number: u32| {
+        let id = format!("Call-ID: c{number}");
+        invite(&number.to_string()).replace("Call-ID: c", &id)
+    };
+    let calls: Vec<String> = (0..40).map(call).collect();
+    for call in &calls {
+        bench.receive_from(away(), call);
+    }
+    let transmits = bench.transmits();
+    let asked: Vec<Response> = transmits.iter().map(answer).collect();
+    assert_eq!(asked.len(), 10);
+    for (call, challenge) in calls.iter().zip(&asked) {
+        let tag = tag_of(challenge);
+        bench.receive_from(away(), &follow(call, "ACK", &tag));
+        bench.receive_from(away(), &with_password(call, challenge, "secret"));
+    }
+    assert_eq!(bench.guests(), [Some(Guest(7)); 10]);
+    bench.transmits();
+    // The others come again, and then many more in the same minute.
+    for _ in 0..20 {
+        for call in calls.iter().skip(10) {
+            bench.receive_from(away(), call);
+        }
+    }
+    assert_eq!(bench.statuses(), [401; 600]);
+}
+
+#[test]
+fn how_often_a_password_may_be_guessed_has_a_bound_for_guests_too() {
+    let mut bench = open();
+    let response = bench.challenge(&message("1"));
+    bench.receive_from(away(), &with_password(&message("1"), &response, "secret"));
+    assert_eq!(bench.guests(), [Some(Guest(7))]);
+    // With a nonce that is not ours, or another's, nobody learns whether it is right.
+    bench.receive_from(udp([203, 0, 113, 10], 5060), &message("2"));
+    let another = answer(&bench.transmits().remove(0));
+    for password in ["secret", "guessed"] {
+        let guess = with_password(&message("2"), &another, password);
+        let asked = bench.challenge(&guess);
+        let mut asked = asked.headers.all(Name::WwwAuthenticate);
+        assert!(asked.all(|it| it.contains("stale=true")));
+    }
+    for _ in 0..20 {
+        bench.receive_from(away(), &with_password(&message("3"), &response, "guessed"));
+    }
+    assert_eq!(bench.statuses(), [401; 10]);
+    assert_eq!(bench.endpoint.counters().wrong_credentials, 10);
+}
