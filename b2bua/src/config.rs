@@ -169,6 +169,7 @@ impl Schema for Config {
         self.numbering.check()?;
         self.accounts.finish()?;
         self.policy.check(&self.mapping)?;
+        self.admin.check(&self.bus.url)?;
         if let Some(trunk) = &self.emergency.trunk
             && !names.contains(trunk)
         {

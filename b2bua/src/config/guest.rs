@@ -96,6 +96,9 @@ impl TrunkRow {
         if matches!(&self.peer_name, Some(HostName(Host::Ip(_)))) {
             return wrong("peer_name: must be a name, for certificates are of names");
         }
+        if self.inbound.0.iter().any(|(_, range)| range.bits() == 0) {
+            return wrong("inbound: lets in the whole Internet; use inbound_auth or peer_name");
+        }
         self.inbound_password = password.unwrap_or_default();
         self.inbound_password_file = None;
         Ok(())

@@ -170,7 +170,25 @@ impl NumberRow {
                 country: self.country.clone(),
             })
         };
-        self.jid.0.iter().map(row).collect()
+        let rows: Vec<Row> = self.jid.0.iter().map(row).collect::<Result<_, _>>()?;
+        for (at, row) in rows.iter().enumerate() {
+            let mut before = rows.iter().take(at);
+            if before.any(|other| other.owner == row.owner) {
+                let jid = self.jid.0.get(at).map_or("", String::as_str);
+                return Err(ConfigError(format!("number.jid: {jid} is there twice")));
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// Checks that `jid` is all of a user, not a device: no part of a JID before the resource has a slash.
+pub(super) fn no_device(key: &str, jid: &str) -> Result<(), ConfigError> {
+    match jid.split_once('/') {
+        Some((user, _)) => Err(ConfigError(format!(
+            "{key}: {jid:?} names a device; write {user:?}"
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -186,6 +204,7 @@ fn owner(jid: &str, block: bool, mapping: &Mapping) -> Result<Owner, ConfigError
         user.filter(|user| mapping.serves(&user.host))
             .ok_or_else(nobody)
     };
+    no_device("number.jid", jid)?;
     match jid.split_once("*@") {
         Some((before, host)) if block => {
             // Any name will do: it is the host that has to be ours.

@@ -5,6 +5,7 @@ use tandem_shared::address::Mapping;
 use tandem_shared::config::ConfigError;
 
 use super::NumberingSection;
+use super::numbering::no_device;
 use crate::policy::{Allowance, Policy};
 
 /// `[policy]`: which numbers users may reach, and how much of it.
@@ -72,6 +73,14 @@ impl PolicySection {
                     .to_owned(),
             ));
         }
+        self.admins
+            .iter()
+            .try_for_each(|admin| no_device("policy.admins", admin))?;
+        if !self.approve_abroad && !self.admins.is_empty() {
+            return Err(ConfigError(
+                "policy.admins: says nothing without approve_abroad = true".to_owned(),
+            ));
+        }
         for (key, list) in [("allow", &self.allow), ("deny", &self.deny)] {
             for text in list {
                 let begin = text.strip_suffix('*').unwrap_or(text);
@@ -79,6 +88,13 @@ impl PolicySection {
                 if begin.is_empty() && text.is_empty() || !begin.bytes().all(known) {
                     return Err(ConfigError(format!(
                         "policy.{key}: {text:?} is no beginning of numbers; write \"+44*\""
+                    )));
+                }
+                // With a star it is meant; without one, somebody has left out the plus.
+                if text.bytes().all(|b| b.is_ascii_digit()) {
+                    return Err(ConfigError(format!(
+                        "policy.{key}: {text:?} is a beginning of local numbers; for a country write \
+                        \"+44*\", for local numbers \"{text}*\""
                     )));
                 }
             }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tandem_shared::bus::url::Url;
+use tandem_shared::config::ConfigError;
 
 use crate::sip::endpoint::Strangers;
 
@@ -44,6 +46,28 @@ pub struct AdminSection {
     /// The Unix socket for `tandem-b2bua trunks` and its like; beside that of the bus when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
+}
+
+impl AdminSection {
+    /// Checks that it is a path, and one of its own.
+    pub(super) fn check(&self, bus: &Url) -> Result<(), ConfigError> {
+        let Some(socket) = &self.socket else {
+            return Ok(());
+        };
+        let Url::Local(bus) = bus;
+        let text = socket.display();
+        if socket.to_string_lossy().starts_with("local:") {
+            return Err(ConfigError(format!(
+                "admin.socket: \"{text}\" must be a path, without \"local:\""
+            )));
+        }
+        if socket == bus {
+            return Err(ConfigError(format!(
+                "admin.socket: \"{text}\" is the socket of the bus; name another one"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// `[strangers]`: what sources hear that no trunk names.

@@ -258,6 +258,65 @@ fn mistakes_name_the_key_and_the_fix() {
     }
 }
 
+/// What is read, and would do something else than was meant, or nothing.
+#[test]
+fn what_would_mislead_is_refused() {
+    let number = |jid: &str| format!("{MINIMAL}[[number]]\nnumber = \"+1555\"\njid = {jid}\n");
+    let policy = |text: &str| format!("{MINIMAL}[policy]\n{text}\n");
+    let inbound = |text: &str| {
+        format!("{TRUNK}match = \"+*\"\nnext_hop = \"h\"\ninbound = [\"10.0.0.1\", \"{text}\"]\n")
+    };
+    let admin = |text: &str| format!("{MINIMAL}[admin]\nsocket = \"{text}\"\n");
+    for (text, expected) in [
+        (
+            number("[\"juliet@example.com\", \"Juliet@Example.com\"]"),
+            "number.jid: Juliet@Example.com is there twice",
+        ),
+        (
+            number("\"juliet@example.com/phone\""),
+            "number.jid: \"juliet@example.com/phone\" names a device; write \"juliet@example.com\"",
+        ),
+        (
+            policy("approve_abroad = true\nadmins = [\"a@example.com/x\"]"),
+            "policy.admins: \"a@example.com/x\" names a device",
+        ),
+        (
+            policy("admins = [\"a@example.com\"]"),
+            "policy.admins: says nothing without approve_abroad = true",
+        ),
+        (
+            policy("allow = [\"44\"]"),
+            "policy.allow: \"44\" is a beginning of local numbers; for a country write \"+44*\"",
+        ),
+        (
+            policy("deny = [\"1900\"]"),
+            "policy.deny: \"1900\" is a beginning of local numbers",
+        ),
+        (inbound("0.0.0.0/0"), "inbound: lets in the whole Internet"),
+        (inbound("::/0"), "use inbound_auth or peer_name"),
+        (
+            admin("/run/tandem/bus.sock"),
+            "admin.socket: \"/run/tandem/bus.sock\" is the socket of the bus",
+        ),
+        (
+            admin("local:/run/tandem/admin.sock"),
+            "must be a path, without \"local:\"",
+        ),
+    ] {
+        let error = read(&text).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+    for good in [
+        number("[\"juliet@example.com\", \"romeo@example.com\"]"),
+        policy("allow = [\"+44\", \"10*\"]\ndeny = [\"1*\", \"*97\"]"),
+        policy("approve_abroad = true\nadmins = [\"a@example.com\"]"),
+        inbound("10.0.0.0/8"),
+        admin("/run/tandem/admin.sock"),
+    ] {
+        read(&good).unwrap();
+    }
+}
+
 #[test]
 fn sound_is_received_where_the_file_says() {
     let media = "[media]\naddresses = [\"10.0.0.1\"]\npublic = [\"192.0.2.1\"]\nport = 19997\nthreads = 3\n";

@@ -13,7 +13,7 @@ pub struct Patterns(pub(super) Vec<(String, Pattern)>);
 /// A list of address ranges, or one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "OneOrMany", into = "Vec<String>")]
-pub struct Networks(pub(super) Vec<(String, Network)>);
+pub struct Networks(pub(in crate::config) Vec<(String, Network)>);
 
 /// One text, or a list of them.
 #[derive(Deserialize)]
