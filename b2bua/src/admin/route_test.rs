@@ -47,7 +47,8 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
             "{to:?} is no number and no address; write \"+15551234567\", \"alice@pbx.example.com\" or a JID at {own}"
         ));
     };
-    let from = match from {
+    let given = from;
+    let from = match given {
         Some(text) => user(text, settings),
         None => Address::new(
             "somebody",
@@ -66,6 +67,10 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
         ));
     };
     let mut text = String::new();
+    if given.is_none() {
+        let Address { user, host, .. } = &from;
+        let _ = writeln!(text, "from: {user}@{host}, as no --from was given");
+    }
     let _ = writeln!(text, "to: {}@{}", to.user, to.host);
     let mut verdicts = Vec::new();
     for (kind, name) in [(Kind::Call, "call"), (Kind::Message, "message")] {
@@ -338,6 +343,11 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("call: refused: NotAllowed"), "{text}");
+        assert!(
+            ask("911", None)
+                .starts_with("from: somebody@example.com, as no --from was given\nto: 911@")
+        );
+        assert!(!text.contains("no --from"), "{text}");
         assert!(ask("911", None).contains("emergency: yes"));
         assert!(ask("9911", None).contains("call: refused: Emergency"));
         assert!(ask(r"romeo\40pbx.example.net@sip.example.com", None).contains("trunk pbx"));
