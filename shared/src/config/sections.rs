@@ -1,7 +1,7 @@
 //! Tables that both processes have.
 
 use crate::bus::url::Url;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 
 /// `[bus]`: how the two processes reach each other.
@@ -36,6 +36,7 @@ pub enum LogFormat {
 #[serde(deny_unknown_fields, default)]
 pub struct LogSection {
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter as `info,tandem_b2bua=debug`.
+    #[serde(deserialize_with = "level")]
     pub level: String,
     /// How lines look.
     pub format: LogFormat,
@@ -48,4 +49,11 @@ impl Default for LogSection {
             format: LogFormat::Text,
         }
     }
+}
+
+/// A level that is one: `check` has to say what starting would.
+fn level<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    crate::telemetry::check_level(&text).map_err(serde::de::Error::custom)?;
+    Ok(text)
 }

@@ -7,6 +7,8 @@ struct Config {
     xmpp: Xmpp,
     #[serde(default)]
     bus: BusSection,
+    #[serde(default)]
+    log: LogSection,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,7 +26,7 @@ fn port() -> u16 {
 }
 
 impl Schema for Config {
-    const TABLES: &'static [&'static str] = &["xmpp", "bus"];
+    const TABLES: &'static [&'static str] = &["xmpp", "bus", "log"];
     const FOREIGN_TABLES: &'static [&'static str] = &["listen"];
     const DEFAULT_PATH: &'static str = "/etc/tandem/x.toml";
 
@@ -87,6 +89,17 @@ fn broken_toml_names_its_line() {
 fn a_bad_bus_url_says_what_is_right() {
     let error = read("[xmpp]\ndomain = \"a\"\n[bus]\nurl = \"locl:/x\"\n").unwrap_err();
     assert!(error.contains("use local:/run/tandem/bus.sock"), "{error}");
+}
+
+#[test]
+fn a_level_that_is_none_is_named_with_its_line() {
+    let error = read("[xmpp]\ndomain = \"a\"\n[log]\nlevel = \"Warning\"\n").unwrap_err();
+    assert!(
+        error.starts_with("x.toml:4: log.level: \"Warning\" is no level; write error, warn, info"),
+        "{error}"
+    );
+    let config = read("[xmpp]\ndomain = \"a\"\n[log]\nlevel = \"info,x=debug\"\n").unwrap();
+    assert_eq!(config.log.level, "info,x=debug");
 }
 
 #[test]
