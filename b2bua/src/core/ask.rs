@@ -40,7 +40,9 @@ impl Core {
             return Answer::no(format!("{text:?} is no user of {served}"));
         };
         let user = user.account();
-        self.approvals.decide(&user, approves, &self.settings);
+        if let Err(text) = self.approvals.decide(&user, approves, &self.settings) {
+            return Answer::no(text);
+        }
         self.drain_sip(now);
         let known = self.approvals.of(&user);
         let line = known.map(|known| approval::line(known, &self.settings));

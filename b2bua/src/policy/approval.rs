@@ -155,12 +155,18 @@ impl Approvals {
     }
 
     /// An admin of this machine decides about a user, asked or not.
-    pub fn decide(&mut self, user: &Address, approves: bool, settings: &Settings) {
-        let id = match self.users.get(user) {
-            Some(id) => *id,
-            None => self.enter(user.clone(), "", verdict(approves)),
-        };
-        self.settle(id, approves, None, settings);
+    ///
+    /// # Errors
+    /// Why it would change nothing, in words for the admin.
+    pub fn decide(
+        &mut self,
+        user: &Address,
+        approves: bool,
+        settings: &Settings,
+    ) -> Result<(), String> {
+        useful(user, approves, settings)?;
+        self.settle(user, approves, None, settings);
+        Ok(())
     }
 
     /// An admin writes to the gateway: it is done and answered.
@@ -213,30 +219,35 @@ impl Approvals {
             Some(Word::List) => return self.show_waiting(settings),
             None => return format!("{HELP}\n{}", self.show_waiting(settings)),
         };
-        let id = match whom {
-            Whom::Id(id) => self.known.contains_key(&id).then_some(id),
-            Whom::User(text) => {
-                let Some(user) = settings.mapping.user_from_text(text) else {
-                    return "This is no user of this gateway.".to_owned();
-                };
-                let user = user.account();
-                let known = self.users.get(&user).copied();
-                Some(known.unwrap_or_else(|| self.enter(user, "", verdict(approves))))
-            }
+        let user = match whom {
+            Whom::Id(id) => match self.known.get(&id) {
+                Some(known) => known.user.clone(),
+                None => {
+                    let waiting = self.show_waiting(settings);
+                    return format!("Nobody has number {id}.\n{waiting}");
+                }
+            },
+            Whom::User(text) => match settings.mapping.user_from_text(text) {
+                Some(user) => user.account(),
+                None => return "This is no user of this gateway.".to_owned(),
+            },
             Whom::Only => {
                 let mut waiting = self.known.values().filter(|known| known.verdict.waits());
-                let first = waiting.next().map(|known| known.id);
+                let first = waiting.next().map(|known| known.user.clone());
                 if waiting.next().is_some() {
                     return format!("Several wait; say which.\n{}", self.show_waiting(settings));
                 }
-                first
+                match first {
+                    Some(user) => user,
+                    None => return self.show_waiting(settings),
+                }
             }
         };
-        let Some(id) = id else {
-            return self.show_waiting(settings);
-        };
-        self.settle(id, approves, Some(message.id.clone()), settings);
-        match self.known.get(&id) {
+        if let Err(text) = useful(&user, approves, settings) {
+            return text;
+        }
+        self.settle(&user, approves, Some(message), settings);
+        match self.of(&user) {
             Some(known) => told(known, settings),
             None => String::new(),
         }
@@ -291,15 +302,27 @@ impl Approvals {
         }
     }
 
-    /// It is decided; who had asked is told.
-    fn settle(&mut self, id: u32, approves: bool, said: Option<MessageId>, settings: &Settings) {
+    /// It is decided, by a message or on the command line; who had asked is told, and the admins
+    /// that did not decide.
+    fn settle(
+        &mut self,
+        user: &Address,
+        approves: bool,
+        said: Option<&Message>,
+        settings: &Settings,
+    ) {
+        let asked = self.users.get(user).copied();
+        let id = asked.unwrap_or_else(|| self.enter(user.clone(), "", verdict(approves)));
         let Some(known) = self.known.get_mut(&id) else {
             return;
         };
         let before = std::mem::replace(&mut known.verdict, verdict(approves));
-        known.said = said;
+        known.said = said.map(|message| message.id.clone());
         self.waiting -= usize::from(before.waits());
-        tracing::info!(id, user = %Pii(&known.user), approves, "an admin has decided");
+        let admin = said.map(|message| message.from.account());
+        let by = admin.as_ref().map(|admin| Pii(admin).to_string());
+        let by = by.as_deref().unwrap_or("command line");
+        tracing::info!(id, user = %Pii(&known.user), approves, by, "an admin has decided");
         if before != known.verdict {
             let text = match approves {
                 true => "An admin has approved: you may call and write to numbers abroad now.",
@@ -311,6 +334,20 @@ impl Approvals {
                 text: text.to_owned(),
                 asks: None,
             });
+        }
+        if before != known.verdict || asked.is_none() {
+            let who = admin.as_ref().map(|admin| jid(admin, settings));
+            let who = who.as_deref().unwrap_or("Somebody at the command line");
+            let text = format!("{who} has decided: {}", told(known, settings));
+            let others = settings.policy.admins.iter();
+            for other in others.filter(|it| admin.as_ref() != Some(*it) && **it != known.user) {
+                self.notices.push_back(Notice {
+                    from: settings.mapping.gateway(),
+                    to: other.clone(),
+                    text: text.clone(),
+                    asks: None,
+                });
+            }
         }
         self.store(id);
     }
@@ -373,6 +410,24 @@ pub fn line(known: &Approval, settings: &Settings) -> String {
     }
 }
 
+/// Whether a decision about `user` would change anything.
+///
+/// # Errors
+/// Why not, in words for the admin.
+fn useful(user: &Address, approves: bool, settings: &Settings) -> Result<(), String> {
+    let policy = &settings.policy;
+    if !policy.approve_abroad {
+        return Err(OFF.to_owned());
+    }
+    match approves || !policy.admins.contains(user) {
+        true => Ok(()),
+        false => Err(format!(
+            "{} is named in policy.admins and needs no approval; remove it there first",
+            jid(user, settings)
+        )),
+    }
+}
+
 /// What an admin hears of what it decided.
 fn told(known: &Approval, settings: &Settings) -> String {
     let may = match known.verdict {
@@ -398,6 +453,8 @@ fn refuse(text: &str) -> Refusal {
     Refusal::new(Reason::NotAllowed).with_text(text)
 }
 
+const OFF: &str = "policy.approve_abroad is off: this would change nothing; set it to true, or close numbers \
+    by policy.deny";
 const ASKED: &str = "An admin was asked whether you may reach numbers abroad. You will be told.";
 const DENIED: &str = "An admin has decided that you may not reach numbers abroad.";
 const CROWDED: &str = "An admin has to approve of this, and too many wait. Ask yours yourself.";

@@ -143,6 +143,7 @@ fn an_admin_approves_of_who_reaches_abroad() -> Result<()> {
         let shown = scene.tandem.borrow().ask(&["deny", &alice])?;
         ensure!(shown.contains("denied"), "{shown}");
         scene.told("has decided that you may not")?;
+        admin.hear("Somebody at the command line has decided")?;
         scene.refused(OTHER, "fourth", "has decided")?;
         let shown = scene
             .tandem

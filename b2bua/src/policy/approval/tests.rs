@@ -196,7 +196,12 @@ fn nobody_else_decides_and_several_are_told_apart() {
     );
     scene.say("admin", "approve 7");
     scene.say("admin", "what?");
-    assert!(scene.told()[1].1.starts_with("Say \"approve\""));
+    let told = scene.told();
+    assert!(
+        told[0].1.starts_with("Nobody has number 7.\n1. juliet"),
+        "{told:?}"
+    );
+    assert!(told[1].1.starts_with("Say \"approve\""));
     assert!(scene.write("juliet", ABROAD).is_some());
     scene.say("admin", "deny romeo@example.com");
     scene.say("admin", "approve");
@@ -278,10 +283,10 @@ fn few_wait_and_the_oldest_decision_is_forgotten_first() {
     assert_eq!(refusal.text.as_deref(), Some(CROWDED));
     assert_eq!(approvals.iter().count(), MAX_WAITING);
     for count in 0..MAX {
-        approvals.decide(&user(count), true, &settings);
+        approvals.decide(&user(count), true, &settings).unwrap();
     }
     assert_eq!(approvals.iter().count(), MAX);
-    approvals.decide(&user(MAX), true, &settings);
+    approvals.decide(&user(MAX), true, &settings).unwrap();
     assert_eq!(approvals.iter().count(), MAX);
     let gone = std::iter::from_fn(|| approvals.poll_action()).last();
     assert!(matches!(gone, Some(Action::Store(_))), "{gone:?}");
@@ -329,4 +334,63 @@ fn the_command_line_lists_and_decides() {
         user: "x@other.example".into(),
     });
     assert!(wrong.contains("no user"), "{wrong}");
+}
+
+#[test]
+fn a_decision_that_would_change_nothing_is_refused() {
+    let deny = |user: &str| Ask::Deny { user: user.into() };
+    let mut scene = Scene::new(guarded());
+    let needless = "admin@example.com is named in policy.admins and needs no approval";
+    let shown = scene.ask(&deny("admin@example.com"));
+    assert!(shown.contains(needless), "{shown}");
+    scene.say("admin", "deny admin@example.com");
+    let told = scene.told();
+    assert!(told[0].1.contains(needless), "{told:?}");
+    assert!(scene.ask(&Ask::Approvals).contains("nobody has asked"));
+    let mut settings = guarded();
+    settings.policy.approve_abroad = false;
+    let mut scene = Scene::new(settings);
+    let approve = Ask::Approve {
+        user: "juliet@example.com".into(),
+    };
+    for ask in [deny("juliet@example.com"), approve] {
+        let shown = scene.ask(&ask);
+        assert!(
+            shown.contains("policy.approve_abroad is off: this would change nothing"),
+            "{shown}"
+        );
+    }
+    assert!(scene.ask(&Ask::Approvals).contains("nobody has asked"));
+    assert!(scene.told().is_empty());
+}
+
+#[test]
+fn the_other_admins_hear_who_decided() {
+    let mut settings = guarded();
+    let second = Address::new("second", "example.com").unwrap();
+    settings.policy.admins.push(second);
+    let mut scene = Scene::new(settings);
+    let told = |scene: &mut Scene, to: &str| {
+        let mut told = scene.told();
+        told.retain(|(user, _)| user == to);
+        told.into_iter().map(|(_, text)| text).collect::<Vec<_>>()
+    };
+    scene.say("admin", "approve juliet@example.com");
+    assert_eq!(
+        told(&mut scene, "second"),
+        ["admin@example.com has decided: juliet@example.com may reach numbers abroad."]
+    );
+    // Nothing new is no news.
+    scene.say("second", "approve juliet@example.com");
+    assert!(told(&mut scene, "admin").is_empty());
+    scene.ask(&Ask::Deny {
+        user: "juliet@example.com".into(),
+    });
+    scene.bench.pass(0);
+    assert_eq!(
+        told(&mut scene, "admin"),
+        [
+            "Somebody at the command line has decided: juliet@example.com may not reach numbers abroad."
+        ]
+    );
 }
