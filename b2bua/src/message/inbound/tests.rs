@@ -266,7 +266,8 @@ fn a_text_whose_first_part_was_not_delivered_begins_anew() {
         bench.core.handle_bus_refused(&event, bench.now);
         bench.pass(0);
     };
-    let ways: [&dyn Fn(&mut Bench, &MessageId); 3] = [&refuse, &give_up, &refuse_bus];
+    type Way<'a> = &'a dyn Fn(&mut Bench, &MessageId);
+    let ways: [Way<'_>; 3] = [&refuse, &give_up, &refuse_bus];
     for lose in ways {
         let mut bench = Bench::new();
         bench.packet(PEER, &packet("1", 1, PLAIN, "(1/2) one"));
