@@ -282,8 +282,10 @@ impl Config {
     #[must_use]
     pub fn admission(&self, trunks: &Arc<Trunks>) -> Admission {
         let (passwords, certificates) = (!trunks.accounts().is_empty(), trunks.has_certified());
-        let gate = trunks.gate();
-        Admission::new(move |source| gate.admits(source)).with_strangers(passwords, certificates)
+        let (gate, same) = (trunks.gate(), trunks.gate());
+        Admission::new(move |source| gate.admits(source))
+            .with_trust(move |source| same.trusts(source))
+            .with_strangers(passwords, certificates)
     }
 
     /// What the sockets are told.

@@ -16,6 +16,7 @@ use crate::call::negotiate::Policy;
 use crate::dns::Place;
 use crate::number::{Format, Plan};
 use crate::sip::digest::Credential;
+use crate::sip::endpoint::LINE;
 use crate::sip::endpoint::{Guest, Source};
 use crate::sip::hop::Profile;
 use crate::sip::uri::{Host, SipUri, Uri};
@@ -365,7 +366,7 @@ fn best<'a>(
 fn line(name: &str) -> String {
     let hash = mint::hash(&[0; 16], &[b"line", name.as_bytes()]);
     let token: String = mint::base32(hash).chars().take(12).collect();
-    format!("tandem-{token}")
+    format!("{LINE}{token}")
 }
 
 impl Trunk {

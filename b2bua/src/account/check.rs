@@ -13,6 +13,7 @@ use crate::number::Format;
 use crate::settings::Settings;
 use crate::sip::Transport;
 use crate::sip::digest::Credential;
+use crate::sip::endpoint::LINE;
 use crate::sip::uri::{Host, HostPort, SipUri, Uri};
 use crate::trunk::network::is_public;
 use crate::trunk::{Identity, NextHop, Pattern, Register, Trunk};
@@ -210,7 +211,7 @@ fn is_text(text: &str, most: usize) -> bool {
 /// The user part of our Contact there, which nobody but its registrar can know.
 fn line(key: &[u8; 16], address: &str) -> String {
     let hash = mint::hash(key, &[b"account", address.as_bytes()]);
-    format!("tandem-{}", mint::base32(hash))
+    format!("{LINE}{}", mint::base32(hash))
 }
 
 fn wrong(text: &str) -> Refusal {

@@ -11,7 +11,12 @@ use crate::core::bench::{Bench, hop};
 use crate::message::request::tests::message as written;
 use crate::settings::Settings;
 use crate::settings::tests::settings;
+use crate::sip::digest::Credential;
+use crate::sip::endpoint::Admission;
 use crate::sip::{Method, Request, Response, Status};
+use crate::trunk::tests::trunk;
+use crate::trunk::{Trunk, Trunks};
+use std::sync::Arc;
 
 const HOME: &str = "sip:alice@8.8.4.4";
 
@@ -25,8 +30,7 @@ fn open() -> Settings {
         allow_private: false,
     };
     let gate = settings.trunks.gate();
-    settings.endpoint.admission =
-        crate::sip::endpoint::Admission::new(move |source| gate.admits(source));
+    settings.endpoint.admission = Admission::new(move |source| gate.admits(source));
     settings
 }
 
@@ -456,6 +460,39 @@ fn providers_that_are_not_allowed_are_not_reached_by_their_servers_either() {
         ..Account::new(HOME, "s3cret")
     };
     assert!(problem(&mut bench, "juliet", around).contains("not allowed here"));
+}
+
+/// Where a PBX that shows a password and an account are at one address, each is let in as what it is.
+#[test]
+fn an_account_at_the_address_of_a_guest_does_not_shut_it_out() {
+    let mut settings = open();
+    let guest = Trunk {
+        inbound: Vec::new(),
+        inbound_account: Some(Credential {
+            user: "pbx".into(),
+            password: "word".into(),
+            realm: None,
+        }),
+        ..trunk("guest", &["*@pbx.example.net"], Some("8.8.4.4"))
+    };
+    settings.trunks = Arc::new(Trunks::new(vec![guest]));
+    settings.endpoint.accounts = settings.trunks.accounts();
+    let (gate, same) = (settings.trunks.gate(), settings.trunks.gate());
+    settings.endpoint.admission = Admission::new(move |source| gate.admits(source))
+        .with_trust(move |source| same.trusts(source))
+        .with_strangers(true, false);
+    let mut bench = Bench::with(settings);
+    set(&mut bench, "juliet", Account::new(HOME, "s3cret"));
+    let (register, _) = bench.request();
+    grant(&mut bench, &register);
+    let line = line(&register);
+    bench.packet(
+        "8.8.4.4:5060",
+        &message("sip:+15550001@198.51.100.1", "sip:bob@8.8.4.4", "g"),
+    );
+    assert_eq!((bench.messages(), bench.codes()), (Vec::new(), vec![401]));
+    bench.packet("8.8.4.4:5060", &message(&line, "sip:bob@8.8.4.4", "h"));
+    assert_eq!(bench.messages().len(), 1);
 }
 
 /// How others are spelled is not for a user's provider to say.

@@ -31,7 +31,7 @@ mod server;
 mod strangers;
 mod validate;
 
-pub use admission::Admission;
+pub use admission::{Admission, LINE};
 pub use config::{EndpointConfig, SentBy};
 pub use counters::Counters;
 pub use guests::Guest;
@@ -229,7 +229,10 @@ impl Endpoint {
         match parse::parse(bytes, framing) {
             Ok(Message::Response(response)) => self.handle_response(response, now),
             Ok(Message::Request(request)) if known => {
-                self.handle_request(flow, guest, request, now);
+                match self.may_be_guest(flow, guest, &request) {
+                    true => self.examine(flow, bytes, now),
+                    false => self.handle_request(flow, guest, request, now),
+                }
             }
             Err(malformed) if known => self.handle_malformed(flow, *malformed),
             Ok(Message::Request(_)) | Err(_) => self.turn_away(flow, bytes, now),

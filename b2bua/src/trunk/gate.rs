@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{FlowId, Network, TrunkId};
+use super::{FlowId, Network, TrunkId, own};
 
 /// Asked by the sockets for each packet, and told by the core where trunks are registered.
 #[derive(Debug, Default)]
@@ -27,6 +27,15 @@ impl Gate {
     pub fn admits(&self, source: IpAddr) -> bool {
         self.named.iter().any(|network| network.contains(source))
             || self.welcome().values().any(|known| *known == source)
+    }
+
+    /// Whether a trunk of the configuration lets it in, and not a user's own account alone.
+    #[must_use]
+    pub fn trusts(&self, source: IpAddr) -> bool {
+        let welcome = self.welcome();
+        let mut places = welcome.iter();
+        self.named.iter().any(|network| network.contains(source))
+            || places.any(|(flow, known)| *known == source && !own::is_own(flow.trunk))
     }
 
     /// Whether this trunk is registered at `source`.

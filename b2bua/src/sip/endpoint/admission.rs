@@ -6,10 +6,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// What the user part of our Contact at a registrar begins with.
+pub const LINE: &str = "tandem-";
+
 /// A shared answer to "is this source known?".
 #[derive(Clone)]
 pub struct Admission {
     check: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// Whether it is let in for more than users' own accounts; where nobody says otherwise, it is.
+    trust: Option<Arc<dyn Fn(IpAddr) -> bool + Send + Sync>>,
     by_password: bool,
     by_certificate: bool,
 }
@@ -19,6 +24,7 @@ impl Admission {
     pub fn new(check: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         Self {
             check: Arc::new(check),
+            trust: None,
             by_password: false,
             by_certificate: false,
         }
@@ -29,6 +35,19 @@ impl Admission {
     pub fn with_strangers(mut self, by_password: bool, by_certificate: bool) -> Self {
         (self.by_password, self.by_certificate) = (by_password, by_certificate);
         self
+    }
+
+    /// The same where only sources that `trust` knows are let in for more than users' own accounts.
+    #[must_use]
+    pub fn with_trust(mut self, trust: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        self.trust = Some(Arc::new(trust));
+        self
+    }
+
+    /// Whether this source, which is let in, is so for more than users' own accounts.
+    pub fn trusts(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.trust.as_ref().is_none_or(|trust| trust(source))
     }
 
     /// Whether strangers may connect to where one `asks_for_certificates`, or does not.

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::strangers::{Seen, Treatment, WINDOW};
-use super::{Endpoint, answer, is_keepalive};
+use super::{Endpoint, LINE, answer, is_keepalive};
 use crate::sip::digest::{Guard, Verdict};
 use crate::sip::header::Name;
 use crate::sip::hop::{ConnectionId, Flow};
@@ -22,6 +22,7 @@ use crate::sip::message::{Message, Request, Response};
 use crate::sip::method::Method;
 use crate::sip::parse::{self, Framing};
 use crate::sip::status::Status;
+use crate::sip::uri::SipUri;
 
 /// Whom a request is of, by what it or its connection has shown: a number of the endpoint's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,6 +130,19 @@ impl Guests {
 }
 
 impl Endpoint {
+    /// Whether a request of a source that users' own accounts alone let in is none of theirs: it may be
+    /// of a guest who is at the same address, and has to show a password.
+    pub(super) fn may_be_guest(&self, flow: Flow, guest: Option<Guest>, request: &Request) -> bool {
+        if guest.is_some() || !self.guests.is_open() || self.config.admission.trusts(flow.source())
+        {
+            return false;
+        }
+        let user = request.uri.as_sip().and_then(SipUri::raw_user);
+        let is_ours = user.is_some_and(|user| user.starts_with(LINE));
+        let within = request.to().is_ok_and(|to| to.tag().is_some());
+        !is_ours && !within
+    }
+
     /// Something came of a source that no trunk names, where credentials let in.
     pub(super) fn examine(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
         let source = flow.source();
