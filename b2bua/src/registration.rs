@@ -160,12 +160,12 @@ impl Registrations {
             .map(|(id, _)| id)
             .collect();
         for trunk in wanted {
-            self.enter(trunk, cx);
+            self.add(trunk, cx);
         }
     }
 
-    /// Begins the registration of a trunk with its first flow.
-    fn enter(&mut self, trunk: TrunkId, cx: &mut Context<'_>) {
+    /// Registers at one more trunk, by its first flow.
+    pub fn add(&mut self, trunk: TrunkId, cx: &mut Context<'_>) {
         let register = cx.settings.trunks.get(trunk);
         let register = register.and_then(|trunk| trunk.register.as_ref());
         for number in 1..=register.map_or(0, |register| register.flows) {

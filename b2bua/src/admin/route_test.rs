@@ -49,7 +49,10 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
     };
     let given = from;
     let from = match given {
-        Some(text) => user(text, settings),
+        Some(text) => settings
+            .mapping
+            .user_from_text(text)
+            .map(|user| user.account()),
         None => Address::new(
             "somebody",
             settings
@@ -291,12 +294,6 @@ fn contact(text: &str, settings: &Settings) -> Option<Address> {
         };
     }
     Address::new(user, host).ok()
-}
-
-fn user(text: &str, settings: &Settings) -> Option<Address> {
-    let (user, host) = text.split('/').next()?.rsplit_once('@')?;
-    let address = Address::new(user, host).ok()?;
-    settings.mapping.serves(&address.host).then_some(address)
 }
 
 const HOPS: u8 = 70;

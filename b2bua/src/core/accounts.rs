@@ -177,10 +177,8 @@ impl Core {
     }
 
     fn user(&self, text: &str) -> Option<Address> {
-        let (user, host) = text.rsplit_once('@')?;
-        let address = Address::new(user, host).ok()?;
-        let mapping = &self.settings.mapping;
-        mapping.serves(&address.host).then_some(address)
+        let user = self.settings.mapping.user_from_text(text)?;
+        Some(user.account())
     }
 }
 

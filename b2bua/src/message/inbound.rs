@@ -28,7 +28,7 @@ use crate::sip::endpoint::{ServerToken, Source};
 use crate::sip::transaction::key::ByKey;
 use crate::sip::{Endpoint, Request, Response, Status};
 use crate::spelling::Spellings;
-use crate::trunk::TrunkId;
+use crate::trunk::{Trunk, TrunkId};
 
 mod shares;
 
@@ -132,36 +132,34 @@ impl Inbound {
                 &refusal::not_now("Too many messages are waiting"),
             );
         }
-        if let Some(own) = cx.own(&request, source)
-            && self
-                .pending
-                .values()
-                .filter(|it| it.own == Some(own))
-                .count()
-                >= MAX_OWN
-        {
+        let trunk = cx.settings.trunks.of(&request, source);
+        let own = trunk.filter(|(_, trunk)| trunk.owner.is_some());
+        let own = own.map(|(id, _)| id);
+        let alike = |pending: &&Pending| pending.own == own;
+        if own.is_some() && self.pending.values().filter(alike).count() >= MAX_OWN {
             return cx.refuse(
                 token,
                 &request,
                 &refusal::not_now("Too many messages are waiting"),
             );
         }
+        let trunk = trunk.map(|(_, trunk)| trunk);
         match cx.translate(print, &request, source) {
             Ok(Translated::Message(mut message)) => {
-                cx.join(&mut self.joins, &mut message, &request, source);
-                cx.hear(&message.from, &request, source);
+                cx.join(&mut self.joins, &mut message, trunk);
+                cx.hear(&message.from, trunk);
                 cx.publish(message);
-                self.wait(print, (token, request, source), None, cx);
+                self.wait(print, (token, request, source), (own, None), cx);
             }
             Ok(Translated::Shared(messages)) => {
                 let ids = messages.iter().map(|message| message.id.clone());
                 let shares = Shares::new(ids);
                 for mut message in messages {
-                    cx.hear(&message.from, &request, source);
-                    cx.join(&mut self.joins, &mut message, &request, source);
+                    cx.hear(&message.from, trunk);
+                    cx.join(&mut self.joins, &mut message, trunk);
                     cx.publish(Box::new(message));
                 }
-                self.wait(print, (token, request, source), Some(shares), cx);
+                self.wait(print, (token, request, source), (own, Some(shares)), cx);
             }
             Ok(Translated::Nothing) => {
                 cx.counters.ignored += 1;
@@ -181,13 +179,12 @@ impl Inbound {
         &mut self,
         print: Fingerprint,
         (token, request, source): (ServerToken, Box<Request>, Source),
-        shares: Option<Shares>,
+        (own, shares): (Option<TrunkId>, Option<Shares>),
         cx: &Context<'_>,
     ) {
         self.timers
             .set(print, cx.now.instant + cx.settings.message.confirm_for);
         self.places += 1;
-        let own = cx.own(&request, source);
         let pending = Pending {
             tokens: vec![token],
             request,
@@ -252,6 +249,11 @@ impl Inbound {
         waiting.sort_by_key(|(_, pending)| pending.place);
         for (print, pending) in waiting {
             let (request, source) = (&pending.request, pending.source);
+            let trunk = cx
+                .settings
+                .trunks
+                .of(request, source)
+                .map(|(_, trunk)| trunk);
             let messages = match cx.translate(*print, request, source) {
                 Ok(Translated::Message(message)) => vec![*message],
                 Ok(Translated::Shared(messages)) => messages,
@@ -263,7 +265,7 @@ impl Inbound {
                 shares.is_none_or(|shares| shares.is_open(&message.id))
             };
             for mut message in messages.into_iter().filter(open) {
-                cx.join(&mut self.joins, &mut message, request, source);
+                cx.join(&mut self.joins, &mut message, trunk);
                 let session = SessionId::conversation(&message.from, &message.to);
                 cx.events.push((session, Event::Message(Box::new(message))));
             }
@@ -383,23 +385,15 @@ impl Context<'_> {
     }
 
     /// How somebody is spelled, where whoever says it may know.
-    fn hear(&mut self, from: &Address, request: &Request, source: Source) {
-        let trunk = self.settings.trunks.of(request, source);
-        if trunk.is_some_and(|(_, trunk)| trunk.knows_spelling(from)) {
+    fn hear(&mut self, from: &Address, trunk: Option<&Trunk>) {
+        if trunk.is_some_and(|trunk| trunk.knows_spelling(from)) {
             self.spellings.hear(from, self.actions);
         }
     }
 
-    /// The user's own account a request came by, if it did.
-    fn own(&self, request: &Request, source: Source) -> Option<TrunkId> {
-        let (id, trunk) = self.settings.trunks.of(request, source)?;
-        trunk.owner.is_some().then_some(id)
-    }
-
     /// Makes of a part of a text the text so far, where its trunk says so.
-    fn join(&self, joins: &mut Joins, message: &mut Message, request: &Request, source: Source) {
-        let trunk = self.settings.trunks.of(request, source);
-        if trunk.is_some_and(|(_, trunk)| trunk.join) {
+    fn join(&self, joins: &mut Joins, message: &mut Message, trunk: Option<&Trunk>) {
+        if trunk.is_some_and(|trunk| trunk.join) {
             joins.join(message, self.now.instant);
         }
     }

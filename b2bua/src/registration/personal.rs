@@ -4,11 +4,6 @@ use super::{Context, Registrations, Stage};
 use crate::trunk::{FlowId, Registered, TrunkId, Ways};
 
 impl Registrations {
-    /// Registers at one more trunk.
-    pub fn add(&mut self, id: TrunkId, cx: &mut Context<'_>) {
-        self.enter(id, cx);
-    }
-
     /// Ends a registration; where the registrar is to be told, its rows stay until it was.
     pub fn leave(&mut self, trunk: TrunkId, tell: bool, cx: &mut Context<'_>) {
         for id in self.of_trunk(trunk) {
