@@ -1,14 +1,12 @@
 //! An edge proxy before a provider's registrar (RFC 5626 §5): customers keep flows to it, and the registrar
 //! reaches them by those.
 
-use std::process::Command;
-
 use anyhow::Result;
 
 use crate::bench::Bench;
 use crate::process::Process;
-use crate::provider::Provider;
-use crate::{program, template};
+use crate::provider::{self, Provider};
+use crate::template;
 
 /// A running edge.
 #[derive(Debug)]
@@ -26,17 +24,9 @@ impl Edge {
             include_str!("../peers/edge.cfg"),
             &[("ADDRESS", host), ("REGISTRAR", registrar.address())],
         )?;
-        let config = bench.write(&format!("{name}/kamailio.cfg"), &config)?;
-        let mut command = Command::new(program::find("kamailio", PACKAGES)?);
-        command
-            .args(["-DD", "-E", "-m", "64", "-M", "8", "-Y", &directory, "-f"])
-            .arg(config);
-        let mut edge = Self {
-            process: Process::start(bench, name, command)?,
-            address: format!("{host}:5060"),
-        };
-        edge.process.wait_tcp(&edge.address)?;
-        Ok(edge)
+        let address = format!("{host}:5060");
+        let process = provider::run(bench, (name, &directory), &config, &address)?;
+        Ok(Self { process, address })
     }
 
     /// Starts it again after it was stopped; it knows nobody then.
@@ -52,5 +42,3 @@ impl Edge {
         Ok(found.map(str::to_owned).collect())
     }
 }
-
-const PACKAGES: &str = "kamailio kamailio-outbound-modules";

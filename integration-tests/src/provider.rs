@@ -152,17 +152,9 @@ impl Provider {
                 ("ALGORITHM", setup.algorithm.name()),
             ],
         )?;
-        let config = bench.write(&format!("{name}/kamailio.cfg"), &config)?;
-        let mut command = Command::new(program::find("kamailio", PACKAGES)?);
-        command
-            .args(["-DD", "-E", "-m", "64", "-M", "8", "-Y", &directory, "-f"])
-            .arg(config);
-        let mut provider = Self {
-            process: Process::start(bench, name, command)?,
-            address: format!("{}:5060", setup.address),
-        };
-        provider.process.wait_tcp(&provider.address)?;
-        Ok(provider)
+        let address = format!("{}:5060", setup.address);
+        let process = run(bench, (name, &directory), &config, &address)?;
+        Ok(Self { process, address })
     }
 
     /// Starts it again after it was killed or stopped.
@@ -188,6 +180,23 @@ impl Provider {
         let found = log.lines().filter(|line| line.contains(words));
         Ok(found.map(str::to_owned).collect())
     }
+}
+
+/// Runs a Kamailio with this configuration, in its directory, until it listens at `address`.
+pub(crate) fn run(
+    bench: &Bench,
+    (name, directory): (&str, &str),
+    config: &str,
+    address: &str,
+) -> Result<Process> {
+    let config = bench.write(&format!("{name}/kamailio.cfg"), config)?;
+    let mut command = Command::new(program::find("kamailio", PACKAGES)?);
+    command
+        .args(["-DD", "-E", "-m", "64", "-M", "8", "-Y", directory, "-f"])
+        .arg(config);
+    let mut process = Process::start(bench, name, command)?;
+    process.wait_tcp(address)?;
+    Ok(process)
 }
 
 /// Where the rest of the telephone network is.

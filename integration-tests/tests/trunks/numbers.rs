@@ -1,6 +1,6 @@
 //! N10, N14, A08, C27, C28, N13: numbers as each trunk writes them, and who is shown to whom.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use integration_tests::Server;
 use integration_tests::audio::Law;
 use integration_tests::jingle::Setup as JingleSetup;
@@ -158,33 +158,36 @@ fn a_hidden_caller_is_nobody_in_particular() -> Result<()> {
     })
 }
 
+/// The network calls `number`, alice takes it, and it ends; what her client shows beside who calls.
+fn name_of_caller(scene: &Scene, number: &str, headers: &[(&str, &str)]) -> Result<String> {
+    let to = format!("sip:{number}@{}", scene.server.gateway());
+    let parties = ("sip:+15559001000@network.test", to.as_str());
+    let sound = Peer::bind(&format!("{}:0", net::ADDRESS))?;
+    let offer = sound.describe(Law::A, "sendrecv")?;
+    let calling = scene.network.call(GATEWAY, parties, headers, &offer)?;
+    let presence = scene.alice.expect("the caller's presence", |stanza| {
+        stanza.child("nick").is_some()
+    })?;
+    let proposal = scene.alice.wait_proposal()?;
+    scene.alice.take_proposal(&proposal)?;
+    let dialog = calling.wait_accepted("")?;
+    let sid = proposal.id.clone();
+    scene.hang_up(Call { sid, dialog, sound })?;
+    let nick = presence.child("nick").context("no name")?;
+    Ok(nick.text.clone())
+}
+
 /// The name a provider looked up for the caller, and what it says of the number, are shown by the client.
 #[test]
 fn a_caller_has_the_name_its_provider_gives_it() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
         let _names = Names::start(bench, "")?;
         let scene = Scene::open(bench, vec![trunk("trust_identity = true")], AMERICA)?;
-        let to = format!("sip:+15550001000@{}", scene.server.gateway());
-        let parties = ("sip:+15559001000@network.test", to.as_str());
-        let sound = Peer::bind(&format!("{}:0", net::ADDRESS))?;
         let asserted =
             "\"Eve <Moneypenny>\" <sip:+15559001000@network.test;verstat=TN-Validation-Passed>";
         let headers = [("P-Asserted-Identity", asserted)];
-        let offer = sound.describe(Law::A, "sendrecv")?;
-        let calling = scene.network.call(GATEWAY, parties, &headers, &offer)?;
-        let presence = scene.alice.expect("the caller's presence", |stanza| {
-            stanza.child("nick").is_some()
-        })?;
-        let nick = presence.child("nick").map(|nick| nick.text.as_str());
-        ensure!(
-            nick == Some("Eve <Moneypenny> (number verified)"),
-            "{nick:?}"
-        );
-        let proposal = scene.alice.wait_proposal()?;
-        scene.alice.take_proposal(&proposal)?;
-        let dialog = calling.wait_accepted("")?;
-        let sid = proposal.id.clone();
-        scene.hang_up(Call { sid, dialog, sound })?;
+        let nick = name_of_caller(&scene, "+15550001000", &headers)?;
+        ensure!(nick == "Eve <Moneypenny> (number verified)", "{nick:?}");
         scene.close(&[])
     })
 }
@@ -208,21 +211,8 @@ fn a_user_may_have_several_numbers() -> Result<()> {
             ensure!(uri.starts_with("sip:+15559001000@"), "{uri}");
             request.reply(200, "OK")?;
         }
-        let to = format!("sip:+15550002000@{}", scene.server.gateway());
-        let parties = ("sip:+15559001000@network.test", to.as_str());
-        let sound = Peer::bind(&format!("{}:0", net::ADDRESS))?;
-        let offer = sound.describe(Law::A, "sendrecv")?;
-        let calling = scene.network.call(GATEWAY, parties, &[], &offer)?;
-        let presence = scene.alice.expect("the caller's presence", |stanza| {
-            stanza.child("nick").is_some()
-        })?;
-        let nick = presence.child("nick").map(|nick| nick.text.as_str());
-        ensure!(nick == Some("(calls +15550002000)"), "{nick:?}");
-        let proposal = scene.alice.wait_proposal()?;
-        scene.alice.take_proposal(&proposal)?;
-        let dialog = calling.wait_accepted("")?;
-        let sid = proposal.id.clone();
-        scene.hang_up(Call { sid, dialog, sound })?;
+        let nick = name_of_caller(&scene, "+15550002000", &[])?;
+        ensure!(nick == "(calls +15550002000)", "{nick:?}");
         scene.close(&[])
     })
 }
