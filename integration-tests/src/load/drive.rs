@@ -78,7 +78,8 @@ impl Drive<'_> {
                 is_measured = true;
                 tally.stop_measuring(now, difference(before, &self.meter.read()?));
             }
-            if is_over && (tally.open() == 0 || now >= until + load.patience) {
+            let is_complete = tally.open() == 0 && tally.owed() == 0;
+            if is_over && (is_complete || now >= until + load.patience) {
                 break;
             }
             if !is_over {

@@ -26,6 +26,7 @@ pub struct Tally {
     first: Number,
     records: Vec<Record>,
     open: usize,
+    owed: usize,
     /// Latencies of messages sent within this time.
     measured: Option<(Instant, Option<Instant>)>,
     result: Outcome,
@@ -37,6 +38,8 @@ struct Record {
     conversation: u32,
     is_delivered: bool,
     is_settled: bool,
+    /// Its sender was told that it arrived before it did.
+    is_owed: bool,
 }
 
 /// The sums.
@@ -90,6 +93,7 @@ impl Tally {
             first,
             records: Vec::new(),
             open: 0,
+            owed: 0,
             measured: None,
             result: Outcome::default(),
         }
@@ -102,6 +106,7 @@ impl Tally {
             conversation,
             is_delivered: false,
             is_settled: false,
+            is_owed: false,
         });
         self.open += 1;
         self.result.sent += 1;
@@ -111,6 +116,11 @@ impl Tally {
     /// Messages that are not settled.
     pub fn open(&self) -> usize {
         self.open
+    }
+
+    /// Messages said to have arrived that did not yet: the server may be slower to one end than to the other.
+    pub fn owed(&self) -> usize {
+        self.owed
     }
 
     /// The conversation of a message that is not settled.
@@ -157,6 +167,7 @@ impl Tally {
                     return None;
                 }
                 self.result.delivered += 1;
+                self.owed -= usize::from(std::mem::take(&mut record.is_owed));
                 if is_measured {
                     self.result.delivery.add(latency);
                 }
@@ -171,6 +182,8 @@ impl Tally {
                     return None;
                 }
                 self.result.answered += 1;
+                record.is_owed = !record.is_delivered;
+                self.owed += usize::from(record.is_owed);
                 if is_measured {
                     self.result.answer.add(latency);
                 }
@@ -195,9 +208,7 @@ impl Tally {
     /// The sums; what is still open is lost.
     pub fn finish(mut self) -> Outcome {
         self.result.lost = self.open as u64;
-        if self.settled_by == Settled::ByAnswer {
-            self.result.lied = self.result.answered.saturating_sub(self.result.delivered);
-        }
+        self.result.lied = self.owed as u64;
         self.result
     }
 }
@@ -231,5 +242,19 @@ mod tests {
             (outcome.refusals(), outcome.repeated, outcome.lost),
             (1, 1, 1)
         );
+    }
+
+    #[test]
+    fn who_was_told_too_early_is_owed_a_message() {
+        let now = Instant::now();
+        let mut tally = Tally::new(Settled::ByAnswer, 0);
+        for conversation in 0..2 {
+            let number = tally.send(conversation, now);
+            tally.handle(Heard::Answered(number), now);
+        }
+        assert_eq!((tally.open(), tally.owed()), (0, 2));
+        tally.handle(Heard::Delivered(1), now);
+        assert_eq!(tally.owed(), 1);
+        assert_eq!(tally.finish().lied, 1);
     }
 }
