@@ -12,7 +12,7 @@ use crate::certificates::Certificate;
 use crate::kamailio::Algorithm;
 use crate::process::Process;
 use crate::server::password_of;
-use crate::{program, template};
+use crate::{net, program, template};
 
 /// What a node is started with.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +128,10 @@ impl Provider {
             None => [const { String::new() }; 3],
         };
         let [listeners, modules, route] = &secured;
+        let second = match net::has_ipv6() {
+            true => template::fill(IPV6, &[("ADDRESS", net::ADDRESS_6)])?,
+            false => String::new(),
+        };
         let truth = |is: bool| if is { "1==1" } else { "1==0" };
         let config = template::fill(
             include_str!("../peers/provider.cfg"),
@@ -146,7 +150,7 @@ impl Provider {
                 ("FLOWS", truth(setup.several_flows)),
                 ("NONCE", &setup.nonce.to_string()),
                 ("QOP", setup.qop),
-                ("SECURED_LISTENERS", listeners),
+                ("SECURED_LISTENERS", &format!("{second}{listeners}")),
                 ("SECURED_MODULES", modules),
                 ("SECURED_ROUTE", route),
                 ("ALGORITHM", setup.algorithm.name()),
@@ -204,6 +208,8 @@ pub const NETWORK: &str = "127.0.0.1:5090";
 /// The path of its WebSocket.
 pub const WS_PATH: &str = "/sip";
 const LISTENERS: &str = "enable_tls=yes\nlisten=tls:@ADDRESS@:5061\nlisten=tcp:@ADDRESS@:8080\nlisten=tls:@ADDRESS@:8443\n";
+/// Beside IPv4, once a test has [`net::ADDRESS_6`].
+const IPV6: &str = "listen=udp:[@ADDRESS@]:5060\nlisten=tcp:[@ADDRESS@]:5060\n";
 const MODULES: &str = "loadmodule \"tls.so\"\nloadmodule \"xhttp.so\"\nloadmodule \"websocket.so\"\n\
     modparam(\"tls\", \"config\", \"@DIR@/tls.cfg\")\n";
 const ROUTE: &str = "event_route[xhttp:request] {\n  \

@@ -11,6 +11,7 @@ mod floods;
 mod flows;
 mod fraud;
 mod guests;
+mod ipv6;
 mod joined;
 mod nat;
 mod numbers;

@@ -76,8 +76,13 @@ impl Scene {
         };
         let running = server.start(bench, accounts)?;
         let network = Agent::bind(NETWORK)?;
+        let both = if net::has_ipv6() {
+            format!("sip_addresses = {:?}\n", [net::ADDRESS, net::ADDRESS_6])
+        } else {
+            String::new()
+        };
         let extra = format!(
-            "[media]\naddresses = [\"{}\"]\n[sip]\nnameservers = [\"{}\"]\n{more}\n",
+            "[media]\naddresses = [\"{}\"]\n{both}[sip]\nnameservers = [\"{}\"]\n{more}\n",
             net::ADDRESS,
             names::SERVER
         );
@@ -198,7 +203,7 @@ impl Scene {
 /// Where the provider is.
 pub(crate) const ZONE: &str = "host-record=provider.test,127.0.0.11\n";
 /// What the network sends, in Hz.
-const TONE: u32 = 440;
+pub(crate) const TONE: u32 = 440;
 /// What clients send.
 const CLIENT_TONE: u32 = 550;
 /// Kamailio, a server and clients take their time to start.
