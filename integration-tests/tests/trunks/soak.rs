@@ -49,21 +49,11 @@ fn a_soak_over_a_registered_trunk_leaves_nothing_behind() -> Result<()> {
     })
 }
 
-/// So many calls, half of them refused, and messages both ways.
+/// So many calls, of every kind, and messages both ways.
 fn round(scene: &Scene, node: &Provider, calls: usize, messages: usize) -> Result<()> {
     for number in 0..calls {
-        let to = format!("+1555900{:04}", number % 50);
-        let sid = scene.alice.call(&format!("{}/sip", scene.contact(&to)))?;
-        let called = scene.network.wait_called()?;
-        if number % 2 == 0 {
-            called.refuse(486, &[])?;
-            scene.alice.wait_ended(&sid)?;
-        } else {
-            called.reply(180, &[], "")?;
-            scene.alice.wait_ringing(&sid)?;
-            scene.alice.end(&sid, "cancel")?;
-            called.wait_cancelled()?;
-        }
+        let kind = KINDS[number % KINDS.len()];
+        place(scene, node, kind, number).with_context(|| format!("call {number}: {kind:?}"))?;
     }
     for number in 0..messages {
         // No two are the same: a repeat of one that was written is no new message.
@@ -77,6 +67,63 @@ fn round(scene: &Scene, node: &Provider, calls: usize, messages: usize) -> Resul
     Ok(())
 }
 
+fn place(scene: &Scene, node: &Provider, kind: Kind, number: usize) -> Result<()> {
+    let alice = &scene.alice;
+    if kind == Kind::CameIn {
+        let parties = (
+            "sip:+15559001@network.test",
+            "sip:+15550001000@provider.test",
+        );
+        let calling = scene.network.call(node.address(), parties, &[], SOUND)?;
+        let proposal = alice.wait_proposal()?;
+        alice.take_proposal(&proposal)?;
+        calling.wait_accepted("")?.hang_up(&[])?;
+        return alice.wait_ended(&proposal.id).map(drop);
+    }
+    let to = scene.contact(&format!("+1555900{:04}", number % 50));
+    let sid = alice.call(&format!("{to}/sip"))?;
+    let called = scene.network.wait_called()?;
+    match kind {
+        Kind::CameIn | Kind::Refused => called.refuse(486, &[])?,
+        Kind::Cancelled => {
+            called.reply(180, &[], "")?;
+            alice.wait_ringing(&sid)?;
+            alice.end(&sid, "cancel")?;
+            return called.wait_cancelled().map(drop);
+        }
+        Kind::EndedByUser => {
+            let dialog = called.accept(&[], SOUND)?;
+            alice.wait_accepted(&sid)?;
+            alice.end(&sid, "success")?;
+            return dialog.wait_hung_up().map(drop);
+        }
+        Kind::EndedByNetwork => {
+            let mut dialog = called.accept(&[], SOUND)?;
+            alice.wait_accepted(&sid)?;
+            dialog.hang_up(&[])?;
+        }
+    }
+    alice.wait_ended(&sid).map(drop)
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Refused,
+    Cancelled,
+    EndedByUser,
+    EndedByNetwork,
+    CameIn,
+}
+
+const KINDS: [Kind; 5] = [
+    Kind::Refused,
+    Kind::Cancelled,
+    Kind::EndedByUser,
+    Kind::EndedByNetwork,
+    Kind::CameIn,
+];
+
 fn number(variable: &str, usual: usize) -> Result<usize> {
     match std::env::var(variable) {
         Ok(text) => Ok(text.parse()?),
@@ -84,6 +131,7 @@ fn number(variable: &str, usual: usize) -> Result<usize> {
     }
 }
 
+const SOUND: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 49170 RTP/AVP 8\r\n";
 static WRITTEN: AtomicUsize = AtomicUsize::new(0);
 /// How often the registrar begins anew.
 const ROUNDS: usize = 4;
