@@ -5,15 +5,17 @@
 //! something else, and never stands in the place of the number.
 
 use crate::party;
-use crate::sip::header::Name;
+use crate::sip::header::{Name, Privacy};
 use crate::sip::{NameAddr, Request, Uri};
 use crate::trunk::Trunk;
 
 /// The caller's name in one line; what a trusted trunk verified or forwarded is said behind it.
 #[must_use]
 pub fn of(request: &Request, trunk: Option<&Trunk>) -> Option<String> {
-    let asserted = party::asserted(request, trunk);
-    let from = request.from().ok();
+    // Who is hidden has no name either.
+    let is_hidden = party::wants_privacy(request, trunk);
+    let asserted = party::asserted(request, trunk).filter(|_| !is_hidden);
+    let from = request.from().ok().filter(|_| !is_hidden);
     let display = |party: &Option<NameAddr>| {
         let name = party.as_ref()?.display.as_deref().map(clean)?;
         let name = without_claims(&name);
@@ -114,13 +116,19 @@ fn verstat(party: &NameAddr) -> Option<String> {
     of_uri.or_else(|| party.params.get("verstat").map(Into::into))
 }
 
-/// Who sent the call on to us.
+/// Who sent the call on to us, where that is no secret.
 fn forwarder(request: &Request) -> Option<String> {
+    if Privacy::of(&request.headers).history {
+        return None;
+    }
     let diverted = request.headers.values(Name::Diversion).next();
     // The last entry but ours is whoever was called before.
     let history: Vec<&str> = request.headers.values(Name::HistoryInfo).take(20).collect();
     let before = history.len().checked_sub(2).and_then(|at| history.get(at));
-    let party = NameAddr::parse(diverted.or(before.copied())?).ok()?;
+    let entry = diverted.or(before.copied())?;
+    let party = NameAddr::parse(entry)
+        .ok()
+        .filter(|party| !is_secret(entry, party))?;
     let user = match &party.uri {
         Uri::Sip(uri) => uri.raw_user()?.to_owned(),
         Uri::Tel(rest) => rest.as_str().to_owned(),
@@ -130,6 +138,17 @@ fn forwarder(request: &Request) -> Option<String> {
     // A user part may hold brackets and with them more words of ours.
     let plain = |c: char| c.is_alphanumeric() || "+-._*#%".contains(c);
     (!user.is_empty() && user.chars().all(plain)).then(|| format!("(forwarded by {user})"))
+}
+
+/// Whether an entry asks to be shown to nobody: in its URI (RFC 7044 §10.1.1), or as a parameter of Diversion.
+fn is_secret(entry: &str, party: &NameAddr) -> bool {
+    let asked = entry
+        .split_once('?')
+        .map(|(_, rest)| rest.to_ascii_lowercase());
+    let of_uri =
+        asked.is_some_and(|rest| rest.contains("privacy=") && !rest.contains("privacy=none"));
+    let of_diversion = party.params.get("privacy");
+    of_uri || of_diversion.is_some_and(|value| !value.eq_ignore_ascii_case("off"))
 }
 
 /// The longest name, in characters.
@@ -185,6 +204,64 @@ mod tests {
             name(&history, true).as_deref(),
             Some("(forwarded by +1777)")
         );
+    }
+
+    /// A caller who is hidden has no name, and who sent a call on may want to be unknown too.
+    #[test]
+    fn what_is_private_is_not_named() {
+        let caller = |privacy: &str| {
+            let fields = [
+                ("Privacy", privacy),
+                ("From", "\"Romeo\" <sip:+1555@a.example>;tag=1"),
+                ("P-Asserted-Identity", "\"Montague\" <sip:+1555@b.example>"),
+                ("Diversion", "<sip:+1777@b.example>"),
+            ];
+            name(&fields, true).unwrap_or_default()
+        };
+        let forwarded = "(forwarded by +1777)";
+        assert_eq!(caller("none"), format!("Montague {forwarded}"));
+        assert_eq!(caller("session"), format!("Montague {forwarded}"));
+        assert_eq!(caller("id"), forwarded);
+        assert_eq!(caller("user;critical"), forwarded);
+        assert_eq!(caller("history"), "Montague");
+        assert_eq!(caller("header"), "");
+        let remote = [
+            ("From", "\"Romeo\" <sip:+1555@a.example>;tag=1"),
+            (
+                "Remote-Party-ID",
+                "\"Romeo\" <sip:+1555@b.example>;privacy=full",
+            ),
+        ];
+        assert_eq!(name(&remote, true), None);
+        assert_eq!(name(&remote, false).as_deref(), Some("Romeo"));
+        for (field, value, is_shown) in [
+            ("Diversion", "<sip:+1777@b.example>;privacy=off", true),
+            ("Diversion", "<sip:+1777@b.example>;privacy=full", false),
+            ("Diversion", "<sip:+1777@b.example>;privacy=uri", false),
+            (
+                "History-Info",
+                "<sip:+1777@b.example?Privacy=none>;index=1, <sip:x@y>;index=1.1",
+                true,
+            ),
+            (
+                "History-Info",
+                "<sip:+1777@b.example?Privacy=history>;index=1, <sip:x@y>;index=1.1",
+                false,
+            ),
+            (
+                "History-Info",
+                "<sip:+1777@b.example?Reason=SIP&privacy=history>;index=1, <sip:x@y>;index=1.1",
+                false,
+            ),
+            (
+                "History-Info",
+                "<sip:+1777@b.example>;index=1, <sip:x@y?Privacy=history>;index=1.1",
+                true,
+            ),
+        ] {
+            let fields = [("From", "<sip:+1555@a.example>;tag=1"), (field, value)];
+            assert_eq!(name(&fields, true).is_some(), is_shown, "{value}");
+        }
     }
 
     /// Nobody is verified by a name: not in the words of the network, nor in ours.

@@ -10,7 +10,7 @@ use crate::emergency;
 use crate::settings::Settings;
 use crate::sip::Request;
 use crate::sip::address::NameAddr;
-use crate::sip::header::Name;
+use crate::sip::header::{Name, Privacy};
 use crate::sip::uri::{SipUri, Uri};
 use crate::trunk::Trunk;
 
@@ -192,12 +192,11 @@ pub fn asserted(request: &Request, trunk: Option<&Trunk>) -> Option<NameAddr> {
     all.into_iter().next().or_else(remote)
 }
 
-fn wants_privacy(request: &Request, trunk: Option<&Trunk>) -> bool {
+/// Whether nobody is to learn who the sender is: it says so itself, or a trusted trunk does.
+#[must_use]
+pub fn wants_privacy(request: &Request, trunk: Option<&Trunk>) -> bool {
     let headers = &request.headers;
-    let tokens = headers.get(Name::Privacy).unwrap_or_default();
-    let mut tokens = tokens.split([';', ',']).map(str::trim);
-    let private = ["id", "user", "header"];
-    if tokens.any(|token| private.iter().any(|it| token.eq_ignore_ascii_case(it))) {
+    if Privacy::of(headers).caller {
         return true;
     }
     let trusted = trunk.is_some_and(|trunk| trunk.trust_identity);

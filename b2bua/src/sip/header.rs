@@ -9,6 +9,7 @@ use super::grammar;
 
 mod cseq;
 mod name;
+mod privacy;
 mod rack;
 mod reason;
 mod replaces;
@@ -16,6 +17,7 @@ mod session_expires;
 
 pub use cseq::CSeq;
 pub use name::{Known, Name};
+pub use privacy::{Privacy, unmet as unmet_privacy};
 pub use rack::RAck;
 pub use reason::{Protocol, Reason};
 pub use replaces::Replaces;

@@ -188,6 +188,10 @@ fn a_caller_has_the_name_its_provider_gives_it() -> Result<()> {
         let headers = [("P-Asserted-Identity", asserted)];
         let nick = name_of_caller(&scene, "+15550001000", &headers)?;
         ensure!(nick == "Eve <Moneypenny> (number verified)", "{nick:?}");
+        // Who is hidden has no name either.
+        let headers = [("P-Asserted-Identity", asserted), ("Privacy", "id")];
+        let nick = name_of_caller(&scene, "+15550001000", &headers)?;
+        ensure!(nick == "(number verified)", "{nick:?}");
         scene.close(&[])
     })
 }
@@ -260,8 +264,22 @@ fn callers_are_who_a_trusted_trunk_says() -> Result<()> {
         );
         from(&[hidden], "full", "anonymous")?;
 
-        // A08: numbers that are nobody's are not found.
+        // N10: what is to be kept at all costs and cannot be is not carried.
+        from(&[asserted, ("Privacy", "id;critical")], "kept", "anonymous")?;
         let path = scene.network.udp_to(GATEWAY)?;
+        let draft = Draft::message(
+            &format!("sip:15550001000@{gateway}"),
+            "sip:5559001000@network.test",
+            "not kept",
+        );
+        let draft = draft.with("Privacy", "id;stealth;critical");
+        let answer = scene.network.ask(&draft, &path)?;
+        ensure!(
+            answer.start_line() == "SIP/2.0 500 Privacy not provided: stealth",
+            "{answer}"
+        );
+
+        // A08: numbers that are nobody's are not found.
         let draft = Draft::message(
             &format!("sip:15550002000@{gateway}"),
             "sip:5559001000@network.test",

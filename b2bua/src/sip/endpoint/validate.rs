@@ -5,7 +5,7 @@
 use super::EndpointConfig;
 use super::answer::Rejection;
 use crate::sip::address;
-use crate::sip::header::{CSeq, Headers, Name};
+use crate::sip::header::{CSeq, Headers, Name, unmet_privacy};
 use crate::sip::message::Request;
 use crate::sip::method::Method;
 use crate::sip::parse::Defect;
@@ -22,6 +22,7 @@ pub(super) fn check(request: &Request, config: &EndpointConfig) -> Result<String
     check_scheme(&request.uri)?;
     check_hops(request)?;
     check_extensions(&request.headers, config)?;
+    check_privacy(request)?;
     Ok(from_tag)
 }
 
@@ -164,6 +165,18 @@ fn check_extensions(headers: &Headers, config: &EndpointConfig) -> Result<(), Re
         return Ok(());
     }
     Err(Rejection::new(Status::BAD_EXTENSION).with(Name::Unsupported, list(unknown)))
+}
+
+/// RFC 3323 §5: a request that must not go on without a privacy nobody here can provide. A BYE shows nobody
+/// anything, and whoever wants to leave is let go.
+fn check_privacy(request: &Request) -> Result<(), Rejection> {
+    let unmet = unmet_privacy(&request.headers);
+    if unmet.is_empty() || request.method == Method::Bye {
+        return Ok(());
+    }
+    let mut rejection = Rejection::new(Status::SERVER_INTERNAL_ERROR);
+    rejection.reason = format!("Privacy not provided: {}", unmet.join(", ")).into();
+    Err(rejection)
 }
 
 fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {

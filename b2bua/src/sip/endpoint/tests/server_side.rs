@@ -249,6 +249,41 @@ fn refusals_say_what_is_wrong_and_what_is_allowed() {
     );
 }
 
+/// RFC 3323 §5.
+#[test]
+fn a_privacy_that_cannot_be_had_is_refused_where_it_is_critical() {
+    let mut bench = Bench::with(|config| *config = config.clone().with_calls());
+    let with = |text: String, privacy: &str| {
+        text.replace("Call-ID", &format!("Privacy: {privacy}\r\nCall-ID"))
+    };
+    bench.receive(&with(message("a"), "id;stealth;critical"));
+    let sent = bench.transmits();
+    let refusal = answer(&sent[0]);
+    assert_eq!(refusal.status.code(), 500);
+    assert_eq!(&*refusal.reason, "Privacy not provided: stealth");
+    assert!(bench.events().is_empty());
+    for (number, fine) in ["id;critical", "id;stealth", "none;critical"]
+        .iter()
+        .enumerate()
+    {
+        let text = message(&format!("f{number}"));
+        let text = text.replace("Call-ID: c", &format!("Call-ID: f{number}"));
+        bench.receive(&with(text, fine));
+        assert_eq!(
+            (bench.statuses(), bench.events().len()),
+            (vec![], 1),
+            "{fine}"
+        );
+    }
+    // Whoever wants to leave is let go.
+    let bye = with(message("b"), "stealth;critical").replace("MESSAGE", "BYE");
+    bench.receive(&bye.replace(
+        "To: <sip:juliet@tandem.example>",
+        "To: <sip:juliet@tandem.example>;tag=x",
+    ));
+    assert_eq!((bench.statuses(), bench.events().len()), (vec![], 1));
+}
+
 #[test]
 fn a_cancel_of_a_known_request_is_answered_and_stops_nothing() {
     let mut bench = Bench::new();
