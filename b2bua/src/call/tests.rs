@@ -493,6 +493,7 @@ fn a_phone_calls_and_a_device_answers() {
     };
     assert_eq!(offer.name.as_deref(), Some("Romeo"));
     assert_eq!(offer.to, address("juliet", "example.com"));
+    assert_eq!(offer.hops, 69);
     // The component names the call as it was told.
     let call = bench.called.clone();
     for fact in [

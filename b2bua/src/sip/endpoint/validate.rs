@@ -26,8 +26,8 @@ pub(super) fn check(request: &Request, config: &EndpointConfig) -> Result<String
     Ok(from_tag)
 }
 
-/// RFC 3261 §16.3 step 4: a Via of ours comes back with the same Request-URI. With another one it
-/// is a spiral, and allowed.
+/// RFC 3261 §16.3 step 4, RFC 5393 §4.2.2: a Via of ours comes back with the same Request-URI. With another
+/// one it is a spiral, and allowed.
 pub(super) fn is_loop(request: &Request, prefix: &str, keys: &Keys) -> bool {
     // Cheap first: hardly any Via is ours.
     let ours = request
