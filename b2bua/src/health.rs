@@ -146,13 +146,7 @@ impl Watch {
                     host: String::new(),
                     device: None,
                 };
-                let mut guide = Guide {
-                    trunks: &cx.settings.trunks,
-                    states: cx.states,
-                    dns: cx.dns,
-                    mint: cx.mint,
-                    now: cx.now,
-                };
+                let mut guide = Guide::new(cx.settings, cx.states, cx.dns, cx.mint, cx.now);
                 match Ways::by(id).step(&nobody, &mut guide) {
                     Step::Go(_, hop) => hop,
                     Step::Wait => {

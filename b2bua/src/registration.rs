@@ -362,13 +362,7 @@ impl Registrations {
         else {
             return;
         };
-        let mut guide = Guide {
-            trunks: &cx.settings.trunks,
-            states: cx.states,
-            dns: cx.dns,
-            mint: cx.mint,
-            now: cx.now,
-        };
+        let mut guide = Guide::new(cx.settings, cx.states, cx.dns, cx.mint, cx.now);
         let contact = request::registrar(trunk);
         let mut step = row.ways.step(&contact, &mut guide);
         while matches!(&step, Step::Go(_, hop) if taken.contains(&hop.host)) {

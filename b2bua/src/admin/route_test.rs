@@ -99,13 +99,7 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
     let Some(found) = verdicts.iter().find_map(|(_, found)| found.as_ref().ok()) else {
         return Answer::ok(text);
     };
-    let mut guide = Guide {
-        trunks: &settings.trunks,
-        states: cx.states,
-        dns: cx.dns,
-        mint: cx.mint,
-        now: cx.now,
-    };
+    let mut guide = Guide::new(settings, cx.states, cx.dns, cx.mint, cx.now);
     let order = Ways::new(found.trunks.clone(), &mut guide);
     let is_own = |id: &TrunkId| {
         let trunk = settings.trunks.get(*id);

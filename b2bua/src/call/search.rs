@@ -111,13 +111,7 @@ impl Calls {
             let Some(search) = &mut call.search else {
                 return;
             };
-            let mut guide = Guide {
-                trunks: &cx.settings.trunks,
-                states: cx.states,
-                dns: cx.dns,
-                mint: cx.mint,
-                now: cx.now,
-            };
+            let mut guide = Guide::new(cx.settings, cx.states, cx.dns, cx.mint, cx.now);
             let mut ways = match search.ways.take() {
                 Some(ways) => ways,
                 None => Ways::new(search.found.trunks.clone(), &mut guide),

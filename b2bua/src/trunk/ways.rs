@@ -10,6 +10,7 @@ use tandem_shared::mint::Mint;
 use super::network::is_public;
 use super::{States, Trunk, TrunkId, Trunks};
 use crate::dns::{Dns, Located};
+use crate::settings::Settings;
 use crate::sip::Hop;
 
 /// The ways of one request that are left.
@@ -46,7 +47,25 @@ pub struct Guide<'a> {
     pub now: Instant,
 }
 
-impl Guide<'_> {
+impl<'a> Guide<'a> {
+    /// By what is configured and known now.
+    #[must_use]
+    pub fn new(
+        settings: &'a Settings,
+        states: &'a States,
+        dns: &'a mut Dns,
+        mint: &'a mut Mint,
+        now: Instant,
+    ) -> Self {
+        Self {
+            trunks: &settings.trunks,
+            states,
+            dns,
+            mint,
+            now,
+        }
+    }
+
     /// Whether a trunk may lead to addresses of the own network: where the admin, and no
     /// user, wrote the next hop, or said so. Otherwise whoever is called, or the name servers of its domain, would
     /// choose what in here is talked to (specs T3).
@@ -167,7 +186,10 @@ pub const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::settings::tests::settings;
     use crate::trunk::tests::trunk;
     use crate::trunk::{Health, Trunk};
 
@@ -177,20 +199,16 @@ mod tests {
             reason = "a test needs some instant to count from"
         )]
         let now = Instant::now();
-        let trunks = Trunks::new(trunks);
+        let mut settings = settings();
+        settings.trunks = Arc::new(Trunks::new(trunks));
+        let trunks = settings.trunks.clone();
         let mut states = States::default();
         for at in down {
             let why = String::new();
             states.set_health(TrunkId(*at), Health::Down { why });
         }
         let (mut dns, mut mint) = (Dns::default(), Mint::new([5; 16]));
-        let mut guide = Guide {
-            trunks: &trunks,
-            states: &states,
-            dns: &mut dns,
-            mint: &mut mint,
-            now,
-        };
+        let mut guide = Guide::new(&settings, &states, &mut dns, &mut mint, now);
         let contact = Address::new("+15550001", "sip.example.com").unwrap();
         let found = trunks.find(&contact, "sip.example.com").unwrap();
         let mut ways = Ways::new(found, &mut guide);

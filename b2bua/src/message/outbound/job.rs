@@ -309,13 +309,7 @@ impl Job {
 
     /// Makes sure there is a way in use, and returns its trunk.
     pub(super) fn find_way<'a>(&mut self, cx: &mut Context<'a>) -> Result<&'a Trunk, NotNow> {
-        let mut guide = Guide {
-            trunks: &cx.settings.trunks,
-            states: cx.states,
-            dns: cx.dns,
-            mint: cx.mint,
-            now: cx.now,
-        };
+        let mut guide = Guide::new(cx.settings, cx.states, cx.dns, cx.mint, cx.now);
         // An account that was set anew is another trunk.
         let known = |id: &TrunkId| cx.settings.trunks.get(*id).is_some();
         if self.ways.is_none() && !self.found.trunks.iter().any(known) {
