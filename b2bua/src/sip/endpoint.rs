@@ -252,7 +252,7 @@ impl Endpoint {
             return;
         }
         if let Ok(Message::Request(request)) = parse::parse(bytes, Framing::Datagram) {
-            self.forbid(flow, &request);
+            self.forbid(flow, &request, bytes.len());
         }
     }
 

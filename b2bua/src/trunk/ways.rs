@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use tandem_shared::address::Address;
 use tandem_shared::mint::Mint;
 
-use super::network::is_public;
+use super::reach::may_reach;
 use super::{States, Trunk, TrunkId, Trunks};
 use crate::dns::{Dns, Located};
 use crate::settings::Settings;
 use crate::sip::Hop;
+use crate::sip::endpoint::EndpointConfig;
 
 /// The ways of one request that are left.
 #[derive(Debug, Default)]
@@ -37,6 +38,8 @@ pub enum Step {
 pub struct Guide<'a> {
     /// All trunks.
     pub trunks: &'a Trunks,
+    /// How others reach us.
+    pub endpoint: &'a EndpointConfig,
     /// How they are.
     pub states: &'a States,
     /// Where names lead.
@@ -59,6 +62,7 @@ impl<'a> Guide<'a> {
     ) -> Self {
         Self {
             trunks: &settings.trunks,
+            endpoint: &settings.endpoint,
             states,
             dns,
             mint,
@@ -66,13 +70,10 @@ impl<'a> Guide<'a> {
         }
     }
 
-    /// Whether a trunk may lead to addresses of the own network: where the admin, and no
-    /// user, wrote the next hop, or said so. Otherwise whoever is called, or the name servers of its domain, would
-    /// choose what in here is talked to (specs T3).
-    fn may_be_private(&self, id: TrunkId) -> bool {
+    /// Leaves out the places a trunk may not lead to.
+    fn keep_allowed(&self, id: TrunkId, hops: &mut Vec<Hop>) {
         let trunk = self.trunks.get(id);
-        let named = |trunk: &Trunk| trunk.next_hop.is_some() && trunk.owner.is_none();
-        trunk.is_some_and(|trunk| named(trunk) || trunk.allow_private)
+        hops.retain(|hop| trunk.is_some_and(|trunk| may_reach(trunk, hop, self.endpoint)));
     }
 
     /// Where a trunk keeps several flows, its requests take one that is alive (RFC 5626 §4.3); where it is
@@ -131,19 +132,13 @@ impl Ways {
             match place {
                 Some(Ok(place)) => match guide.dns.locate(&place, guide.mint, guide.now) {
                     Located::Wait => return Step::Wait,
-                    Located::Hops(mut hops) if !guide.may_be_private(id) => {
-                        hops.retain(|hop| hop.host.ip().is_some_and(is_public));
+                    Located::Hops(mut hops) => {
+                        guide.keep_allowed(id, &mut hops);
+                        guide.prefer_flows(id, &mut hops);
                         self.hops = hops.into();
                         if self.hops.is_empty() {
                             self.pass_trunk();
                         }
-                    }
-                    Located::Hops(hops) if hops.is_empty() => {
-                        self.pass_trunk();
-                    }
-                    Located::Hops(mut hops) => {
-                        guide.prefer_flows(id, &mut hops);
-                        self.hops = hops.into();
                     }
                 },
                 Some(Err(_)) | None => {

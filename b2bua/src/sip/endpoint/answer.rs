@@ -92,6 +92,22 @@ pub(super) fn route(flow: Flow, via: &Via) -> Target {
     }
 }
 
+/// Whether an answer to a stranger would hit another service: over UDP it goes where somebody else may have said, and
+/// nobody speaks SIP from a low port (specs T13).
+pub(super) fn hits_others(target: &Target) -> bool {
+    match target {
+        Target::Flow {
+            flow: Flow::Udp { peer, .. },
+            ..
+        } => peer.port() < LOWEST_PORT,
+        Target::Flow {
+            flow: Flow::Stream { .. },
+            ..
+        }
+        | Target::Hop(_) => false,
+    }
+}
+
 /// RFC 3261 §18.2.2: when the connection is gone, the source address with the port of the Via.
 /// Over TLS only towards a name, since an address proves nothing; never over WebSocket, whose clients
 /// cannot be reached (RFC 7118 §5.3).
@@ -120,3 +136,6 @@ pub(super) fn complete(response: &mut Response, tag: &str, product: &str) {
     }
     response.headers.set(Name::Server, product);
 }
+
+/// The lowest port that is of no service in particular.
+const LOWEST_PORT: u16 = 1024;

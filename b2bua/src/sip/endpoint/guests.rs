@@ -218,7 +218,7 @@ impl Endpoint {
             && self.guests.may_answer(source, now)
             && let Ok(Message::Request(request)) = parse::parse(bytes, Framing::Datagram)
         {
-            self.forbid(flow, &request);
+            self.forbid(flow, &request, bytes.len());
         }
     }
 
@@ -256,8 +256,12 @@ impl Endpoint {
         let Some(mut via) = request.top_via() else {
             return;
         };
-        self.out.counters.challenged += 1;
         answer::amend(&mut via, flow);
+        let target = answer::route(flow, &via);
+        if answer::hits_others(&target) {
+            return;
+        }
+        self.out.counters.challenged += 1;
         let mut headers = request.headers.clone();
         headers.set_first(Name::Via, &via.to_string());
         let key = self.keys.server(request, &via, &request.method);
@@ -265,7 +269,7 @@ impl Endpoint {
         for challenge in self.guests.guard.challenge(flow.source(), stale, now) {
             response.headers.push(Name::WwwAuthenticate, &challenge);
         }
-        self.refuse(key, response, answer::route(flow, &via));
+        self.refuse(key, response, target);
     }
 }
 

@@ -79,9 +79,9 @@ impl Endpoint {
         }
     }
 
-    /// Answers a stranger with 403 and keeps nothing of it. The answer is never longer than the
-    /// request, so that nobody can have a third party flooded.
-    pub(super) fn forbid(&mut self, flow: Flow, request: &Request) {
+    /// Answers a stranger with 403 and keeps nothing of it. Over UDP the answer is never longer than the
+    /// request of so many bytes, so that nobody can have a third party flooded.
+    pub(super) fn forbid(&mut self, flow: Flow, request: &Request, size: usize) {
         let Some(mut via) = request.top_via() else {
             return;
         };
@@ -94,8 +94,10 @@ impl Endpoint {
         let key = self.keys.server(request, &via, &request.method);
         let target = answer::route(flow, &via);
         let response = Rejection::new(Status::FORBIDDEN).answer(&headers);
-        if response.headers.len() <= request.headers.len() {
-            self.refuse(key, response, target);
+        let bytes = self.print(key, response);
+        let is_short = bytes.len() <= size || flow.transport().is_reliable();
+        if is_short && !answer::hits_others(&target) {
+            self.send_refusal(bytes, target);
         }
     }
 
@@ -201,15 +203,24 @@ impl Endpoint {
     }
 
     /// Answers without keeping a transaction (RFC 3261 §8.2.7): a copy gets the same answer.
-    pub(super) fn refuse(&mut self, key: Key, mut response: Response, target: Target) {
-        self.out.counters.refused += 1;
+    pub(super) fn refuse(&mut self, key: Key, response: Response, target: Target) {
+        let bytes = self.print(key, response);
+        self.send_refusal(bytes, target);
+    }
+
+    fn print(&self, key: Key, mut response: Response) -> Bytes {
         answer::complete(&mut response, &self.keys.tag(key), &self.config.product);
         let mut bytes = Vec::with_capacity(1024);
         response.print(&mut bytes);
+        bytes.into()
+    }
+
+    fn send_refusal(&mut self, bytes: Bytes, target: Target) {
+        self.out.counters.refused += 1;
         self.out.transmits.push_back(Transmit {
             id: None,
             target,
-            bytes: Bytes::from(bytes),
+            bytes,
         });
     }
 

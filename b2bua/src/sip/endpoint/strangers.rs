@@ -35,6 +35,8 @@ impl Default for Strangers {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     sources: HashMap<IpAddr, Visitor>,
+    /// How often each network was asked for credentials, and since when that is counted.
+    networks: HashMap<IpAddr, (Instant, u32)>,
     /// Since when lines of the log are counted, and how many they are.
     log: Option<(Instant, u32)>,
 }
@@ -86,12 +88,30 @@ impl Seen {
     }
 
     /// Whether `source` may be asked for credentials once more. Whoever has a false address hears no
-    /// more than this.
+    /// more than this, nor does its network if the addresses of all its neighbours are forged in turn.
     pub(super) fn may_ask(&mut self, source: IpAddr, now: Instant) -> bool {
-        self.visitor(source, now).is_some_and(|visitor| {
+        let may_ask = self.visitor(source, now).is_some_and(|visitor| {
             visitor.asked = visitor.asked.saturating_add(1);
             visitor.asked <= ASKED
-        })
+        });
+        may_ask && self.may_ask_network(network(source), now)
+    }
+
+    fn may_ask_network(&mut self, network: IpAddr, now: Instant) -> bool {
+        if self.networks.len() >= MAX_SOURCES && !self.networks.contains_key(&network) {
+            self.networks
+                .retain(|_, (since, _)| now.duration_since(*since) <= WINDOW);
+            // Addresses are forged everywhere: whoever is new can still show who it is.
+            if self.networks.len() > MAX_SOURCES / 2 {
+                self.networks.clear();
+            }
+        }
+        let (since, asked) = self.networks.entry(network).or_insert((now, 0));
+        if now.duration_since(*since) > WINDOW {
+            (*since, *asked) = (now, 0);
+        }
+        *asked = asked.saturating_add(1);
+        *asked <= NETWORK_ASKED
     }
 
     /// Whether the log may have one more line.
@@ -148,6 +168,20 @@ impl Seen {
     }
 }
 
+/// The network an address is of: what one customer of a provider has, or many small ones.
+fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            IpAddr::from([a, b, c, 0])
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, ..] = v6.segments();
+            IpAddr::from([a, b, c, 0, 0, 0, 0, 0])
+        }
+    }
+}
+
 /// The method a request begins with, if it looks like one.
 fn method(bytes: &[u8]) -> &str {
     let word = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
@@ -162,6 +196,8 @@ fn method(bytes: &[u8]) -> &str {
 const MAX_SOURCES: usize = 4096;
 /// How often a stranger is asked for credentials in a minute.
 const ASKED: u32 = 10;
+/// How often all of a /24, or of a /48 of IPv6, are.
+const NETWORK_ASKED: u32 = 300;
 /// Most lines of the log about strangers in a minute.
 const MAX_TOLD: u32 = 1000;
 /// What is counted together.
@@ -227,6 +263,41 @@ mod tests {
         assert_eq!(most, MAX_SOURCES);
         let later = now + 2 * rules.ban_for;
         assert!(seen.may_tell(later));
+    }
+
+    /// Whoever forges the addresses of a whole network does not have it flooded with our questions.
+    #[test]
+    fn a_network_is_asked_only_so_often() {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test needs some instant to count from"
+        )]
+        let now = Instant::now();
+        let mut seen = Seen::default();
+        let mut asked = |network: u8, at| {
+            let sources = (0..=255).map(|host| IpAddr::from([203, 0, network, host]));
+            let sources: Vec<IpAddr> = sources.collect();
+            let mut count = 0;
+            for source in (0..10).flat_map(|_| &sources) {
+                count += u32::from(seen.may_ask(*source, at));
+            }
+            count
+        };
+        assert_eq!(asked(113, now), NETWORK_ASKED);
+        assert_eq!(asked(114, now), NETWORK_ASKED);
+        let later = now + WINDOW + Duration::from_secs(1);
+        assert_eq!(asked(113, later), NETWORK_ASKED);
+        let near = |a: &str, b: &str| {
+            let [a, b] = [a, b].map(|text| network(text.parse().unwrap()));
+            a == b
+        };
+        assert!(near("2001:db8:1::1", "2001:db8:1:ffff::2"));
+        assert!(!near("2001:db8:1::1", "2001:db8:2::1"));
+        assert!(near("::ffff:203.0.113.1", "203.0.113.2"));
+        for number in 0..20_000_u32 {
+            seen.may_ask(IpAddr::from((number << 8).to_be_bytes()), later);
+            assert!(seen.networks.len() <= MAX_SOURCES);
+        }
     }
 
     #[test]

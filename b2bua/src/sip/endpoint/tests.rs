@@ -8,6 +8,7 @@ use crate::sip::method::Method;
 use crate::sip::status::Status;
 use crate::sip::uri::{Host, HostPort, Uri};
 
+mod abuse;
 mod client_side;
 mod guests;
 mod invite_client;

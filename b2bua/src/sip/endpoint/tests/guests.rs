@@ -113,6 +113,16 @@ fn whoever_knows_the_password_is_heard_from_anywhere() {
     assert_eq!(bench.guests(), [None]);
 }
 
+/// Whoever forges an address does not have it asked at a port where nobody speaks SIP.
+#[test]
+fn nobody_is_asked_at_the_port_of_another_service() {
+    let mut bench = open();
+    bench.receive_from(udp(AWAY, 53), &message("1"));
+    assert!(bench.transmits().is_empty());
+    bench.receive_from(udp(AWAY, 1024), &message("1"));
+    assert_eq!(bench.statuses(), [401]);
+}
+
 #[test]
 fn what_was_used_is_asked_for_anew_and_is_no_wrong_password() {
     let mut bench = open();
