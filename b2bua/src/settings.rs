@@ -131,4 +131,17 @@ pub(crate) mod tests {
             global_failures: false,
         }
     }
+    /// The same, in which 192.0.2.2 is the peer of `pbx` alone, and not of whichever trunk comes first.
+    pub(crate) fn settings_of_two_peers() -> Settings {
+        let mut settings = settings();
+        let trunks = settings.trunks.iter().map(|(_, trunk)| {
+            let mut trunk = trunk.clone();
+            if trunk.name == "pbx" {
+                trunk.inbound = vec!["192.0.2.2".parse().unwrap()];
+            }
+            trunk
+        });
+        settings.trunks = Arc::new(Trunks::new(trunks.collect()));
+        settings
+    }
 }

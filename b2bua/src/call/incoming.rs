@@ -21,7 +21,7 @@ use crate::sip::grammar;
 use crate::sip::header::Name;
 use crate::sip::session::Body;
 use crate::sip::{Request, Response, Status};
-use crate::trunk::is_full;
+use crate::trunk::{TrunkId, is_full};
 
 impl Calls {
     /// Takes an INVITE that begins a call.
@@ -76,6 +76,11 @@ impl Calls {
         if is_full(trunk, id, cx.states) {
             return Err(refuse(&refusal::not_now("Too many calls on this trunk")));
         }
+        if self.has_share(id, cx.settings.call.max) {
+            return Err(refuse(&refusal::not_now(
+                "Too many calls of this trunk ring",
+            )));
+        }
         let trunk = Some(trunk);
         let users = party::recipients(request, trunk, settings);
         let users = users.map_err(|refusal| refuse(&refusal))?;
@@ -96,6 +101,21 @@ impl Calls {
             hops: request.max_forwards().unwrap_or(HOPS).saturating_sub(1),
         };
         Ok(Admitted::New(Box::new(offer), users))
+    }
+
+    /// Whether as many calls by a trunk wait for an answer as there are places free: one that calls and calls leaves
+    /// others as many as it has (specs T14).
+    fn has_share(&self, trunk: TrunkId, max: usize) -> bool {
+        let free = max.saturating_sub(self.calls.len());
+        // Cheap first: hardly ever is half of them taken.
+        if self.calls.len() < free {
+            return false;
+        }
+        let calls = self.calls.values();
+        let rings = calls.filter(|call| {
+            call.user.is_none() && call.stage != Stage::Up && call.trunk == Some(trunk)
+        });
+        rings.count() >= free
     }
 
     fn begin_to_xmpp(

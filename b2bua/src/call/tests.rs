@@ -26,6 +26,7 @@ use crate::trunk::{Trunk, Trunks};
 mod flow;
 mod fork;
 mod search;
+mod share;
 
 const PEER: &str = "192.0.2.2:5070";
 

@@ -38,6 +38,8 @@ use shares::Shares;
 #[derive(Debug, Default)]
 pub struct Inbound {
     pending: HashMap<Fingerprint, Pending, ByKey>,
+    /// How many of them each trunk has.
+    waiting: HashMap<TrunkId, usize>,
     timers: Timers<Fingerprint, ByKey>,
     /// Given up, but perhaps delivered later.
     late: VecDeque<(Fingerprint, Option<Shares>)>,
@@ -55,8 +57,8 @@ struct Pending {
     tokens: Vec<ServerToken>,
     request: Box<Request>,
     source: Source,
-    /// The user's own account it came by, if it did.
-    own: Option<TrunkId>,
+    /// The trunk it came by.
+    trunk: Option<TrunkId>,
     /// Its place among all that came.
     place: u64,
     /// Its copies, where it is for several users.
@@ -133,23 +135,20 @@ impl Inbound {
             );
         }
         let trunk = cx.settings.trunks.of(&request, source);
-        let own = trunk.filter(|(_, trunk)| trunk.owner.is_some());
-        let own = own.map(|(id, _)| id);
-        let alike = |pending: &&Pending| pending.own == own;
-        if own.is_some() && self.pending.values().filter(alike).count() >= MAX_OWN {
+        if trunk.is_some_and(|trunk| self.has_share(trunk, cx.settings)) {
             return cx.refuse(
                 token,
                 &request,
-                &refusal::not_now("Too many messages are waiting"),
+                &refusal::not_now("Too many messages of this trunk are waiting"),
             );
         }
-        let trunk = trunk.map(|(_, trunk)| trunk);
+        let (id, trunk) = trunk.unzip();
         match cx.translate(print, &request, source) {
             Ok(Translated::Message(mut message)) => {
                 cx.join(&mut self.joins, &mut message, trunk);
                 cx.hear(&message.from, trunk);
                 cx.publish(message);
-                self.wait(print, (token, request, source), (own, None), cx);
+                self.wait(print, (token, request, source), (id, None), cx);
             }
             Ok(Translated::Shared(messages)) => {
                 let ids = messages.iter().map(|message| message.id.clone());
@@ -159,7 +158,7 @@ impl Inbound {
                     cx.join(&mut self.joins, &mut message, trunk);
                     cx.publish(Box::new(message));
                 }
-                self.wait(print, (token, request, source), (own, Some(shares)), cx);
+                self.wait(print, (token, request, source), (id, Some(shares)), cx);
             }
             Ok(Translated::Nothing) => {
                 cx.counters.ignored += 1;
@@ -179,7 +178,7 @@ impl Inbound {
         &mut self,
         print: Fingerprint,
         (token, request, source): (ServerToken, Box<Request>, Source),
-        (own, shares): (Option<TrunkId>, Option<Shares>),
+        (trunk, shares): (Option<TrunkId>, Option<Shares>),
         cx: &Context<'_>,
     ) {
         self.timers
@@ -189,11 +188,39 @@ impl Inbound {
             tokens: vec![token],
             request,
             source,
-            own,
+            trunk,
             place: self.places,
             shares,
         };
+        if let Some(trunk) = trunk {
+            *self.waiting.entry(trunk).or_default() += 1;
+        }
         self.pending.insert(print, pending);
+    }
+
+    /// It waits no longer.
+    fn take(&mut self, print: Fingerprint) -> Option<Pending> {
+        let pending = self.pending.remove(&print)?;
+        if let Some(trunk) = pending.trunk
+            && let Some(count) = self.waiting.get_mut(&trunk)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.waiting.remove(&trunk);
+            }
+        }
+        Some(pending)
+    }
+
+    /// Whether a trunk has its share of what may wait: one that sends more than the XMPP side takes leaves others as
+    /// many places as it has (specs T14).
+    fn has_share(&self, (id, trunk): (TrunkId, &Trunk), settings: &Settings) -> bool {
+        let free = settings.message.pending.saturating_sub(self.pending.len());
+        let most = match trunk.owner {
+            Some(_) => free.min(MAX_OWN),
+            None => free,
+        };
+        self.waiting.get(&id).is_some_and(|count| *count >= most)
     }
 
     /// The outcome of a message came.
@@ -218,7 +245,7 @@ impl Inbound {
         let Some(outcome) = settle(pending.shares.as_mut(), &id, outcome) else {
             return;
         };
-        let Some(pending) = self.pending.remove(&print) else {
+        let Some(pending) = self.take(print) else {
             return;
         };
         self.timers.cancel(&print);
@@ -279,7 +306,7 @@ impl Inbound {
         if let Some(print) = Fingerprint::from_message_id(id)
             && let Some(pending) = self.pending.get_mut(&print)
             && settle(pending.shares.as_mut(), id, Err(refusal::not_now(busy))).is_some()
-            && let Some(pending) = self.pending.remove(&print)
+            && let Some(pending) = self.take(print)
         {
             self.timers.cancel(&print);
             cx.give_up(pending, busy);
@@ -294,7 +321,7 @@ impl Inbound {
     /// The process ends: everybody who waits is told to try again.
     pub fn end(&mut self, cx: &mut Context<'_>) {
         let prints: Vec<Fingerprint> = self.pending.keys().copied().collect();
-        for pending in prints.iter().filter_map(|print| self.pending.remove(print)) {
+        for pending in prints.into_iter().filter_map(|print| self.take(print)) {
             cx.give_up(pending, "The gateway is restarting");
         }
     }
@@ -302,7 +329,7 @@ impl Inbound {
     /// Lets every timer due fire.
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         while let Some(print) = self.timers.pop(cx.now.instant) {
-            if let Some(mut pending) = self.pending.remove(&print) {
+            if let Some(mut pending) = self.take(print) {
                 tracing::info!(id = %print.message_id(), "no outcome of a message from SIP in time");
                 cx.counters.unconfirmed += 1;
                 let open = |id: &MessageId| {

@@ -26,6 +26,7 @@ mod counters;
 mod guests;
 mod invite_clients;
 mod invite_servers;
+mod load;
 mod receive;
 mod server;
 mod strangers;

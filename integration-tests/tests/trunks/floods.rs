@@ -1,10 +1,11 @@
-//! Z06, T11: connections that say nothing, or hardly anything, and floods of strangers hold up nobody, and what
-//! they cost is bounded.
+//! Z05, Z06, T13, T14: connections that say nothing, or hardly anything, floods of strangers and of trunks gone mad hold up
+//! nobody, and what they cost is bounded.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::thread::sleep;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,12 +14,12 @@ use integration_tests::kamailio::GATEWAY;
 use integration_tests::names::Names;
 use integration_tests::process::Holdings;
 use integration_tests::rtp::media_address;
-use integration_tests::sip::{Agent, Draft};
+use integration_tests::sip::{Agent, Draft, Path};
 use integration_tests::tandem::{Trunk, with_tandem_within};
 use integration_tests::{Bench, wait};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 
-use crate::scene::{LIMIT, Scene, provider};
+use crate::scene::{LIMIT, SOUND, Scene, provider};
 
 /// Where streams are heard: in the clear, over TLS, and as WebSocket.
 const STREAMS: [&str; 3] = [GATEWAY, "127.0.0.1:5061", "127.0.0.1:5062"];
@@ -192,6 +193,94 @@ fn strangers_are_not_even_listened_to() -> Result<()> {
     })
 }
 
+/// Two trunks: that of the network, and one gone mad.
+fn open_beside_mad(bench: &Bench) -> Result<Scene> {
+    let own = Trunk {
+        next_hop: "127.0.0.1:5090",
+        inbound: vec!["127.0.0.1"],
+        ..provider()
+    };
+    let mad = Trunk {
+        name: "mad",
+        matches: "*@mad.test",
+        next_hop: "127.0.0.21:5060",
+        inbound: vec!["127.0.0.21"],
+        ..Trunk::default()
+    };
+    let more = "[limits]\ntransactions = 500\nanswered = 500\n[message]\npending_max = 50\n[call]\nmax = 20\nring = 5\n";
+    Scene::open(bench, vec![own, mad], more)
+}
+
+/// One of the things it sends: all for `user`, who is away, none ever acknowledged.
+fn rave(number: usize, user: &str, path: &Path) -> Vec<u8> {
+    let invite = || Draft::new("INVITE", user).with("Contact", "<sip:mad@127.0.0.21:5060>");
+    let draft = match number % 8 {
+        0 => Draft::message(user, "sip:x@mad.test", &format!("mad {number}")),
+        1 => Draft::new("OPTIONS", user),
+        2 => Draft::new("BYE", user).with("To", "<sip:x@mad.test>;tag=x"),
+        3 => Draft::new("REGISTER", user),
+        4 => invite().with("X", &"x".repeat(8000)),
+        5 => Draft::new("SUBSCRIBE", user).without("CSeq"),
+        _ => invite().with_body("application/sdp", SOUND.as_bytes()),
+    };
+    draft.to_bytes(path)
+}
+
+/// sipp -r 2000 and worse, in the name of a trunk: who comes by another one is served, and what it costs is bounded.
+#[test]
+fn a_trunk_gone_mad_holds_up_nobody() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, "")?;
+        let scene = open_beside_mad(bench)?;
+        scene.write("+15559001", "before")?;
+        let before = scene.tandem.borrow().b2bua.holdings()?;
+        let agent = Agent::bind("127.0.0.21:5060")?;
+        let path = agent.udp_to(GATEWAY)?;
+        let (server, number) = (scene.server, AtomicUsize::new(0));
+        let away = format!("sip:bob%40{}@{}", server.domain(), server.gateway());
+        let is_over = AtomicBool::new(false);
+        let flood = || -> Result<()> {
+            while !is_over.load(Ordering::Relaxed) {
+                for _ in 0..20 {
+                    path.send(&rave(number.fetch_add(1, Ordering::Relaxed), &away, &path))?;
+                }
+                sleep(BREATH);
+            }
+            Ok(())
+        };
+        let serve = || -> Result<()> {
+            wait::until("a flood", LIMIT, || {
+                Ok((number.load(Ordering::Relaxed) > FLOOD).then_some(()))
+            })?;
+            scene.write("+15559001", "out")?;
+            let to = format!("sip:+15550001000@{}", server.gateway());
+            let draft = Draft::message(&to, "sip:+15559001@network.test", "in");
+            let answer = scene.network.ask(&draft, &scene.network.udp_to(GATEWAY)?)?;
+            ensure!(answer.status() == Some(202), "{answer}");
+            scene
+                .alice
+                .expect("the text", |stanza| stanza.body() == Some("in"))?;
+            scene.hang_up(scene.call_out("+15559002")?)?;
+            scene.hang_up(scene.call_in(GATEWAY)?)
+        };
+        thread::scope(|scope| {
+            let flood = scope.spawn(flood);
+            let served = serve();
+            is_over.store(true, Ordering::Relaxed);
+            let flooded = flood.join();
+            served?;
+            flooded.map_err(|_| anyhow::anyhow!("the flood broke off"))?
+        })?;
+        scene.tandem.borrow_mut().wait_no_calls()?;
+        let after = scene.tandem.borrow().b2bua.holdings()?;
+        expect_bounded(before, after, OWN)
+    })
+}
+
+/// Packets of a flood before anybody else comes: more than all tables hold.
+const FLOOD: usize = 8000;
+/// Between twenty packets and the next twenty.
+const BREATH: Duration = Duration::from_millis(5);
 /// Connections of those who are served meanwhile.
 const OWN: usize = 4;
 /// What a flood may leave behind, in bytes.

@@ -7,7 +7,7 @@ use integration_tests::names::Names;
 use integration_tests::sip::{Agent, Draft, Path};
 use integration_tests::tandem::{Trunk, with_tandem_within};
 
-use crate::scene::{LIMIT, Scene, provider};
+use crate::scene::{LIMIT, SOUND, Scene, provider};
 
 /// What is asked, with these header fields besides; GATEWAY and USERS are our domains. Which statuses refuse it.
 type Row = (
@@ -290,5 +290,3 @@ fn a_call_is_not_sent_on() -> Result<()> {
         scene.close(&[])
     })
 }
-
-const SOUND: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 49170 RTP/AVP 8\r\n";

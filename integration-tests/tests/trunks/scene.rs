@@ -200,6 +200,8 @@ impl Scene {
     }
 }
 
+/// A description that offers sound, of which nobody hears any.
+pub(crate) const SOUND: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 49170 RTP/AVP 8\r\n";
 /// Where the provider is.
 pub(crate) const ZONE: &str = "host-record=provider.test,127.0.0.11\n";
 /// What the network sends, in Hz.

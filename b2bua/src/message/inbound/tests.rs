@@ -1,6 +1,6 @@
 use crate::action::{Action, Record};
 use crate::core::bench::Bench;
-use crate::settings::tests::settings;
+use crate::settings::tests::{settings, settings_of_two_peers};
 use tandem_shared::event::{Event, MessageOutcome};
 use tandem_shared::message::{MessageId, Outcome};
 use tandem_shared::refusal::{Reason, Refusal};
@@ -144,6 +144,33 @@ fn too_many_waiting_are_asked_to_come_back() {
     bench.packet(PEER, &packet("1", 1, PLAIN, "a"));
     bench.packet(PEER, &packet("2", 2, PLAIN, "b"));
     assert_eq!((bench.messages().len(), bench.codes()), (1, vec![480]));
+}
+
+/// A trunk that sends more than is taken leaves others as many places as it has; what was answered makes room.
+#[test]
+fn a_trunk_has_no_more_than_its_share_of_those_that_wait() {
+    let mut settings = settings_of_two_peers();
+    settings.message.pending = 7;
+    let mut bench = Bench::with(settings);
+    let mut flood = |peer: &str, numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            bench.packet(
+                peer,
+                &packet(&format!("{peer}{number}"), number, PLAIN, "x"),
+            );
+        }
+        (bench.messages(), bench.codes().len())
+    };
+    let (messages, refused) = flood(PEER, 0..20);
+    assert_eq!((messages.len(), refused), (4, 16));
+    assert_eq!(flood("192.0.2.2:5070", 20..40).0.len(), 2);
+    assert_eq!(flood(PEER, 40..60).0.len(), 0);
+    for message in &messages {
+        tell(&mut bench, &message.id, Ok(()));
+    }
+    bench.codes();
+    bench.packet(PEER, &packet("again", 99, PLAIN, "x"));
+    assert_eq!((bench.messages().len(), bench.codes().len()), (1, 0));
 }
 
 #[test]

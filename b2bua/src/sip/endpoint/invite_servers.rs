@@ -1,11 +1,13 @@
 //! The INVITE server transactions of an endpoint.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
 use tandem_shared::timers::Timers as Deadlines;
 
+use super::load::Load;
 use super::{Outbox, answer};
 use crate::sip::hop::{Target, Transmit};
 use crate::sip::message::{Request, Response};
@@ -21,6 +23,7 @@ pub(super) struct InviteServers {
     /// The merge keys of those that began a call (RFC 3261 §8.2.2.2), until they are forgotten: a
     /// copy by another way must not ring again.
     merging: HashSet<Key, ByKey>,
+    load: Load,
     deadlines: Deadlines<(Key, Timer), ByKey>,
     timers: Timers,
     product: Box<str>,
@@ -64,6 +67,7 @@ impl InviteServers {
         Self {
             open: HashMap::default(),
             merging: HashSet::default(),
+            load: Load::default(),
             deadlines: Deadlines::default(),
             timers,
             product,
@@ -73,6 +77,11 @@ impl InviteServers {
 
     pub(super) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// How many of them are of `source`.
+    pub(super) fn of(&self, source: IpAddr) -> usize {
+        self.load.of(source)
     }
 
     pub(super) fn knows(&self, key: Key) -> bool {
@@ -92,6 +101,7 @@ impl InviteServers {
         now: Instant,
     ) {
         self.merging.extend(merge);
+        self.load.add(&target);
         let last = self.print(key, Response::to(request, Status::TRYING));
         self.open.insert(
             key,
@@ -179,7 +189,7 @@ impl InviteServers {
     /// Entries of all tables.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
-        self.open.len() + self.merging.len() + self.deadlines.len()
+        self.open.len() + self.merging.len() + self.load.len() + self.deadlines.len()
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
@@ -224,9 +234,11 @@ impl InviteServers {
         }
         if machine == Server::Terminated
             && let Some(open) = self.open.remove(&key)
-            && let Some(merge) = open.merge
         {
-            self.merging.remove(&merge);
+            self.load.remove(&open.target);
+            if let Some(merge) = open.merge {
+                self.merging.remove(&merge);
+            }
         }
         delivered
     }

@@ -164,7 +164,10 @@ impl Endpoint {
         }) {
             return Err(Rejection::new(Status::LOOP_DETECTED).into());
         }
-        if self.servers.len() + self.invite_servers.len() < self.config.max_open_server {
+        let open = self.servers.len() + self.invite_servers.len();
+        let free = self.config.max_open_server.saturating_sub(open);
+        let source = flow.source();
+        if self.servers.of(source) + self.invite_servers.of(source) < free {
             return Ok(merge);
         }
         // Over UDP the request comes again by itself, over a stream it would wait for nothing.

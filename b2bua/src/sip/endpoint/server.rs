@@ -6,10 +6,12 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::load::Load;
 use super::{Outbox, answer};
 use crate::sip::header::{Headers, Name};
 use crate::sip::hop::{Target, Transmit};
@@ -27,6 +29,7 @@ pub(super) struct Servers {
     /// The merge keys of the open ones (RFC 3261 §8.2.2.2). A copy of a finished one is handed up:
     /// the core knows its outcome and answers with it, where 482 would lose it.
     merging: HashSet<Key, ByKey>,
+    load: Load,
     finished: Expiring<Answer>,
     timers: Timers,
     swept: Option<Instant>,
@@ -63,6 +66,7 @@ impl Servers {
         Self {
             open: HashMap::default(),
             merging: HashSet::default(),
+            load: Load::default(),
             finished: Expiring::new(max_finished),
             timers,
             swept: None,
@@ -73,6 +77,11 @@ impl Servers {
 
     pub(super) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// How many open ones are of `source`.
+    pub(super) fn of(&self, source: IpAddr) -> usize {
+        self.load.of(source)
     }
 
     /// Whether `key` is known, open or finished.
@@ -87,6 +96,7 @@ impl Servers {
 
     pub(super) fn start(&mut self, key: Key, merge: Option<Key>, target: Target, now: Instant) {
         self.merging.extend(merge);
+        self.load.add(&target);
         self.open.insert(
             key,
             Open {
@@ -167,11 +177,11 @@ impl Servers {
                 }
             }
         }
-        if over
-            && let Some(open) = self.open.remove(&key)
-            && let Some(merge) = open.merge
-        {
-            self.merging.remove(&merge);
+        if over && let Some(open) = self.open.remove(&key) {
+            self.load.remove(&open.target);
+            if let Some(merge) = open.merge {
+                self.merging.remove(&merge);
+            }
         }
     }
 
@@ -182,10 +192,12 @@ impl Servers {
             return;
         }
         let life = self.timers.give_up();
-        let (merging, counters) = (&mut self.merging, &mut out.counters);
+        let (merging, load) = (&mut self.merging, &mut self.load);
+        let counters = &mut out.counters;
         self.open.retain(|_, open| {
             let keep = now.saturating_duration_since(open.since) < life;
             if !keep {
+                load.remove(&open.target);
                 if let Some(merge) = open.merge {
                     merging.remove(&merge);
                 }
@@ -199,7 +211,7 @@ impl Servers {
     /// Entries of all tables.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
-        self.open.len() + self.merging.len() + self.finished.len()
+        self.open.len() + self.merging.len() + self.load.len() + self.finished.len()
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {

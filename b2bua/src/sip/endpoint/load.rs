@@ -1,0 +1,49 @@
+//! How many requests of each source are open. A source is given one more only while fewer are its own than places are
+//! free: however many it sends, and whoever sends in its name, it leaves as many as it takes (specs T14).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::sip::hop::Target;
+
+/// The count of each source, by where its answers go.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    sources: HashMap<IpAddr, usize>,
+}
+
+impl Load {
+    pub(super) fn of(&self, source: IpAddr) -> usize {
+        self.sources.get(&source).copied().unwrap_or_default()
+    }
+
+    pub(super) fn add(&mut self, target: &Target) {
+        if let Some(source) = source(target) {
+            *self.sources.entry(source).or_default() += 1;
+        }
+    }
+
+    pub(super) fn remove(&mut self, target: &Target) {
+        if let Some(source) = source(target)
+            && let Some(count) = self.sources.get_mut(&source)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.sources.remove(&source);
+            }
+        }
+    }
+
+    /// How many sources have any.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.sources.len()
+    }
+}
+
+fn source(target: &Target) -> Option<IpAddr> {
+    match target {
+        Target::Flow { flow, .. } => Some(flow.source()),
+        Target::Hop(_) => None,
+    }
+}
