@@ -19,10 +19,37 @@ pub struct Edge {
 impl Edge {
     /// Starts one called `name` at `host`, before `registrar`.
     pub fn start(bench: &Bench, (name, host): (&str, &str), registrar: &Provider) -> Result<Self> {
+        Self::start_with(bench, (name, host), registrar, true)
+    }
+
+    /// The same for one that knows nothing of flows: it is no more than a proxy on the way.
+    pub fn start_without_flows(
+        bench: &Bench,
+        (name, host): (&str, &str),
+        registrar: &Provider,
+    ) -> Result<Self> {
+        Self::start_with(bench, (name, host), registrar, false)
+    }
+
+    fn start_with(
+        bench: &Bench,
+        (name, host): (&str, &str),
+        registrar: &Provider,
+        keeps_flows: bool,
+    ) -> Result<Self> {
+        let (module, condition) = match keeps_flows {
+            true => ("loadmodule \"outbound.so\"\n", "1==1"),
+            false => ("", "1==0"),
+        };
         let directory = bench.make_dir(name)?.display().to_string();
         let config = template::fill(
             include_str!("../peers/edge.cfg"),
-            &[("ADDRESS", host), ("REGISTRAR", registrar.address())],
+            &[
+                ("ADDRESS", host),
+                ("REGISTRAR", registrar.address()),
+                ("FLOWS", module),
+                ("KEEPS_FLOWS", condition),
+            ],
         )?;
         let address = format!("{host}:5060");
         let process = provider::run(bench, (name, &directory), &config, &address)?;

@@ -35,6 +35,8 @@ pub struct Setup<'a> {
     pub min_expires: u32,
     /// The longest one.
     pub max_expires: u32,
+    /// Whether it refuses shorter ones (423) instead of granting more than was asked for.
+    pub refuses_brief: bool,
     /// `Flow-Timer` for customers with outbound (RFC 5626), in seconds; 0 for none.
     pub flow_timer: u32,
     /// Whether a customer may have several flows, by [`crate::edge::Edge`]s (RFC 5626); else it has one contact.
@@ -68,6 +70,7 @@ impl Default for Setup<'_> {
             challenges: true,
             min_expires: 0,
             max_expires: 3600,
+            refuses_brief: false,
             flow_timer: 0,
             several_flows: false,
             nonce: 300,
@@ -145,6 +148,7 @@ impl Provider {
                 ("FIX_NAT", truth(setup.fixes_nat)),
                 ("MIN_EXPIRES", &setup.min_expires.to_string()),
                 ("MAX_EXPIRES", &setup.max_expires.to_string()),
+                ("REFUSES_BRIEF", if setup.refuses_brief { "1" } else { "0" }),
                 ("FLOW_TIMER", &setup.flow_timer.to_string()),
                 ("SAVE", if setup.several_flows { "0x00" } else { "0x04" }),
                 ("FLOWS", truth(setup.several_flows)),

@@ -1,5 +1,5 @@
 //! A provider with two edge proxies before its registrar: a trunk keeps a flow to each, and calls come in as
-//! long as one of them lives (RFC 5626 §4.2.1; N08).
+//! long as one of them lives (RFC 5626 §4.2.1; N08); and an edge that knows no flows.
 
 use anyhow::{Result, ensure};
 use integration_tests::edge::Edge;
@@ -94,6 +94,42 @@ fn calls_come_in_by_the_edge_that_lives() -> Result<()> {
         scene.write_in(&node, "by the first again")?;
         let call = scene.call_in(node.address())?;
         scene.hang_up(call)?;
+        scene.close(&[])
+    })
+}
+
+/// The registrar says that the edge knows no flows (439), and the trunk does without (RFC 5626 §6).
+#[test]
+fn an_edge_that_knows_no_flows_is_taken_as_it_is() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, ZONE)?;
+        let mut node = Provider::start(bench, Setup::default())?;
+        let edge = Edge::start_without_flows(bench, ("edge1", "127.0.0.13"), &node)?;
+        let password = password_of("tandem");
+        let trunk = Trunk {
+            next_hop: "edge1.edges.test:5060",
+            ..account(
+                "udp",
+                &password,
+                "register = true\ndomain = \"provider.test\"",
+            )
+        };
+        let scene = Scene::open(bench, vec![trunk], "")?;
+        let line = node.wait_registered("tandem")?;
+        ensure!(!line.contains("reg-id"), "{line}");
+        let refused = node.lines("provider-not-registered")?;
+        ensure!(
+            refused.len() == 1 && refused.iter().all(|line| line.contains("reg-id=1")),
+            "{refused:?}"
+        );
+        scene.tandem.borrow_mut().b2bua.wait_log("registered")?;
+        scene.write_in(&node, "in by its path")?;
+        let call = scene.call_in(node.address())?;
+        scene.hang_up(call)?;
+        scene.write("+15559001", "out")?;
+        let passed = edge.lines("edge-request method=MESSAGE")?;
+        let is_ours = |line: &String| !line.contains(":127.0.0.11:");
+        ensure!(passed.iter().any(is_ours), "{passed:?}");
         scene.close(&[])
     })
 }

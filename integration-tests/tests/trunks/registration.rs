@@ -105,6 +105,38 @@ fn what_is_granted_counts() -> Result<()> {
     })
 }
 
+/// A registrar that refuses what is too brief for it (423) is asked for as long as it wants.
+#[test]
+fn what_is_too_brief_is_asked_for_again() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, ZONE)?;
+        let setup = Setup {
+            min_expires: 7200,
+            max_expires: 14400,
+            refuses_brief: true,
+            ..Setup::default()
+        };
+        let mut node = Provider::start(bench, setup)?;
+        let password = password_of("tandem");
+        let trunk = account("udp", &password, "register = true\nexpires = 60");
+        let scene = Scene::open(bench, vec![trunk], "")?;
+        let line = node.wait_registered("tandem")?;
+        ensure!(line.contains("expires=7200"), "{line}");
+        let refused = node.lines("provider-not-registered")?;
+        ensure!(
+            refused.len() == 1 && refused.iter().all(|line| line.contains("expires=60 ")),
+            "{refused:?}"
+        );
+        let mut tandem = scene.tandem.borrow_mut();
+        tandem
+            .b2bua
+            .wait_log("registered trunk=\"provider\" seconds=7200")?;
+        drop(tandem);
+        scene.write_in(&node, "in")?;
+        scene.close(&[])
+    })
+}
+
 /// A wrong password is said once, in the provider's own words, and not tried over and over.
 #[test]
 fn a_wrong_password_is_tried_once() -> Result<()> {
