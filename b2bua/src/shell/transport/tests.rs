@@ -73,9 +73,18 @@ async fn next(transport: &mut Transport) -> TransportEvent {
 }
 
 fn tcp() -> (Transport, SocketAddr) {
+    tcp_with(config())
+}
+
+/// The same within these limits.
+fn tcp_within(limits: Limits) -> (Transport, SocketAddr) {
+    tcp_with(TransportConfig { limits, ..config() })
+}
+
+fn tcp_with(config: TransportConfig) -> (Transport, SocketAddr) {
     let transport = Transport::bind(TransportConfig {
         streams: vec![listener(Protocol::Tcp)],
-        ..config()
+        ..config
     })
     .unwrap();
     let address = transport.listening()[0].1;

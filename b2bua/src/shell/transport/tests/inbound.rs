@@ -1,4 +1,10 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
+
+fn count(of: &AtomicU64) -> u64 {
+    of.load(Ordering::Relaxed)
+}
 
 #[tokio::test]
 async fn a_request_split_at_any_byte_is_read_and_answered_on_its_stream() {
@@ -55,30 +61,17 @@ async fn half_a_message_is_not_waited_for() {
     };
     let ((), event) = tokio::join!(drip, next(&mut transport));
     assert!(matches!(event, TransportEvent::Closed { .. }), "{event:?}");
-    assert_eq!(
-        transport
-            .drops()
-            .slow
-            .load(std::sync::atomic::Ordering::Relaxed),
-        1
-    );
+    assert_eq!(count(&transport.drops().slow), 1);
 }
 
 /// Whoever connects and says nothing, or nothing whole, is not kept; who did say something is.
 #[tokio::test]
 async fn who_comes_has_to_say_something() {
-    let limits = Limits {
+    let (mut transport, address) = tcp_within(Limits {
         first: Duration::from_millis(300),
         message: Duration::from_secs(60),
         ..Limits::default()
-    };
-    let mut transport = Transport::bind(TransportConfig {
-        streams: vec![listener(Protocol::Tcp)],
-        limits,
-        ..config()
-    })
-    .unwrap();
-    let address = transport.listening()[0].1;
+    });
     let mut kept = TcpStream::connect(address).await.unwrap();
     kept.write_all(b"\r\n\r\n").await.unwrap();
     let mut silent = TcpStream::connect(address).await.unwrap();
@@ -99,8 +92,7 @@ async fn who_comes_has_to_say_something() {
     };
     let both = async { tokio::join!(read, receive) };
     timeout(Duration::from_secs(5), both).await.unwrap();
-    let slow = &transport.drops().slow;
-    assert_eq!(slow.load(std::sync::atomic::Ordering::Relaxed), 2);
+    assert_eq!(count(&transport.drops().slow), 2);
     kept.write_all(ONE.as_bytes()).await.unwrap();
     assert_eq!(packet(next(&mut transport).await).1, ONE.as_bytes());
 }
@@ -116,17 +108,10 @@ async fn a_silent_peer_holds_up_nobody() {
 
 #[tokio::test]
 async fn connections_are_bounded_per_source_and_strangers_are_closed() {
-    let limits = Limits {
+    let (mut transport, address) = tcp_within(Limits {
         connections_per_source: 2,
         ..Limits::default()
-    };
-    let mut transport = Transport::bind(TransportConfig {
-        streams: vec![listener(Protocol::Tcp)],
-        limits,
-        ..config()
-    })
-    .unwrap();
-    let address = transport.listening()[0].1;
+    });
     let mut streams = Vec::new();
     for _ in 0..3 {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -142,40 +127,22 @@ async fn connections_are_bounded_per_source_and_strangers_are_closed() {
     ));
 
     let admission = Admission::new(|_| false);
-    let transport = Transport::bind(TransportConfig {
-        streams: vec![listener(Protocol::Tcp)],
+    let (transport, address) = tcp_with(TransportConfig {
         admission,
         ..config()
-    })
-    .unwrap();
-    let mut stranger = TcpStream::connect(transport.listening()[0].1)
-        .await
-        .unwrap();
+    });
+    let mut stranger = TcpStream::connect(address).await.unwrap();
     assert!(matches!(stranger.read(&mut nothing).await, Ok(0) | Err(_)));
-    assert_eq!(
-        transport
-            .drops()
-            .connections
-            .load(std::sync::atomic::Ordering::Relaxed),
-        1
-    );
+    assert_eq!(count(&transport.drops().connections), 1);
 }
 
 #[tokio::test]
 async fn a_flood_that_is_not_read_is_held_back() {
-    let limits = Limits {
+    let (mut transport, address) = tcp_within(Limits {
         received: 8,
         ..Limits::default()
-    };
-    let mut transport = Transport::bind(TransportConfig {
-        streams: vec![listener(Protocol::Tcp)],
-        limits,
-        ..config()
-    })
-    .unwrap();
-    let mut stream = TcpStream::connect(transport.listening()[0].1)
-        .await
-        .unwrap();
+    });
+    let mut stream = TcpStream::connect(address).await.unwrap();
     let mut written = 0;
     // Until the windows are full; nothing is taken in beyond the queue and one buffer.
     while timeout(Duration::from_millis(200), stream.write_all(ONE.as_bytes()))
