@@ -93,6 +93,13 @@ impl Scene {
         Plan::usual(server).open(bench)
     }
 
+    /// The usual scene with this trunk instead, on the server that was chosen.
+    pub fn by_trunk(bench: &Bench, trunk: Trunk<'_>) -> Result<Self> {
+        let mut plan = Plan::usual(Server::chosen()?);
+        plan.tandem.trunks = vec![trunk];
+        plan.open(bench)
+    }
+
     /// The JID of a contact: `localpart` at the gateway.
     pub fn contact(&self, localpart: &str) -> String {
         format!("{localpart}@{}", self.server.gateway())

@@ -249,12 +249,11 @@ const FIELDS: &[(&str, &str)] = &[
 #[test]
 fn what_callers_say_of_themselves_injects_nothing() -> Result<()> {
     with_tandem(|bench| {
-        let mut plan = Plan::usual(Server::chosen()?);
-        plan.tandem.trunks = vec![Trunk {
+        let trunk = Trunk {
             extra: "trust_identity = true",
             ..trunk()
-        }];
-        let scene = plan.open(bench)?;
+        };
+        let scene = Scene::by_trunk(bench, trunk)?;
         let path = scene.trunk.udp_to(GATEWAY)?;
         let elements = |stanza: &Stanza| -> Vec<(String, String)> {
             let children = stanza.children.iter();

@@ -57,12 +57,11 @@ fn strangers_are_turned_away(bench: &Bench, server: Server) -> Result<()> {
 #[test]
 fn unknown_sources_hear_nothing() -> Result<()> {
     with_tandem(|bench| {
-        let mut plan = Plan::usual(Server::chosen()?);
-        plan.tandem.trunks = vec![Trunk {
+        let trunk = Trunk {
             inbound: vec!["127.0.0.1"],
             ..trunk()
-        }];
-        let mut scene = plan.open(bench)?;
+        };
+        let mut scene = Scene::by_trunk(bench, trunk)?;
         let stranger = Agent::bind("127.0.0.2:5090")?;
         let path = stranger.udp_to(GATEWAY)?;
         for draft in [
@@ -89,12 +88,11 @@ fn unknown_sources_hear_nothing() -> Result<()> {
 #[test]
 fn without_a_route_there_is_nobody() -> Result<()> {
     with_tandem(|bench| {
-        let mut plan = Plan::usual(Server::chosen()?);
-        plan.tandem.trunks = vec![Trunk {
+        let trunk = Trunk {
             matches: "+1555* *@phones.test",
             ..trunk()
-        }];
-        let scene = plan.open(bench)?;
+        };
+        let scene = Scene::by_trunk(bench, trunk)?;
         for (at, localpart) in [
             "+4930123",
             "1234",

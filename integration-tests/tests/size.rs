@@ -1,7 +1,7 @@
 //! How large a message may be, and how it goes (checklist row M05; RFC 3428 §8, RFC 3261 §18.1.1; U14).
 
 use anyhow::{Result, ensure};
-use integration_tests::scene::{Plan, trunk};
+use integration_tests::scene::trunk;
 use integration_tests::tandem::{Trunk, with_tandem};
 use integration_tests::{Scene, Server};
 
@@ -86,13 +86,12 @@ fn no_datagram_is_over_the_limit() -> Result<()> {
 #[test]
 fn a_route_may_split() -> Result<()> {
     with_tandem(|bench| {
-        let mut plan = Plan::usual(Server::chosen()?);
-        plan.tandem.trunks = vec![Trunk {
+        let trunk = Trunk {
             split: Some(true),
             extra: "large = \"off\"",
             ..trunk()
-        }];
-        let scene = plan.open(bench)?;
+        };
+        let scene = Scene::by_trunk(bench, trunk)?;
         let text = long_text("start", 3_000);
         scene
             .alice

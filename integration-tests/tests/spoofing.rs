@@ -84,12 +84,11 @@ fn nobody_speaks_as_a_user() -> Result<()> {
 #[test]
 fn asserted_identities_need_trust() -> Result<()> {
     with_tandem(|bench| {
-        let mut plan = Plan::usual(Server::chosen()?);
-        plan.tandem.trunks = vec![Trunk {
+        let trunk = Trunk {
             extra: "trust_identity = true",
             ..trunk()
-        }];
-        let scene = plan.open(bench)?;
+        };
+        let scene = Scene::by_trunk(bench, trunk)?;
         let draft = scene
             .draft("asserted")
             .with("P-Asserted-Identity", "\"R\" <sip:romeo@phones.test>");

@@ -4,20 +4,17 @@
 use anyhow::{Result, ensure};
 use integration_tests::Bench;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use integration_tests::certificates::make_exactly;
 use integration_tests::kamailio::GATEWAY;
 use integration_tests::linphone::{Linphone, Site};
 use integration_tests::names::Names;
-use integration_tests::process::Process;
-use integration_tests::program;
 use integration_tests::server::password_of;
 use integration_tests::sip::{Agent, Draft};
 use integration_tests::sipp::{GUEST_CALL, GUEST_MESSAGE, Setup, Sipp};
 use integration_tests::tandem::{Trunk, with_tandem_within};
 
+use crate::party::{self, Parties};
 use crate::scene::{LIMIT, Scene, provider};
 
 const PASSWORD: &str =
@@ -162,40 +159,17 @@ fn a_partner_comes_in_by_its_certificate_from_anywhere() -> Result<()> {
         let mut clients = fs::read_to_string(&partner.certificate)?;
         clients.push_str(&fs::read_to_string(&other.certificate)?);
         let clients = bench.write("clients.crt", &clients)?;
-        let listener = format!(
-            "[[listen]]\ntransport = \"wss\"\naddress = \"127.0.0.1:8443\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
-             client_authorities = \"{}\"\n",
-            own.certificate.display(),
-            own.key.display(),
-            clients.display()
-        );
         let mut trunk = trunk();
         trunk.extra = "peer_name = \"sip.partner.test\"";
-        let scene = Scene::open(bench, vec![trunk], &listener)?;
-        let text = format!(
-            "MESSAGE sip:alice%40{}@{} SIP/2.0\r\nVia: SIP/2.0/WSS x.invalid;branch=z9hG4bKws\r\nMax-Forwards: 70\r\n\
-             From: <sip:+15559001@network.test>;tag=ws\r\nTo: <sip:alice@gateway.test>\r\nCall-ID: ws\r\n\
-             CSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\n\r\nhello",
-            scene.server.domain(),
-            scene.server.gateway()
-        );
-        let text = bench.write("message.sip", &text)?;
-        let start = |name: &str, shown: &[&Path]| {
-            let mut command = Command::new(program::find("node", "nodejs")?);
-            command
-                .arg(program::source_dir().join("js/sip-websocket.mjs"))
-                .arg("wss://127.0.0.1:8443/")
-                .args([&text, &own.certificate])
-                .args(shown);
-            Process::start(bench, name, command)
-        };
-        let mut stranger = start("stranger", &[&other.certificate, &other.key])?;
+        let scene = Scene::open(bench, vec![trunk], &party::listener(&own, &clients))?;
+        let parties = Parties::new(bench, &scene, &own)?;
+        let mut stranger = parties.start("stranger", Some(&other))?;
         stranger.wait_log("websocket-open protocol=sip")?;
         let mut tandem = scene.tandem.borrow_mut();
         tandem
             .b2bua
             .wait_log("a stranger was turned away source=127.0.0.1 method=\"MESSAGE\"")?;
-        let mut party = start("party", &[&partner.certificate, &partner.key])?;
+        let mut party = parties.start("party", Some(&partner))?;
         party.wait_log("SIP/2.0 202")?;
         scene
             .alice

@@ -15,6 +15,7 @@ mod ipv6;
 mod joined;
 mod nat;
 mod numbers;
+mod party;
 mod policy;
 mod registration;
 mod scene;

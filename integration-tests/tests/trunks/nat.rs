@@ -1,6 +1,7 @@
 //! Tandem behind a NAT, registered over UDP with a provider outside: what reaches it, and by which address.
 
 use anyhow::{Result, ensure};
+use integration_tests::Bench;
 use integration_tests::coturn::{ADDRESS as STUN, Coturn};
 use integration_tests::names::Names;
 use integration_tests::nat::Nat;
@@ -12,6 +13,8 @@ use integration_tests::tandem::with_tandem_within;
 use crate::flows::OUTSIDE;
 use crate::scene::{LIMIT, Scene, ZONE, account};
 
+/// Where it is heard.
+const BEHIND: &[(&str, &str)] = &[("udp", OUTSIDE)];
 /// The port the NAT gives our datagrams.
 const OUTER: u16 = 15_000;
 
@@ -19,14 +22,12 @@ fn nat() -> Result<Nat> {
     Nat::before(5060..=5060, OUTER..=OUTER)
 }
 
-/// Messages and calls both ways.
-fn use_it(scene: &Scene, node: &Provider) -> Result<()> {
-    scene.write("+15559001", "out")?;
-    scene.write_in(node, "in")?;
-    let call = scene.call_out("+15559002")?;
-    scene.hang_up(call)?;
-    let call = scene.call_in(node.address())?;
-    scene.hang_up(call)
+/// The gateway behind it, registered with keys of its trunk; with more lines of its `[sip]`, and where it is heard.
+fn open(bench: &Bench, keys: &str, more: &str, listeners: &[(&str, &str)]) -> Result<Scene> {
+    let password = password_of("tandem");
+    let keys = format!("register = true\n{keys}");
+    let trunk = account("udp", &password, &keys);
+    Scene::open_at(bench, vec![trunk], more, listeners)
 }
 
 /// A provider that sends where a Contact says: it is told the address it sees, and forgets the other.
@@ -36,9 +37,7 @@ fn a_provider_that_sees_us_elsewhere_is_told_so() -> Result<()> {
         let _names = Names::start(bench, ZONE)?;
         let mut node = Provider::start(bench, Setup::default())?;
         let _nat = nat()?;
-        let password = password_of("tandem");
-        let trunk = account("udp", &password, "register = true\noutbound = false");
-        let scene = Scene::open_at(bench, vec![trunk], "", &[("udp", OUTSIDE)])?;
+        let scene = open(bench, "outbound = false", "", BEHIND)?;
         node.wait_registered("tandem")?;
         let inner = format!("@{ADDRESS}:5060>");
         let outer = format!("@{ADDRESS}:{OUTER}>");
@@ -61,7 +60,7 @@ fn a_provider_that_sees_us_elsewhere_is_told_so() -> Result<()> {
             .borrow_mut()
             .b2bua
             .wait_log("is told that address")?;
-        use_it(&scene, &node)?;
+        scene.use_it(&node)?;
         let shown = scene.tandem.borrow().ask(&["trunks"])?;
         ensure!(shown.contains(&format!(" as {ADDRESS}:{OUTER}")), "{shown}");
         scene.close(&[])
@@ -80,9 +79,7 @@ fn a_provider_that_knows_about_nats_reaches_us_too() -> Result<()> {
         };
         let mut node = Provider::start(bench, setup)?;
         let _nat = nat()?;
-        let password = password_of("tandem");
-        let trunk = account("udp", &password, "register = true");
-        let scene = Scene::open_at(bench, vec![trunk], "", &[("udp", OUTSIDE)])?;
+        let scene = open(bench, "", "", BEHIND)?;
         node.wait_registered("tandem")?;
         let alive = scene
             .tandem
@@ -90,7 +87,7 @@ fn a_provider_that_knows_about_nats_reaches_us_too() -> Result<()> {
             .b2bua
             .wait_log("the registrar keeps the flow")?;
         ensure!(alive.contains(&format!("{ADDRESS}:{OUTER}")), "{alive}");
-        use_it(&scene, &node)?;
+        scene.use_it(&node)?;
         scene.close(&[])
     })
 }
@@ -103,10 +100,8 @@ fn a_stun_server_tells_our_address() -> Result<()> {
         let _stun = Coturn::start(bench)?;
         let mut node = Provider::start(bench, Setup::default())?;
         let _nat = nat()?;
-        let password = password_of("tandem");
-        let trunk = account("udp", &password, "register = true\noutbound = false");
         let more = format!("stun = \"{STUN}\"");
-        let scene = Scene::open_at(bench, vec![trunk], &more, &[("udp", OUTSIDE)])?;
+        let scene = open(bench, "outbound = false", &more, BEHIND)?;
         let found = scene
             .tandem
             .borrow_mut()
@@ -119,7 +114,7 @@ fn a_stun_server_tells_our_address() -> Result<()> {
                 let is = line.contains("provider-registered") && line.contains(&outer);
                 is.then_some(())
             })?;
-        use_it(&scene, &node)?;
+        scene.use_it(&node)?;
         scene.close(&[])
     })
 }
@@ -131,16 +126,14 @@ fn a_public_address_stands_in_contact_and_via() -> Result<()> {
         let _names = Names::start(bench, ZONE)?;
         let mut node = Provider::start(bench, Setup::default())?;
         let _nat = nat()?;
-        let password = password_of("tandem");
-        let trunk = account("udp", &password, "register = true\noutbound = false");
         let listener = format!(
             "[[listen]]\ntransport = \"udp\"\naddress = \"{OUTSIDE}\"\npublic = \"{ADDRESS}:{OUTER}\""
         );
-        let scene = Scene::open_at(bench, vec![trunk], &listener, &[])?;
+        let scene = open(bench, "outbound = false", &listener, &[])?;
         let line = node.wait_registered("tandem")?;
         ensure!(line.contains(&format!("@{ADDRESS}:{OUTER}>")), "{line}");
         scene.tandem.borrow_mut().b2bua.wait_log("registered")?;
-        use_it(&scene, &node)?;
+        scene.use_it(&node)?;
         ensure!(node.lines("provider-registered")?.len() == 1);
         scene.close(&[])
     })

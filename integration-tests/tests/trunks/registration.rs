@@ -23,12 +23,7 @@ fn both_ways(bench: &Bench, transport: &str, algorithm: Algorithm) -> Result<()>
     let line = node.wait_registered("tandem")?;
     ensure!(line.contains(&format!("source={transport}:")), "{line}");
     scene.tandem.borrow_mut().b2bua.wait_log("registered")?;
-    scene.write("+15559001", "out")?;
-    scene.write_in(&node, "in")?;
-    let call = scene.call_out("+15559002")?;
-    scene.hang_up(call)?;
-    let call = scene.call_in(node.address())?;
-    scene.hang_up(call)?;
+    scene.use_it(&node)?;
     node.process.wait_log("provider-options")?;
     // Who ends takes its registration back.
     let Scene { tandem, .. } = scene;

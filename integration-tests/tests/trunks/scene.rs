@@ -184,6 +184,23 @@ impl Scene {
             .map(drop)
     }
 
+    /// Messages and calls both ways, by `node`.
+    pub(crate) fn use_it(&self, node: &Provider) -> Result<()> {
+        self.write("+15559001", "out")?;
+        self.write_in(node, "in")?;
+        self.hang_up(self.call_out("+15559002")?)?;
+        self.hang_up(self.call_in(node.address())?)
+    }
+
+    /// Kills the b2bua; the next one is there, and the component with it.
+    pub(crate) fn crash_b2bua(&self) -> Result<()> {
+        let mut tandem = self.tandem.borrow_mut();
+        let mark = tandem.b2bua.mark()?;
+        tandem.crash_b2bua()?;
+        let linked = tandem.b2bua.wait_log_since(mark, "the XMPP side is there");
+        linked.map(drop)
+    }
+
     /// The network ends the call.
     pub(crate) fn hang_up(&self, mut call: Call<'_>) -> Result<()> {
         call.dialog.hang_up(&[])?;

@@ -1,33 +1,35 @@
 //! N04: SIP over WebSocket (RFC 7118).
 
-use std::process::Command;
-
 use anyhow::{Result, ensure};
-use integration_tests::certificates::make_exactly;
+use integration_tests::Bench;
+use integration_tests::certificates::{Certificate, make_exactly};
 use integration_tests::names::Names;
-use integration_tests::process::Process;
 use integration_tests::provider::{Provider, Secured, Setup, WS_PATH};
 use integration_tests::server::password_of;
 use integration_tests::tandem::with_tandem_within;
 use integration_tests::xmpp::Stanza;
-use integration_tests::{Bench, program};
 
-use crate::scene::{LIMIT, Scene, account, provider};
+use crate::party::{self, Parties};
+use crate::scene::{LIMIT, Scene, ZONE, account, provider};
 
-const ZONE: &str = "host-record=provider.test,127.0.0.11\n";
-
-fn both_ways(bench: &Bench, transport: &str, next_hop: &str) -> Result<()> {
-    let _names = Names::start(bench, ZONE)?;
-    let certificate = make_exactly(bench, "domain", "DNS:provider.test")?;
+/// A provider that listens for WebSocket, shows `certificate` and, with a `flow_timer` in seconds, keeps flows.
+fn start(bench: &Bench, certificate: &Certificate, flow_timer: u32) -> Result<Provider> {
     let secured = Some(Secured {
-        certificate: &certificate,
+        certificate,
         customers: None,
     });
     let setup = Setup {
         secured,
+        flow_timer,
         ..Setup::default()
     };
-    let mut node = Provider::start(bench, setup)?;
+    Provider::start(bench, setup)
+}
+
+fn both_ways(bench: &Bench, transport: &str, next_hop: &str) -> Result<()> {
+    let _names = Names::start(bench, ZONE)?;
+    let certificate = make_exactly(bench, "domain", "DNS:provider.test")?;
+    let mut node = start(bench, &certificate, 0)?;
     let password = password_of("tandem");
     let keys = format!("register = true\nws_path = \"{WS_PATH}\"\nkeepalive = 5");
     let mut trunk = account(transport, &password, &keys);
@@ -38,12 +40,7 @@ fn both_ways(bench: &Bench, transport: &str, next_hop: &str) -> Result<()> {
     ensure!(line.contains(&format!("source={transport}:")), "{line}");
     ensure!(line.contains("transport=ws"), "{line}");
     scene.tandem.borrow_mut().b2bua.wait_log("registered")?;
-    scene.write("+15559001", "out")?;
-    scene.write_in(&node, "in")?;
-    let call = scene.call_out("+15559002")?;
-    scene.hang_up(call)?;
-    let call = scene.call_in(node.address())?;
-    scene.hang_up(call)?;
+    scene.use_it(&node)?;
     scene.close(&[])
 }
 
@@ -63,16 +60,7 @@ fn a_flow_over_websocket_is_kept() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
         let _names = Names::start(bench, ZONE)?;
         let certificate = make_exactly(bench, "domain", "DNS:provider.test")?;
-        let secured = Some(Secured {
-            certificate: &certificate,
-            customers: None,
-        });
-        let setup = Setup {
-            secured,
-            flow_timer: 2,
-            ..Setup::default()
-        };
-        let mut node = Provider::start(bench, setup)?;
+        let mut node = start(bench, &certificate, 2)?;
         let password = password_of("tandem");
         let keys = format!("register = true\nws_path = \"{WS_PATH}\"");
         let mut trunk = account("ws", &password, &keys);
@@ -98,15 +86,7 @@ fn a_wrong_path_is_named() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
         let _names = Names::start(bench, ZONE)?;
         let certificate = make_exactly(bench, "domain", "DNS:provider.test")?;
-        let secured = Some(Secured {
-            certificate: &certificate,
-            customers: None,
-        });
-        let setup = Setup {
-            secured,
-            ..Setup::default()
-        };
-        let node = Provider::start(bench, setup)?;
+        let node = start(bench, &certificate, 0)?;
         let password = password_of("tandem");
         let mut trunk = account("ws", &password, "register = true");
         trunk.next_hop = "provider.test:8080";
@@ -126,41 +106,19 @@ fn a_party_comes_by_websocket() -> Result<()> {
         let _names = Names::start(bench, ZONE)?;
         let own = make_exactly(bench, "gateway", "DNS:localhost,IP:127.0.0.1")?;
         let known = make_exactly(bench, "party", "DNS:party.test")?;
-        let listener = format!(
-            "[[listen]]\ntransport = \"wss\"\naddress = \"127.0.0.1:8443\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
-             client_authorities = \"{}\"\n",
-            own.certificate.display(),
-            own.key.display(),
-            known.certificate.display()
-        );
         let mut trunk = provider();
         trunk.inbound = vec!["127.0.0.1"];
+        let listener = party::listener(&own, &known.certificate);
         let scene = Scene::open(bench, vec![trunk], &listener)?;
-        let text = format!(
-            "MESSAGE sip:alice%40{}@{} SIP/2.0\r\nVia: SIP/2.0/WSS x.invalid;branch=z9hG4bKws\r\nMax-Forwards: 70\r\n\
-             From: <sip:+15559001@network.test>;tag=ws\r\nTo: <sip:alice@gateway.test>\r\nCall-ID: ws\r\n\
-             CSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\n\r\nhello",
-            scene.server.domain(),
-            scene.server.gateway()
-        );
-        let text = bench.write("message.sip", &text)?;
-        let start = |name: &str, shown: &[&std::path::Path]| {
-            let mut command = Command::new(program::find("node", "nodejs")?);
-            command
-                .arg(program::source_dir().join("js/sip-websocket.mjs"))
-                .arg("wss://127.0.0.1:8443/")
-                .args([&text, &own.certificate])
-                .args(shown);
-            Process::start(bench, name, command)
-        };
-        let mut party = start("party", &[&known.certificate, &known.key])?;
+        let parties = Parties::new(bench, &scene, &own)?;
+        let mut party = parties.start("party", Some(&known))?;
         party.wait_log("websocket-open protocol=sip")?;
         let line = party.wait_log("SIP/2.0 202")?;
         ensure!(line.contains("binary=false"), "{line}");
         party.wait_log("websocket-pong")?;
         let arrived = |stanza: &Stanza| stanza.body() == Some("hello");
         scene.alice.expect("the text", arrived)?;
-        let mut stranger = start("stranger", &[])?;
+        let mut stranger = parties.start("stranger", None)?;
         stranger.wait_log("websocket-closed")?;
         let mut tandem = scene.tandem.borrow_mut();
         let line = tandem.b2bua.wait_log("no connection")?;
