@@ -2,8 +2,10 @@
 
 use anyhow::{Result, ensure};
 use integration_tests::Bench;
+use integration_tests::kamailio::Algorithm;
 use integration_tests::names::Names;
 use integration_tests::provider::{Provider, Setup};
+use integration_tests::server::password_of;
 use integration_tests::sip::Agent;
 use integration_tests::tandem::{Trunk, with_tandem_within};
 
@@ -11,10 +13,19 @@ use crate::scene::{LIMIT, Scene, provider};
 
 /// Two nodes, of which the first is to be preferred.
 fn nodes(bench: &Bench) -> Result<(Provider, Provider)> {
+    nodes_with(
+        bench,
+        Setup {
+            challenges: false,
+            ..Setup::default()
+        },
+    )
+}
+
+fn nodes_with(bench: &Bench, setup: Setup<'_>) -> Result<(Provider, Provider)> {
     let first = Setup {
         name: "node1",
-        challenges: false,
-        ..Setup::default()
+        ..setup
     };
     let second = Setup {
         name: "node2",
@@ -80,6 +91,41 @@ fn a_message_goes_by_the_server_that_lives() -> Result<()> {
         let request = scene.network.expect_body("by whoever comes back")?;
         request.reply(200, "OK")?;
         scene.close(&[])
+    })
+}
+
+/// M08: servers that ask for a password, each with nonces of its own.
+#[test]
+fn a_message_shows_its_password_to_the_server_that_lives() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, &zone("_sip._tcp", "SIP+D2T"))?;
+        let setup = Setup {
+            algorithm: Algorithm::Sha256,
+            ..Setup::default()
+        };
+        let (mut first, second) = nodes_with(bench, setup)?;
+        let password = password_of("tandem");
+        let trunk = Trunk {
+            credentials: Some(("tandem", &password)),
+            ..provider()
+        };
+        let scene = Scene::open(bench, vec![trunk], "")?;
+        let asked = |node: &Provider, method: &str| -> Result<usize> {
+            let lines = node.lines(&format!("provider-challenged method={method}"))?;
+            Ok(lines.len())
+        };
+        scene.write("+15559001", "by the first")?;
+        ensure!(asked(&first, "MESSAGE")? == 1);
+        first.process.stop()?;
+        scene.write("+15559001", "by the second")?;
+        ensure!(asked(&second, "MESSAGE")? == 1);
+        // What it has told is known to the next.
+        scene.write("+15559001", "again")?;
+        ensure!(asked(&second, "MESSAGE")? == 1);
+        let call = scene.call_out("+15559002")?;
+        ensure!(asked(&second, "INVITE")? == 1);
+        scene.hang_up(call)?;
+        scene.close(&[&password])
     })
 }
 
