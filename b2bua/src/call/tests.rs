@@ -25,6 +25,7 @@ use crate::trunk::{Trunk, Trunks};
 
 mod flow;
 mod fork;
+mod limits;
 mod search;
 mod share;
 
