@@ -128,17 +128,18 @@ impl Digest {
             _ => return Err(Denied::Unreadable),
         };
         let challenge = self.choose(response.headers.all(name))?;
-        let tried = request.headers.get(answer_name(proxy)).is_some();
-        if rounds.all >= MAX_ROUNDS
-            || (tried && !challenge.stale && self.is_same_nonce(&challenge, proxy))
-        {
+        let tried = request.headers.get(answer_name(proxy));
+        // The nonce of this very request: another one may have learnt of the new nonce meanwhile.
+        let used = tried.and_then(|value| Challenge::parse(value).ok());
+        let same_nonce = used.is_some_and(|used| used.nonce == challenge.nonce);
+        if rounds.all >= MAX_ROUNDS || (same_nonce && !challenge.stale) {
             return Err(Denied::Rejected);
         }
         // An answer refused for more than an old nonce: the password is wrong, and asking again
         // would only lock the account. The first round may have been an authorization in advance.
         let [server, through] = &mut rounds.answered;
         let answered = if proxy { through } else { server };
-        if tried && *answered && !challenge.stale {
+        if tried.is_some() && *answered && !challenge.stale {
             return Err(Denied::Rejected);
         }
         *answered = true;
@@ -175,15 +176,6 @@ impl Digest {
             }
         }
         Err(denied)
-    }
-
-    fn is_same_nonce(&self, challenge: &Challenge, proxy: bool) -> bool {
-        let current = match proxy {
-            false => &self.server,
-            true => &self.proxy,
-        };
-        let current = current.as_ref();
-        current.is_some_and(|current| current.challenge.nonce == challenge.nonce)
     }
 }
 

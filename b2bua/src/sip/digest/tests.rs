@@ -195,6 +195,28 @@ fn an_old_nonce_used_in_advance_may_be_replaced() {
     assert_eq!(next.headers.count(Name::Authorization), 1);
 }
 
+/// A server that began anew gives one nonce to several requests that were under way with the old one.
+#[test]
+fn requests_under_way_together_may_all_replace_an_old_nonce() {
+    let (mut digest, mut mint) = (digest(), mint());
+    let mut first = request();
+    let old = challenged(Status::UNAUTHORIZED, &[&md5("r", "old", "")]);
+    digest
+        .answer(&old, &mut first, &mut Rounds::default(), &mut mint)
+        .unwrap();
+    let new = challenged(Status::UNAUTHORIZED, &[&md5("r", "new", "")]);
+    for _ in 0..3 {
+        let (mut together, mut rounds) = (request(), Rounds::default());
+        // As if it had left before any of them was challenged.
+        let before = first.headers.get(Name::Authorization).unwrap().to_owned();
+        together.headers.set(Name::Authorization, &before);
+        let answered = digest.answer(&new, &mut together, &mut rounds, &mut mint);
+        assert_eq!(answered, Ok(()));
+        let again = digest.answer(&new, &mut together, &mut rounds, &mut mint);
+        assert_eq!(again, Err(Denied::Rejected));
+    }
+}
+
 #[test]
 fn a_credential_is_not_given_to_another_realm() {
     let response = challenged(Status::UNAUTHORIZED, &[&md5("evil.example", NONCE, "")]);
