@@ -55,16 +55,26 @@ fn round(scene: &Scene, node: &Provider, calls: usize, messages: usize) -> Resul
         let kind = KINDS[number % KINDS.len()];
         place(scene, node, kind, number).with_context(|| format!("call {number}: {kind:?}"))?;
     }
-    for number in 0..messages {
-        // No two are the same: a repeat of one that was written is no new message.
-        let text = format!("m{}", WRITTEN.fetch_add(1, Ordering::Relaxed));
-        if number % 2 == 0 {
-            scene.write(&format!("+1555901{:04}", number % 50), &text)?;
-        } else {
-            scene.write_in(node, &text)?;
-        }
+    for burst in 0..messages.div_ceil(2 * BURST) {
+        let left = messages - 2 * BURST * burst;
+        converse(scene, node, (left / 2).min(BURST))
+            .with_context(|| format!("messages {burst}"))?;
     }
     Ok(())
+}
+
+/// So many messages to the network at once, each to a number of its own, and as many from there.
+fn converse(scene: &Scene, node: &Provider, count: usize) -> Result<()> {
+    // No two are the same: a repeat of one that was written is no new message.
+    let text = || format!("m{}", WRITTEN.fetch_add(1, Ordering::Relaxed));
+    let texts: Vec<String> = (0..count).map(|_| text()).collect();
+    for (number, text) in texts.iter().enumerate() {
+        scene.say(&format!("+1555901{number:04}"), text)?;
+    }
+    for text in &texts {
+        scene.network.expect_body(text)?.reply(200, "OK")?;
+    }
+    (0..count).try_for_each(|_| scene.write_in(node, &text()))
 }
 
 fn place(scene: &Scene, node: &Provider, kind: Kind, number: usize) -> Result<()> {
@@ -137,5 +147,7 @@ static WRITTEN: AtomicUsize = AtomicUsize::new(0);
 const ROUNDS: usize = 4;
 /// What a process may hold more afterwards, in bytes: tables that grew keep their room.
 const MEMORY: u64 = 24 * 1024 * 1024;
+/// Messages under way at once.
+const BURST: usize = 25;
 /// A long soak takes its time.
 const LIMIT: Duration = Duration::from_secs(4 * 3600);
