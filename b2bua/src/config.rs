@@ -166,7 +166,7 @@ impl Schema for Config {
         self.message.check()?;
         self.call.check()?;
         self.media.check()?;
-        self.numbering.check()?;
+        self.numbering.finish()?;
         self.accounts.finish()?;
         self.policy.check(&self.mapping)?;
         self.admin.check(&self.bus.url)?;

@@ -14,12 +14,15 @@ use crate::number::{Numbering, Owner, Plan, Row};
 pub struct NumberingSection {
     /// The code of the country users dial as if they were in; only full numbers when empty.
     pub country: String,
-    /// What stands before a number abroad.
-    pub international: Vec<String>,
+    /// What stands before a number abroad; as people dial in that country when absent, as below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub international: Option<Vec<String>>,
     /// What stands before a number of the same country.
-    pub national: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub national: Option<String>,
     /// Numbers of so many digits with nothing before them are of the same country; 0 for none.
-    pub bare_digits: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bare_digits: Option<usize>,
     /// What hides the caller when it stands before a number.
     pub hide: Vec<String>,
 }
@@ -28,9 +31,9 @@ impl Default for NumberingSection {
     fn default() -> Self {
         Self {
             country: String::new(),
-            international: vec!["00".to_owned()],
-            national: "0".to_owned(),
-            bare_digits: 0,
+            international: None,
+            national: None,
+            bare_digits: None,
             hide: vec!["*67".to_owned(), "#31#".to_owned()],
         }
     }
@@ -90,7 +93,16 @@ impl From<Users> for Vec<String> {
 const SHARED_MAX: usize = 16;
 
 impl NumberingSection {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    /// Says what follows from the country, and checks what can be wrong.
+    pub(super) fn finish(&mut self) -> Result<(), ConfigError> {
+        let usual = Plan::in_country(&self.country);
+        self.international.get_or_insert(usual.international);
+        self.national.get_or_insert(usual.national);
+        self.bare_digits.get_or_insert(usual.bare);
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let wrong = |text: &str| Err(ConfigError(format!("numbering.{text}")));
         match self {
@@ -100,8 +112,11 @@ impl NumberingSection {
             {
                 wrong("country: must be the code of a country without plus, as \"1\" or \"49\"")
             }
-            _ if !self.international.iter().all(|text| digits(text)) || !digits(&self.national) => {
-                wrong("international, national: must be digits")
+            _ if !self.international.iter().flatten().all(|text| digits(text)) => {
+                wrong("international: must be digits, as [\"00\"]")
+            }
+            _ if !self.national.as_deref().is_none_or(digits) => {
+                wrong("national: must be digits, as \"0\", or \"\" for nothing")
             }
             _ if self.hide.iter().any(|text| {
                 text.is_empty()
@@ -117,11 +132,18 @@ impl NumberingSection {
     }
 
     pub(super) fn plan(&self) -> Plan {
+        let usual = Plan::in_country(&self.country);
+        let Self {
+            international,
+            national,
+            bare_digits,
+            ..
+        } = self;
         Plan {
-            country: (!self.country.is_empty()).then(|| self.country.clone()),
-            international: self.international.clone(),
-            national: self.national.clone(),
-            bare: self.bare_digits,
+            country: usual.country,
+            international: international.clone().unwrap_or(usual.international),
+            national: national.clone().unwrap_or(usual.national),
+            bare: bare_digits.unwrap_or(usual.bare),
         }
     }
 

@@ -353,6 +353,37 @@ fn passwords_do_not_show() {
     assert!(printed.contains("match = [\"+*\"]"), "{printed}");
 }
 
+/// What the README's first configuration says of America holds without another word.
+#[test]
+fn who_names_the_country_dials_as_people_do_there() {
+    let minimal = read(include_str!("../../../configs/minimal/b2bua.toml")).unwrap();
+    let plan = minimal.numbering.plan();
+    for dialled in [
+        "5551234567",
+        "15551234567",
+        "+15551234567",
+        "(555) 123-4567",
+    ] {
+        assert_eq!(plan.normalise(dialled).as_deref(), Some("+15551234567"));
+    }
+    assert_eq!(plan.normalise("01144201234").as_deref(), Some("+44201234"));
+    let printed = tandem_shared::config::show(&minimal).unwrap();
+    assert!(printed.contains("bare_digits = 10\n"), "{printed}");
+    // What is said counts, each key by itself.
+    let said = read(&format!(
+        "{MINIMAL}[numbering]\ncountry = \"1\"\nbare_digits = 7\n"
+    ))
+    .unwrap();
+    let plan = said.numbering.plan();
+    assert_eq!((plan.bare, plan.national.as_str()), (7, "1"));
+    let spain = "[numbering]\ncountry = \"34\"\nnational = \"\"\nbare_digits = 9\n";
+    let spain = read(&format!("{MINIMAL}{spain}")).unwrap().numbering.plan();
+    assert_eq!(
+        spain.normalise("911234567").as_deref(),
+        Some("+34911234567")
+    );
+}
+
 fn settings(config: &Config, listening: &[(Transport, SocketAddr)]) -> Settings {
     let trunks = config.trunks().unwrap();
     config.settings(&trunks, listening).unwrap()

@@ -29,12 +29,37 @@ pub enum Format {
 }
 
 impl Plan {
-    /// The plan of this country, else the same.
+    /// How people dial in the country of this code where nobody says otherwise. In those that share
+    /// the code 1: ten digits, a 1 before them, 011 before numbers abroad. Elsewhere 0 and 00.
+    #[must_use]
+    pub fn in_country(code: &str) -> Self {
+        let american = code == AMERICA;
+        let international: &[&str] = match american {
+            true => &["011", ABROAD],
+            false => &[ABROAD],
+        };
+        Self {
+            country: (!code.is_empty()).then(|| code.to_owned()),
+            international: international.iter().map(ToString::to_string).collect(),
+            national: if american { "1" } else { "0" }.to_owned(),
+            bare: if american { 10 } else { 0 },
+        }
+    }
+
+    /// The plan of this country, else the same. What was said of how people dial was said of the
+    /// country of this plan, and holds where they dial alike.
     #[must_use]
     pub fn of(&self, country: Option<&str>) -> Self {
-        Self {
-            country: country.map_or_else(|| self.country.clone(), |code| Some(code.to_owned())),
-            ..self.clone()
+        let Some(code) = country else {
+            return self.clone();
+        };
+        let american = self.country.as_deref() == Some(AMERICA);
+        match american == (code == AMERICA) {
+            true => Self {
+                country: Some(code.to_owned()),
+                ..self.clone()
+            },
+            false => Self::in_country(code),
         }
     }
 
@@ -138,6 +163,8 @@ fn is_e164(number: &str) -> bool {
         && !digits.starts_with('0')
 }
 
+/// The code that the countries of North America share.
+const AMERICA: &str = "1";
 /// What stands before a number abroad in most countries.
 const ABROAD: &str = "00";
 /// The fewest digits of a national number behind its prefix.
@@ -191,6 +218,33 @@ mod tests {
             assert_eq!(germany().normalise(text), berlin, "{text}");
         }
         assert_eq!(america().normalise("01144201234"), Some("+44201234".into()));
+    }
+
+    #[test]
+    fn people_dial_as_their_own_country_does() {
+        assert_eq!(Plan::in_country("1"), america());
+        assert_eq!(Plan::in_country("49"), germany());
+        assert_eq!(Plan::in_country("").normalise("030123456"), None);
+        // Who lives elsewhere dials as there, whatever is said of this country.
+        for (home, code, dialled, meant) in [
+            (germany(), "1", "5551234567", "+15551234567"),
+            (america(), "49", "030123456", "+4930123456"),
+            (Plan::default(), "1", "5551234567", "+15551234567"),
+        ] {
+            let plan = home.of(Some(code));
+            assert_eq!(plan.normalise(dialled).as_deref(), Some(meant));
+        }
+        let spain = Plan {
+            bare: 9,
+            national: String::new(),
+            ..Plan::in_country("34")
+        };
+        let portugal = spain.of(Some("351"));
+        assert_eq!(
+            portugal.normalise("211234567"),
+            Some("+351211234567".into())
+        );
+        assert_eq!(spain.of(None), spain);
     }
 
     #[test]
