@@ -36,3 +36,46 @@ pub struct Counters {
     /// Requests turned away because somebody pretended to be one of our users.
     pub spoofed: u64,
 }
+
+impl Counters {
+    /// All of them by name.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 16] {
+        let Self {
+            taken,
+            delivered,
+            refused,
+            in_doubt,
+            retried,
+            challenged,
+            probes,
+            repeated,
+            split,
+            published,
+            accepted,
+            rejected,
+            unconfirmed,
+            recorded,
+            ignored,
+            spoofed,
+        } = self;
+        [
+            ("taken", *taken),
+            ("delivered", *delivered),
+            ("refused", *refused),
+            ("in_doubt", *in_doubt),
+            ("retried", *retried),
+            ("challenged", *challenged),
+            ("probes", *probes),
+            ("repeated", *repeated),
+            ("split", *split),
+            ("published", *published),
+            ("accepted", *accepted),
+            ("rejected", *rejected),
+            ("unconfirmed", *unconfirmed),
+            ("recorded", *recorded),
+            ("ignored", *ignored),
+            ("spoofed", *spoofed),
+        ]
+    }
+}

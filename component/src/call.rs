@@ -87,6 +87,25 @@ pub struct Counters {
     pub too_many: u64,
 }
 
+impl Counters {
+    /// All of them by name.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 4] {
+        let Self {
+            begun,
+            answered,
+            ended,
+            too_many,
+        } = self;
+        [
+            ("begun", *begun),
+            ("answered", *answered),
+            ("ended", *ended),
+            ("too_many", *too_many),
+        ]
+    }
+}
+
 /// All legs.
 #[derive(Debug)]
 pub struct Calls {

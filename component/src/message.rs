@@ -53,6 +53,29 @@ pub struct Counters {
     pub bounced: u64,
 }
 
+impl Counters {
+    /// All of them by name.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 6] {
+        let Self {
+            accepted,
+            refused,
+            duplicates,
+            late_outcomes,
+            delivered,
+            bounced,
+        } = self;
+        [
+            ("accepted", *accepted),
+            ("refused", *refused),
+            ("duplicates", *duplicates),
+            ("late_outcomes", *late_outcomes),
+            ("delivered", *delivered),
+            ("bounced", *bounced),
+        ]
+    }
+}
+
 /// Messages in both directions.
 #[derive(Debug)]
 pub struct Messages {

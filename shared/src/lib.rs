@@ -15,6 +15,7 @@ pub mod mint;
 mod newer;
 pub mod pii;
 pub mod refusal;
+pub mod tally;
 pub mod timers;
 
 #[cfg(feature = "transport")]

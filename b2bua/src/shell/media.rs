@@ -81,6 +81,20 @@ pub struct Counters {
     pub refused: u64,
 }
 
+impl Counters {
+    /// All of them by name.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 4] {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        [
+            ("calls", count(self.calls)),
+            ("free_pairs", count(self.free_pairs)),
+            ("strangers", self.strangers),
+            ("refused", self.refused),
+        ]
+    }
+}
+
 impl Media {
     /// Opens the ports and starts the threads; `sink` is called from them with every event and must
     /// not wait.

@@ -10,6 +10,7 @@ use tandem_shared::bus::local::Local;
 use tandem_shared::bus::url::Url;
 use tandem_shared::bus::{Bus, Envelope, Incoming, SendError};
 use tandem_shared::mint::Mint;
+use tandem_shared::tally::tally;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
 use tokio::time::timeout;
@@ -365,9 +366,17 @@ impl Process {
 
     fn report(&self) {
         let (counters, sip) = self.core.counters();
-        tracing::info!(?counters, ?sip, drops = ?self.transport.drops(), waiting = self.core.waiting(),
-            calls = ?self.core.calls(), media = ?self.media.counters(),
-            "counts since the start");
+        let (calls, sessions) = self.core.calls();
+        tracing::info!(
+            waiting = self.core.waiting(),
+            calls,
+            sessions,
+            messages = tally(&counters.named()),
+            sip = tally(&sip.named()),
+            dropped = tally(&self.transport.drops().named()),
+            media = tally(&self.media.counters().named()),
+            "counts since the start"
+        );
     }
 }
 

@@ -13,6 +13,7 @@ use tandem_shared::bus::local::Local;
 use tandem_shared::bus::url::Url;
 use tandem_shared::bus::{Bus, Envelope, Incoming, SendError};
 use tandem_shared::mint::Mint;
+use tandem_shared::tally::tally;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Inputs taken before actions are carried out.
@@ -288,7 +289,9 @@ impl Shell {
             pairs,
             calls,
             longest_commit_ms,
-            ?counters,
+            unusable = counters.unusable,
+            messages = tally(&counters.messages.named()),
+            call_legs = tally(&counters.calls.named()),
             "so far"
         );
     }

@@ -117,6 +117,24 @@ pub struct Drops {
 }
 
 impl Drops {
+    /// All of them by name.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 4] {
+        let Self {
+            datagrams,
+            responses,
+            connections,
+            slow,
+        } = self;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [
+            ("datagrams", count(datagrams)),
+            ("responses", count(responses)),
+            ("connections", count(connections)),
+            ("slow", count(slow)),
+        ]
+    }
+
     pub(in crate::shell) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }

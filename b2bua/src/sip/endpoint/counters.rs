@@ -36,3 +36,46 @@ pub struct Counters {
     /// Requests the core never answered.
     pub unanswered: u64,
 }
+
+impl Counters {
+    /// All of them by name.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 16] {
+        let Self {
+            requests,
+            responses,
+            request_copies,
+            response_copies,
+            retransmissions,
+            refused,
+            unknown_source,
+            banned,
+            challenged,
+            wrong_credentials,
+            unreadable,
+            stray_ack,
+            stray_response,
+            full,
+            forgotten,
+            unanswered,
+        } = self;
+        [
+            ("requests", *requests),
+            ("responses", *responses),
+            ("request_copies", *request_copies),
+            ("response_copies", *response_copies),
+            ("retransmissions", *retransmissions),
+            ("refused", *refused),
+            ("unknown_source", *unknown_source),
+            ("banned", *banned),
+            ("challenged", *challenged),
+            ("wrong_credentials", *wrong_credentials),
+            ("unreadable", *unreadable),
+            ("stray_ack", *stray_ack),
+            ("stray_response", *stray_response),
+            ("full", *full),
+            ("forgotten", *forgotten),
+            ("unanswered", *unanswered),
+        ]
+    }
+}
