@@ -2,7 +2,7 @@
 //!
 //! Every value is checked while it is read or in [`Schema::finish`]; what passes cannot fail later.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tandem_shared::address::Mapping;
 use tandem_shared::bus::url::Url;
-use tandem_shared::config::{BusSection, ConfigError, LogSection, Schema, Secret};
+use tandem_shared::config::{
+    BusSection, ConfigError, Fault, Findings, LogSection, Places, Schema, Secret,
+};
 
 use crate::emergency::Emergency;
 use crate::number::{Numbers, Row};
@@ -26,6 +28,7 @@ use crate::trunk::{NextHop, Trunks};
 
 pub mod accounts;
 pub mod call;
+mod examine;
 mod guest;
 pub mod listen;
 pub mod message;
@@ -138,51 +141,92 @@ impl Schema for Config {
     ];
     const FOREIGN_TABLES: &'static [&'static str] = &["xmpp", "presence"];
     const DEFAULT_PATH: &'static str = "/etc/tandem/b2bua.toml";
+    const FORMER_TABLES: &'static [(&'static str, &'static str)] = &[(
+        "route",
+        "[[route]] is called [[trunk]] now, with the same keys",
+    )];
 
     type DropIn = DropIn;
 
-    fn absorb(&mut self, drop_in: DropIn) {
+    fn place(&mut self, places: &Places) {
+        for (at, row) in self.listen.iter_mut().enumerate() {
+            row.origin = places.row("listen", at);
+        }
+        place(&mut self.trunk, &mut self.number, places);
+    }
+
+    fn absorb(&mut self, mut drop_in: DropIn, places: &Places) {
+        place(&mut drop_in.trunk, &mut drop_in.number, places);
         self.trunk.extend(drop_in.trunk);
         self.number.extend(drop_in.number);
     }
 
-    fn finish(mut self) -> Result<Self, ConfigError> {
+    fn examine(&self) -> Result<Findings, Fault> {
+        examine::examine(self)
+    }
+
+    fn finish(mut self) -> Result<Self, Fault> {
         self.mapping = self.mapping.normalised().map_err(|refusal| {
             let text = refusal.text.unwrap_or_default();
             ConfigError(format!("mapping.domain, mapping.user_domains: {text}"))
         })?;
         listen::check(&self.listen, &self.sip)?;
-        let mut names = HashSet::new();
-        for row in &mut self.trunk {
-            if !names.insert(row.name.clone()) {
-                return Err(ConfigError(format!(
-                    "trunk.name: {:?} is there twice",
-                    row.name
-                )));
-            }
-            row.finish(&self.listen)?;
+        for at in 0..self.trunk.len() {
+            self.finish_trunk(at)?;
         }
         guest::check(&self.trunk, &self.sip, &self.listen)?;
         self.message.check()?;
         self.call.check()?;
-        self.media.check()?;
+        self.media.check(&self.listen)?;
         self.numbering.finish()?;
         self.accounts.finish()?;
         self.policy.check(&self.mapping)?;
         self.admin.check(&self.bus.url)?;
+        self.admin.socket = Some(self.admin_socket());
         if let Some(trunk) = &self.emergency.trunk
-            && !names.contains(trunk)
+            && !self.trunk.iter().any(|row| row.name == *trunk)
         {
-            return Err(ConfigError(format!(
-                "emergency.trunk: there is no trunk {trunk:?}"
-            )));
+            let text = format!("emergency.trunk: there is no trunk {trunk:?}");
+            return Err(ConfigError(text).into());
         }
         self.numbers()?;
         Ok(self)
     }
 }
 
+/// Notes where rows stand.
+fn place(trunks: &mut [TrunkRow], numbers: &mut [NumberRow], places: &Places) {
+    for (at, row) in trunks.iter_mut().enumerate() {
+        row.origin = places.row("trunk", at);
+    }
+    for (at, row) in numbers.iter_mut().enumerate() {
+        row.origin = places.row("number", at);
+    }
+}
+
 impl Config {
+    /// Reads the secrets of a trunk and checks it.
+    fn finish_trunk(&mut self, at: usize) -> Result<(), Fault> {
+        let (before, rest) = self.trunk.split_at_mut(at);
+        let Some(row) = rest.first_mut() else {
+            return Ok(());
+        };
+        if let Some(other) = before.iter().find(|other| other.name == row.name) {
+            let first = other.origin.place();
+            let first = first.map_or_else(String::new, |place| format!(", first at {place}"));
+            let text = format!("trunk.name: {:?} is there twice{first}", row.name);
+            return Err(row.origin.fault(ConfigError(text)));
+        }
+        row.finish(&self.listen).map_err(|ConfigError(text)| {
+            // What knows the key alone does not know of which trunk.
+            let named = match text.strip_prefix("trunk.") {
+                Some(rest) => format!("trunk {:?}: {rest}", row.name),
+                None => text,
+            };
+            row.origin.fault(ConfigError(named))
+        })
+    }
+
     /// What the core is told, now that it is known where the sockets listen. `trunks` are those the
     /// sockets ask whom to let in: where one registers, its registrar is let in from then on.
     ///
@@ -214,7 +258,7 @@ impl Config {
         Ok(Settings {
             mapping: self.mapping.clone(),
             trunks: Arc::clone(trunks),
-            numbers: self.numbers()?,
+            numbers: self.numbers().map_err(|fault| fault.error)?,
             numbering: self.numbering.numbering(),
             accounts: self.accounts.settings(),
             policy: self.policy.policy(&self.numbering, &self.mapping),
@@ -307,19 +351,26 @@ impl Config {
         }
     }
 
-    fn numbers(&self) -> Result<Numbers, ConfigError> {
-        let rows = self.number.iter().map(|row| row.rows(&self.mapping));
-        let rows: Vec<Vec<Row>> = rows.collect::<Result<_, _>>()?;
-        let mut seen = HashSet::new();
-        for row in rows.iter().filter_map(|rows| rows.first()) {
-            if !seen.insert(row.number.as_str()) {
-                return Err(ConfigError(format!(
-                    "number.number: {:?} is there twice; give it one jid = [...]",
+    fn numbers(&self) -> Result<Numbers, Fault> {
+        let mut all: Vec<Vec<Row>> = Vec::new();
+        let mut seen: HashMap<String, &NumberRow> = HashMap::new();
+        for row in &self.number {
+            let rows = row.rows(&self.mapping);
+            let rows = rows.map_err(|error| row.origin.fault(error))?;
+            let number = rows.first().map(|row| row.number.clone());
+            let twice = number.and_then(|number| seen.insert(number, row));
+            if let Some(other) = twice {
+                let first = other.origin.place();
+                let first = first.map_or_else(String::new, |place| format!(", first at {place}"));
+                let text = format!(
+                    "number.number: {:?} is there twice{first}; give it one jid = [...]",
                     row.number
-                )));
+                );
+                return Err(row.origin.fault(ConfigError(text)));
             }
+            all.push(rows);
         }
-        Ok(Numbers::with_rows(rows.into_iter().flatten()))
+        Ok(Numbers::with_rows(all.into_iter().flatten()))
     }
 
     /// What listens where, with the row of each: listeners of one transport are in its order.

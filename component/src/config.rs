@@ -228,17 +228,33 @@ impl Config {
 impl tandem_shared::config::Schema for Config {
     const TABLES: &'static [&'static str] =
         &["mapping", "xmpp", "message", "call", "store", "bus", "log"];
-    const FOREIGN_TABLES: &'static [&'static str] =
-        &["listen", "sip", "route", "number", "emergency", "limits"];
+    const FOREIGN_TABLES: &'static [&'static str] = &[
+        "accounts",
+        "admin",
+        "emergency",
+        "limits",
+        "listen",
+        "media",
+        "number",
+        "numbering",
+        "policy",
+        "sip",
+        "strangers",
+        "trunk",
+    ];
     const DEFAULT_PATH: &'static str = "/etc/tandem/component.toml";
 
     type DropIn = tandem_shared::config::NoDropIns;
 
-    fn absorb(&mut self, none: tandem_shared::config::NoDropIns) {
+    fn absorb(
+        &mut self,
+        none: tandem_shared::config::NoDropIns,
+        _: &tandem_shared::config::Places,
+    ) {
         match none {}
     }
 
-    fn finish(self) -> Result<Self, tandem_shared::config::ConfigError> {
+    fn finish(self) -> Result<Self, tandem_shared::config::Fault> {
         let mut config = self
             .normalised()
             .map_err(tandem_shared::config::ConfigError)?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use tandem_shared::config::{ConfigError, Schema, parse, parse_all};
+use tandem_shared::config::{ConfigError, Fault, Places, Schema, parse, parse_all};
 
 /// Reads text as the component's configuration.
 pub fn text(data: &[u8]) {
@@ -55,11 +55,12 @@ impl Schema for Whole {
 
     type DropIn = tandem_shared::config::NoDropIns;
 
-    fn absorb(&mut self, none: tandem_shared::config::NoDropIns) {
+    fn absorb(&mut self, none: tandem_shared::config::NoDropIns, _: &Places) {
         match none {}
     }
 
-    fn finish(self) -> Result<Self, ConfigError> {
-        self.0.normalised().map(Self).map_err(ConfigError)
+    fn finish(self) -> Result<Self, Fault> {
+        let done = self.0.normalised().map(Self);
+        done.map_err(|words| ConfigError(words).into())
     }
 }

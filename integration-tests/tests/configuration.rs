@@ -150,12 +150,8 @@ fn the_environment_overrides_the_file() -> Result<()> {
             }
         }
         // The tables of the other process may be in the same environment.
-        let output = check(
-            bench,
-            COMPONENT,
-            GOOD_COMPONENT,
-            &[("TANDEM_ROUTE__X", "y")],
-        )?;
+        let theirs = [("TANDEM_TRUNK__X", "y"), ("TANDEM_POLICY__ADMINS", "[]")];
+        let output = check(bench, COMPONENT, GOOD_COMPONENT, &theirs)?;
         ensure!(
             output.status.success(),
             "{}",
@@ -190,6 +186,51 @@ fn a_good_configuration_is_checked_and_shown_without_secrets() -> Result<()> {
             let said = String::from_utf8_lossy(&again.stderr);
             ensure!(again.status.success(), "{shown}\n{said}");
         }
+        Ok(())
+    })
+}
+
+/// What does not get better by itself ends the start with the code of a configuration that cannot be
+/// used, so that nobody starts it again and again; `check` says it before.
+#[test]
+fn what_a_start_stumbles_over_is_the_configurations_fault() -> Result<()> {
+    with_tandem(|bench| {
+        let at = bench.text_path("bus.sock");
+        let text = |store: &str, more: &str| {
+            format!(
+                "[mapping]\ndomain = \"sip.x.test\"\n[bus]\nurl = \"local:{at}\"\n[store]\npath = \"{store}\"\n{more}"
+            )
+        };
+        let store = bench.text_path("b2bua.sqlite");
+        let tls = "[[listen]]\ntransport = \"tls\"\naddress = \"127.0.0.1:5061\"\n\
+                   certificate = \"/none/a.crt\"\nkey = \"/none/a.key\"\n";
+        for (text, code, word) in [
+            (
+                text("/none/b.sqlite", ""),
+                0,
+                "store.path: there is no directory /none",
+            ),
+            (
+                text(&store, tls),
+                78,
+                "listen: cannot read the certificate /none/a.crt",
+            ),
+        ] {
+            let checked = check(bench, B2BUA, &text, &[])?;
+            let started = run(bench, B2BUA, &text, &["run"], &[])?;
+            for (output, code) in [(checked, code), (started, 78)] {
+                let said = String::from_utf8_lossy(&output.stderr);
+                ensure!(output.status.code() == Some(code), "{text}\n{output:?}");
+                ensure!(said.contains("wrong.toml") && said.contains(word), "{said}");
+            }
+        }
+        // What nobody sees before it is tried.
+        let never = text("/proc/b.sqlite", "");
+        ensure!(check(bench, B2BUA, &never, &[])?.status.success());
+        let started = run(bench, B2BUA, &never, &["run"], &[])?;
+        let said = String::from_utf8_lossy(&started.stderr);
+        ensure!(started.status.code() == Some(78), "{started:?}");
+        ensure!(said.contains("store.path /proc/b.sqlite"), "{said}");
         Ok(())
     })
 }
@@ -236,7 +277,8 @@ fn the_command_line_explains_itself() -> Result<()> {
                 "{version}"
             );
             let help = String::from_utf8_lossy(&ask("--help")?.stdout).into_owned();
-            for word in ["run", "check", "print-config", "--config", "--log-format"] {
+            let words = ["run", "check", "print-config", "--config", "--log-format"];
+            for word in words.into_iter().chain(["/etc/tandem/"]) {
                 ensure!(help.contains(word), "{word}: {help}");
             }
             ensure!(ask("--confg")?.status.code() == Some(2));

@@ -64,9 +64,11 @@ enum Command<X: Subcommand> {
 /// else, 2 for a wrong command line.
 pub fn main<C: Schema + Serialize, X: Subcommand>(program: &Program<C, X>) -> ExitCode {
     let command = <Arguments<X> as clap::CommandFactory>::command();
+    let file = format!("The configuration file; {} when left out", C::DEFAULT_PATH);
     let matches = command
         .name(program.name)
         .about(program.about)
+        .mut_arg("config", |argument| argument.help(file))
         .get_matches();
     let arguments = <Arguments<X> as clap::FromArgMatches>::from_arg_matches(&matches);
     let arguments = match arguments {
@@ -97,6 +99,9 @@ fn perform<C: Schema + Serialize, X: Subcommand>(
     let config: C = config::load(&path)?;
     match arguments.command.unwrap_or(Command::Run) {
         Command::Check => {
+            for line in config::examine(&path, &config, false)? {
+                writeln!(std::io::stderr(), "{}: warning: {line}", program.name)?;
+            }
             writeln!(
                 std::io::stdout(),
                 "{}: the configuration is good",
@@ -117,6 +122,9 @@ fn perform<C: Schema + Serialize, X: Subcommand>(
                 None => {}
             }
             let _guard = crate::telemetry::start(&log)?;
+            for what in config::examine(&path, &config, true)? {
+                tracing::warn!(what, "the configuration is odd");
+            }
             (program.run)(config)
         }
     }

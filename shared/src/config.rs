@@ -4,14 +4,18 @@
 //! so variables for tables of the other process are passed over; anything else that nobody knows is
 //! an error that names the place and the nearest valid name.
 
+mod explain;
+mod place;
 mod secret;
 mod sections;
 mod show;
 
+pub use place::{Fault, Origin, Places};
 pub use secret::Secret;
 pub use sections::{BusSection, LogFormat, LogSection};
 pub use show::show;
 
+use explain::{explain, nearest};
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use serde::de::DeserializeOwned;
@@ -33,18 +37,65 @@ pub trait Schema: DeserializeOwned + 'static {
     const FOREIGN_TABLES: &'static [&'static str];
     /// Where the file is unless the command line says otherwise.
     const DEFAULT_PATH: &'static str;
+    /// Tables that are called otherwise now, and what to write instead.
+    const FORMER_TABLES: &'static [(&'static str, &'static str)] = &[];
 
     /// What files in `conf.d` beside the configuration may add; [`NoDropIns`] for nothing.
     type DropIn: DeserializeOwned + 'static;
 
-    /// Adds what such a file says.
-    fn absorb(&mut self, drop_in: Self::DropIn);
+    /// Notes where its rows stand; called before anything is absorbed.
+    fn place(&mut self, _: &Places) {}
+
+    /// Adds what such a file says, whose rows stand at `places`.
+    fn absorb(&mut self, drop_in: Self::DropIn, places: &Places);
 
     /// Checks what types cannot: values that must fit each other, secrets in files.
     ///
     /// # Errors
-    /// Names the key and the fix.
-    fn finish(self) -> Result<Self, ConfigError>;
+    /// Names the key, the fix and the row.
+    fn finish(self) -> Result<Self, Fault>;
+
+    /// Looks at the files and directories it names, as the start would, and at what is of no use.
+    ///
+    /// # Errors
+    /// Names the key, the fix and the row.
+    fn examine(&self) -> Result<Findings, Fault> {
+        Ok(Findings::default())
+    }
+}
+
+/// What is odd about a configuration that can be used.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What is of no use, or does something else than was meant.
+    pub warnings: Vec<Fault>,
+    /// What has to be there before the process starts, and may come later.
+    pub missing: Vec<Fault>,
+    /// The same, where the service manager sees to it.
+    pub made: Vec<Fault>,
+}
+
+/// What [`Schema::examine`] finds in a configuration that was read from `path`: a line for each.
+///
+/// # Errors
+/// As for [`load`]; where the process `starts` also for what is missing.
+pub fn examine<S: Schema>(
+    path: &Path,
+    config: &S,
+    starts: bool,
+) -> Result<Vec<String>, ConfigError> {
+    let found = config.examine().map_err(|fault| fault.explain(path))?;
+    let missing = found.missing.into_iter();
+    if starts {
+        let mut all = missing.chain(found.made);
+        if let Some(fault) = all.next() {
+            return Err(fault.explain(path));
+        }
+        let lines = found.warnings.into_iter();
+        return Ok(lines.map(|it| it.explain(path).to_string()).collect());
+    }
+    let lines = missing.chain(found.warnings);
+    Ok(lines.map(|it| it.explain(path).to_string()).collect())
 }
 
 /// For a process that reads no `conf.d`.
@@ -84,13 +135,14 @@ pub fn parse_all<S: Schema>(
     drop_ins: &[(std::path::PathBuf, String)],
 ) -> Result<S, ConfigError> {
     let mut config: S = read(path, text)?;
+    config.place(&Places::new(path, text));
     for (file, text) in drop_ins {
         check_toml(file, text)?;
         let figment = Figment::from(Toml::string(text));
         let drop_in = figment
             .extract()
-            .map_err(|error| explain(file, text, &error))?;
-        config.absorb(drop_in);
+            .map_err(|error| explain(file, text, S::FORMER_TABLES, &error))?;
+        config.absorb(drop_in, &Places::new(file, text));
     }
     finish(path, config)
 }
@@ -126,9 +178,7 @@ fn check_toml(path: &Path, text: &str) -> Result<(), ConfigError> {
 }
 
 fn finish<S: Schema>(path: &Path, config: S) -> Result<S, ConfigError> {
-    config
-        .finish()
-        .map_err(|error| ConfigError(format!("{}: {error}", path.display())))
+    config.finish().map_err(|fault| fault.explain(path))
 }
 
 /// As [`load`], for text already read, without `conf.d`; the environment still applies.
@@ -149,7 +199,7 @@ fn read<S: Schema>(path: &Path, text: &str) -> Result<S, ConfigError> {
     let figment = Figment::from(Toml::string(text)).merge(env);
     figment
         .extract()
-        .map_err(|error| explain(path, text, &error))
+        .map_err(|error| explain(path, text, S::FORMER_TABLES, &error))
 }
 
 fn in_tables(key: &str, tables: &[&str]) -> bool {
@@ -175,82 +225,12 @@ fn check_environment<S: Schema>() -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// One clear line for what figment found.
-fn explain(path: &Path, text: &str, error: &figment::Error) -> ConfigError {
-    use figment::error::Kind;
-    let keys: Vec<&str> = error.path.iter().map(String::as_str).collect();
-    let from_env = error
-        .metadata
-        .as_ref()
-        .is_some_and(|metadata| metadata.name.contains("environment"));
-    let (key, what) = if let Kind::UnknownField(field, expected) = &error.kind {
-        let mut key = keys.clone();
-        // Some providers end the path with the unknown field, others with its table.
-        if keys.last() != Some(&field.as_str()) {
-            key.push(field);
-        }
-        (
-            key.join("."),
-            format!("unknown key{}", nearest(field, expected)),
-        )
-    } else if let Kind::MissingField(field) = &error.kind {
-        let mut key = keys.clone();
-        key.push(field);
-        (key.join("."), "this key is required and missing".to_owned())
-    } else {
-        (keys.join("."), error.kind.to_string())
-    };
-    let place = if from_env {
-        let name = key.to_uppercase().replace('.', "__");
-        format!("environment variable TANDEM_{name}")
-    } else {
-        let last = key.rsplit('.').next().unwrap_or_default();
-        match line_with_key(text, last) {
-            Some(line) => format!("{}:{line}", path.display()),
-            None => path.display().to_string(),
-        }
-    };
-    ConfigError(format!("{place}: {key}: {what}"))
-}
-
-/// "; did you mean ...?", or the list of what is valid.
-fn nearest(wrong: &str, valid: &[&str]) -> String {
-    let best = valid
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(wrong, name), *name))
-        .min();
-    match best {
-        Some((distance, name)) if distance <= 3.max(wrong.len() / 3) => {
-            format!("; did you mean \"{name}\"?")
-        }
-        _ if valid.is_empty() => String::new(),
-        _ => format!("; valid are {}", valid.join(", ")),
-    }
-}
-
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text
         .bytes()
         .take(offset)
         .filter(|byte| *byte == b'\n')
         .count()
-}
-
-/// The only line that sets `key` or opens a table of that name, if there is just one.
-fn line_with_key(text: &str, key: &str) -> Option<usize> {
-    let sets = |line: &str| {
-        let line = line.trim_start();
-        let table = line.trim_start_matches('[');
-        let rest = table.strip_prefix(key)?;
-        let end = rest.trim_start().chars().next()?;
-        (end == '=' || (end == ']' && table.len() < line.len())).then_some(())
-    };
-    let mut found = text
-        .lines()
-        .enumerate()
-        .filter_map(|(at, line)| sets(line).map(|()| at + 1));
-    let first = found.next()?;
-    found.next().is_none().then_some(first)
 }
 
 #[cfg(test)]

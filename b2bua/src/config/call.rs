@@ -1,12 +1,13 @@
 //! `[call]` and `[media]`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tandem_shared::config::ConfigError;
 
+use super::ListenRow;
 use crate::call::CallSettings;
 use crate::shell::media::{Interface, Settings, Timing};
 
@@ -119,7 +120,7 @@ impl Default for MediaSection {
 }
 
 impl MediaSection {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, listen: &[ListenRow]) -> Result<(), ConfigError> {
         let wrong = |text: &str| Err(ConfigError(format!("media.{text}")));
         match self {
             _ if self.addresses.is_empty() => wrong("addresses: must name at least one address"),
@@ -138,6 +139,9 @@ impl MediaSection {
             _ if self.collides() => {
                 wrong("port: must not lie in sip_ports, nor those of further threads")
             }
+            _ if self.meets(listen) => wrong(
+                "port: is that of a [[listen]] over udp, or of a further thread; take another one",
+            ),
             _ if !pairs(self.for_sip(), &self.sip_public) => {
                 wrong("sip_public: must be empty or as long as sip_addresses")
             }
@@ -157,6 +161,17 @@ impl MediaSection {
         let last = self.port.saturating_add(self.last_thread());
         let PortRange(sip) = &self.sip_ports;
         self.port != 0 && self.port <= *sip.end() && *sip.start() <= last
+    }
+
+    /// Whether a listener has taken one of its ports.
+    fn meets(&self, listen: &[ListenRow]) -> bool {
+        let ports = self.port..=self.port.saturating_add(self.last_thread());
+        let taken = |address: SocketAddr| listen.iter().any(|row| row.takes(true, address));
+        let mut all = self.addresses.iter().flat_map(|ip| {
+            let ports = ports.clone();
+            ports.map(|port| SocketAddr::new(*ip, port))
+        });
+        self.port != 0 && all.any(taken)
     }
 
     fn threads(&self) -> usize {

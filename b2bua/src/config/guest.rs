@@ -1,9 +1,9 @@
 //! What of a `[[trunk]]` lets it in from anywhere: a password of its own or the one we have there.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use tandem_shared::config::ConfigError;
+use tandem_shared::config::{ConfigError, Fault};
 
 use super::listen::HostName;
 use super::{ListenRow, SipSection, TrunkRow, optional_secret};
@@ -35,37 +35,46 @@ pub(super) fn check(
     trunks: &[TrunkRow],
     sip: &SipSection,
     listen: &[ListenRow],
-) -> Result<(), ConfigError> {
+) -> Result<(), Fault> {
     if sip.digests.is_empty() {
         let text = "sip.digests: must name \"sha-256\", \"md5\" or both";
-        return Err(ConfigError(text.to_owned()));
+        return Err(ConfigError(text.to_owned()).into());
     }
     let asks = listen.iter().any(|row| row.client_authorities.is_some());
     for row in trunks.iter().filter(|_| !asks) {
         if row.peer_name.is_some() {
-            return Err(ConfigError(format!(
+            return Err(row.origin.fault(ConfigError(format!(
                 "trunk {:?}: peer_name: no [[listen]] has client_authorities to check it by",
                 row.name
-            )));
+            ))));
         }
     }
-    let users = trunks.iter().filter_map(|row| row.inbound_name());
-    once("inbound_username", users.map(str::to_owned))?;
-    let names = trunks.iter().filter_map(|row| row.peer_name.clone());
-    once(
-        "peer_name",
-        names.map(|name| String::from(name).to_ascii_lowercase()),
-    )
+    once("inbound_username", trunks, |row| {
+        row.inbound_name().map(str::to_owned)
+    })?;
+    once("peer_name", trunks, |row| {
+        let name = String::from(row.peer_name.clone()?);
+        Some(name.to_ascii_lowercase())
+    })
 }
 
-/// Checks that nothing is there twice.
-fn once(key: &str, texts: impl Iterator<Item = String>) -> Result<(), ConfigError> {
-    let mut seen = HashSet::new();
-    for text in texts {
-        if let Some(twice) = seen.replace(text) {
-            return Err(ConfigError(format!(
-                "trunk.{key}: {twice:?} is of two trunks, so that it would tell neither"
-            )));
+/// Checks that no two trunks have the same.
+fn once(
+    key: &str,
+    trunks: &[TrunkRow],
+    of: impl Fn(&TrunkRow) -> Option<String>,
+) -> Result<(), Fault> {
+    let mut seen: HashMap<String, &TrunkRow> = HashMap::new();
+    for row in trunks {
+        let Some(text) = of(row) else {
+            continue;
+        };
+        if let Some(other) = seen.insert(text.clone(), row) {
+            let error = ConfigError(format!(
+                "trunk {:?}: {key}: {text:?} is of two trunks, so that it would tell neither; the other is {:?}",
+                row.name, other.name
+            ));
+            return Err(row.origin.fault(error));
         }
     }
     Ok(())
@@ -96,8 +105,12 @@ impl TrunkRow {
         if matches!(&self.peer_name, Some(HostName(Host::Ip(_)))) {
             return wrong("peer_name: must be a name, for certificates are of names");
         }
-        if self.inbound.0.iter().any(|(_, range)| range.bits() == 0) {
-            return wrong("inbound: lets in the whole Internet; use inbound_auth or peer_name");
+        // Two halves, or a dozen parts, are the whole as well.
+        if let Some((text, _)) = self.inbound.0.iter().find(|(_, range)| range.is_vast()) {
+            return Err(ConfigError(format!(
+                "trunk {name:?}: inbound: {text:?} lets in the whole Internet, or much of it; name the \
+                provider's ranges, or use inbound_auth or peer_name"
+            )));
         }
         self.inbound_password = password.unwrap_or_default();
         self.inbound_password_file = None;

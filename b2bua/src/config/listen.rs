@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tandem_shared::config::ConfigError;
+use tandem_shared::config::{ConfigError, Fault, Origin};
 
 use super::guest::DigestName;
 use crate::shell::transport::{CertificateFiles, Listener};
@@ -15,6 +15,9 @@ use crate::sip::uri::{Host, HostPort};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenRow {
+    /// Where it stands.
+    #[serde(skip)]
+    pub origin: Origin,
     /// `udp`, `tcp`, `tls`, `ws` or `wss`.
     pub transport: TransportName,
     /// Address and port.
@@ -169,6 +172,7 @@ impl Default for SipSection {
 /// What is listened on unless the file says otherwise: nobody else's address.
 pub(super) fn loopback() -> Vec<ListenRow> {
     let row = |transport| ListenRow {
+        origin: Origin::default(),
         transport,
         address: SocketAddr::from(([127, 0, 0, 1], 5060)),
         public: None,
@@ -179,13 +183,33 @@ pub(super) fn loopback() -> Vec<ListenRow> {
     vec![row(TransportName::Udp), row(TransportName::Tcp)]
 }
 
-pub(super) fn check(rows: &[ListenRow], sip: &SipSection) -> Result<(), ConfigError> {
-    let wrong = |text: &str| Err(ConfigError(text.to_owned()));
+pub(super) fn check(rows: &[ListenRow], sip: &SipSection) -> Result<(), Fault> {
+    let wrong = |text: &str| Err(ConfigError(text.to_owned()).into());
     if !(10..=10_000).contains(&sip.t1_ms) {
         return wrong("sip.t1_ms: must be from 10 to 10000");
     }
-    for row in rows {
-        if row.address.ip().is_unspecified() && sip.host.is_none() && row.public.is_none() {
+    for (at, row) in rows.iter().enumerate() {
+        let others = rows.iter().take(at);
+        row.check(sip, others)
+            .map_err(|error| row.origin.fault(error))?;
+    }
+    let mut udp = rows
+        .iter()
+        .filter(|row| row.transport == TransportName::Udp);
+    if sip.stun.is_some() && udp.all(|row| row.public.is_some()) {
+        return wrong("sip.stun: has no use without a udp listener that has no public address");
+    }
+    Ok(())
+}
+
+impl ListenRow {
+    fn check<'a>(
+        &self,
+        sip: &SipSection,
+        mut before: impl Iterator<Item = &'a Self>,
+    ) -> Result<(), ConfigError> {
+        let wrong = |text: &str| Err(ConfigError(text.to_owned()));
+        if self.address.ip().is_unspecified() && sip.host.is_none() && self.public.is_none() {
             return wrong(
                 "sip.host: is missing; name the host or address peers reach us by, or give listen.public",
             );
@@ -193,17 +217,17 @@ pub(super) fn check(rows: &[ListenRow], sip: &SipSection) -> Result<(), ConfigEr
         if let Some(PlaceText(HostPort {
             host: Host::Ip(public),
             ..
-        })) = &row.public
+        })) = &self.public
         {
             if public.is_unspecified() || public.is_multicast() {
                 return wrong("listen.public: must be an address or name peers can reach");
             }
-            if public.is_ipv4() != row.address.is_ipv4() {
+            if public.is_ipv4() != self.address.is_ipv4() {
                 return wrong("listen.public: must be of the same family as address");
             }
         }
-        let files = (&row.certificate, &row.key, &row.client_authorities);
-        match (Transport::from(row.transport).is_secure(), files) {
+        let files = (&self.certificate, &self.key, &self.client_authorities);
+        match (Transport::from(self.transport).is_secure(), files) {
             (true, (Some(_), Some(_), _)) | (false, (None, None, None)) => {}
             (true, _) => {
                 return wrong("listen.certificate and listen.key: both are needed for tls and wss");
@@ -215,14 +239,30 @@ pub(super) fn check(rows: &[ListenRow], sip: &SipSection) -> Result<(), ConfigEr
                 );
             }
         }
+        if let Some(other) = before.find(|other| other.takes(self.is_udp(), self.address)) {
+            let own = Transport::from(self.transport).as_str().to_lowercase();
+            let first = Transport::from(other.transport).as_str().to_lowercase();
+            return Err(ConfigError(format!(
+                "listen.address: {} over {own} is taken by the [[listen]] at {} over {first}; \
+                give it another port",
+                self.address, other.address
+            )));
+        }
+        Ok(())
     }
-    let mut udp = rows
-        .iter()
-        .filter(|row| row.transport == TransportName::Udp);
-    if sip.stun.is_some() && udp.all(|row| row.public.is_some()) {
-        return wrong("sip.stun: has no use without a udp listener that has no public address");
+
+    fn is_udp(&self) -> bool {
+        self.transport == TransportName::Udp
     }
-    Ok(())
+
+    /// Whether it leaves nobody else this address and port. UDP has ports of its own, all streams share
+    /// theirs.
+    pub(super) fn takes(&self, udp: bool, address: SocketAddr) -> bool {
+        let (own, other) = (self.address.ip(), address.ip());
+        let meets = own == other || own.is_unspecified() || other.is_unspecified();
+        let same_port = self.address.port() == address.port() && address.port() != 0;
+        self.is_udp() == udp && same_port && own.is_ipv4() == other.is_ipv4() && meets
+    }
 }
 
 /// Whether nothing in the file says where the world reaches our first UDP listener, so that others

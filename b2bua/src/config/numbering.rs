@@ -3,7 +3,7 @@
 use jid::Jid;
 use serde::{Deserialize, Serialize};
 use tandem_shared::address::{Mapping, number};
-use tandem_shared::config::ConfigError;
+use tandem_shared::config::{ConfigError, Origin};
 
 use super::trunk::OneOrMany;
 use crate::number::{Numbering, Owner, Plan, Row};
@@ -43,6 +43,9 @@ impl Default for NumberingSection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NumberRow {
+    /// Where it stands.
+    #[serde(skip)]
+    pub origin: Origin,
     /// The number: `+15551234567`, or a local one; `+1555*` for a block.
     pub number: String,
     /// The user, without a resource, or several; for a block also `*@example.com`, `x*@example.com`.

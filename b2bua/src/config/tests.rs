@@ -20,6 +20,8 @@ fn all_keys() -> String {
 
 const MINIMAL: &str = "[mapping]\ndomain = \"sip.example.com\"\n";
 const UDP: &str = "[[listen]]\ntransport = \"udp\"\naddress = \"10.0.0.1:5060\"\n";
+const ANY: &str =
+    "[[listen]]\ntransport = \"udp\"\naddress = \"0.0.0.0:5060\"\npublic = \"192.0.2.1\"\n";
 const TRUNK: &str = "[mapping]\ndomain = \"sip.example.com\"\n[[trunk]]\nname = \"r\"\n";
 
 #[test]
@@ -184,13 +186,16 @@ fn mistakes_name_the_key_and_the_fix() {
         (format!("{TRUNK}codecs = []\n"), "codecs: must name"),
         (
             format!("{TRUNK}codecs = [\"speex\"]\n"),
-            "`opus`, `g722`, `pcma`, `pcmu`",
+            "b2bua.toml:5: trunk \"r\": codecs: \"speex\" is not possible; write \"opus\", \"g722\", \"pcma\" or",
         ),
         (
             format!("{TRUNK}codecs = [\"pcma\", \"pcma\"]\n"),
             "codecs: names one twice",
         ),
-        (format!("{TRUNK}srtp = \"on\"\n"), "`off`, `sdes`, `dtls`"),
+        (
+            format!("{TRUNK}srtp = \"on\"\n"),
+            "write \"off\", \"sdes\" or \"dtls\"",
+        ),
         (
             format!("{TRUNK}srtp_demand = \"require\"\n"),
             "srtp = \"sdes\" or \"dtls\"",
@@ -206,7 +211,7 @@ fn mistakes_name_the_key_and_the_fix() {
         ),
         (
             format!("{MINIMAL}[call]\nearly_media = \"yes\"\n"),
-            "`connect` or `ignore`",
+            "write \"connect\" or \"ignore\"",
         ),
         (
             format!("{MINIMAL}[call]\nsession_expires = 89\n"),
@@ -247,6 +252,50 @@ fn mistakes_name_the_key_and_the_fix() {
         (
             format!("{MINIMAL}[media]\nthreads = 3\nport = 65534\n"),
             "media.port: must leave a port",
+        ),
+        (
+            format!("{MINIMAL}[[listen]]\ntransport = \"udp\"\naddress = \"192.0.2.1\"\n"),
+            "b2bua.toml:5: listen.address: is no address with a port; write \"192.0.2.10:5060\"",
+        ),
+        (
+            format!("{MINIMAL}[media]\naddresses = [\"gw.example.com\"]\n"),
+            "b2bua.toml:4: media.addresses: is no address; write",
+        ),
+        (
+            format!("{TRUNK}match = 5\n"),
+            "trunk \"r\": match: is neither a text nor a list of texts",
+        ),
+        (
+            format!("{MINIMAL}[[route]]\nname = \"r\"\n"),
+            "b2bua.toml:3: route: unknown key; [[route]] is called [[trunk]] now",
+        ),
+        (
+            format!("{MINIMAL}{UDP}{UDP}"),
+            "b2bua.toml:8: listen.address: 10.0.0.1:5060 over udp is taken",
+        ),
+        (
+            format!("{MINIMAL}{ANY}{UDP}"),
+            "10.0.0.1:5060 over udp is taken by the [[listen]] at 0.0.0.0:5060",
+        ),
+        (
+            format!(
+                "{MINIMAL}{UDP}{}{}",
+                UDP.replace("udp", "ws"),
+                UDP.replace("udp", "tcp")
+            ),
+            "10.0.0.1:5060 over tcp is taken by the [[listen]] at 10.0.0.1:5060 over ws",
+        ),
+        (
+            format!(
+                "{MINIMAL}{UDP}[media]\naddresses = [\"10.0.0.1\"]\nport = 5059\nthreads = 2\n"
+            ),
+            "media.port: is that of a [[listen]]",
+        ),
+        (
+            format!(
+                "{TRUNK}match = \"+*\"\nnext_hop = \"192.0.2.1\"\nregister = true\naccount = \"a\"\nflows = 2\n"
+            ),
+            "b2bua.toml:9: trunk \"r\": flows: an address is one server",
         ),
         (
             format!("{MINIMAL}[media]\nsilence = 0\n"),
@@ -292,8 +341,13 @@ fn what_would_mislead_is_refused() {
             policy("deny = [\"1900\"]"),
             "policy.deny: \"1900\" is a beginning of local numbers",
         ),
-        (inbound("0.0.0.0/0"), "inbound: lets in the whole Internet"),
+        (
+            inbound("0.0.0.0/0"),
+            "inbound: \"0.0.0.0/0\" lets in the whole Internet",
+        ),
         (inbound("::/0"), "use inbound_auth or peer_name"),
+        (inbound("128.0.0.0/1"), "or much of it"),
+        (inbound("2000::/3"), "or much of it"),
         (
             admin("/run/tandem/bus.sock"),
             "admin.socket: \"/run/tandem/bus.sock\" is the socket of the bus",
@@ -311,6 +365,11 @@ fn what_would_mislead_is_refused() {
         policy("allow = [\"+44\", \"10*\"]\ndeny = [\"1*\", \"*97\"]"),
         policy("approve_abroad = true\nadmins = [\"a@example.com\"]"),
         inbound("10.0.0.0/8"),
+        inbound("fc00::/7"),
+        inbound("2001:db8::/32"),
+        format!("{MINIMAL}{UDP}{}", UDP.replace("udp", "tcp")),
+        format!("{MINIMAL}{UDP}{}", UDP.replace("10.0.0.1", "10.0.0.2")),
+        format!("{MINIMAL}{UDP}[media]\naddresses = [\"10.0.0.2\"]\nport = 5060\n"),
         admin("/run/tandem/admin.sock"),
     ] {
         read(&good).unwrap();
@@ -474,6 +533,34 @@ fn what_is_wrong_beside_it_is_named_with_its_place() {
             vec!["x.toml", "sip", "trunk"],
         ),
         ("x.toml", "[[trunk]\n", vec!["x.toml:1"]),
+        (
+            "x.toml",
+            "[[trunk]]\nname = \"a\"\nnext_hop = \"h\"\n[[trunk]]\nname = \"b\"\nmatch = \"+*\"\n",
+            vec!["conf.d/x.toml:4: trunk \"b\": next_hop: is missing"],
+        ),
+        (
+            "x.toml",
+            "[[trunk]]\nname = \"a\"\nnext_hop = \"h\"\nsrtp = \"on\"\n",
+            vec!["conf.d/x.toml:4: trunk \"a\": srtp: \"on\" is not possible"],
+        ),
+        (
+            "x.toml",
+            "[[trunk]]\nname = \"a\"\nnext_hop = \"h\"\nusername = \"u\"\npassword_file = \"/none\"\n",
+            vec!["conf.d/x.toml:5: trunk \"a\": password_file /none: "],
+        ),
+        (
+            "x.toml",
+            "[[trunk]]\nname = \"a\"\nnext_hop = \"h\"\n\n[[trunk]]\nname = \"a\"\nnext_hop = \"h\"\n",
+            vec![
+                "conf.d/x.toml:6: trunk.name: \"a\" is there twice, first at ",
+                "x.toml:1",
+            ],
+        ),
+        (
+            "x.toml",
+            "[[number]]\nnumber = \"+1555\"\njid = \"a@other.org\"\n",
+            vec!["conf.d/x.toml:3: number.jid: \"a@other.org\" is no user"],
+        ),
     ] {
         let path = directory("wrong", &[(name, text)]);
         let ConfigError(words) = load::<Config>(&path).unwrap_err();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tandem_shared::config::{ConfigError, Secret};
+use tandem_shared::config::{ConfigError, Origin, Secret};
 
 mod text;
 
@@ -27,6 +27,9 @@ use crate::trunk::{Asserts, NextHop, Pattern, Privacy, Register, Trunk};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrunkRow {
+    /// Where it stands.
+    #[serde(skip)]
+    pub origin: Origin,
     /// For logs.
     pub name: String,
     /// Which contacts it takes; none when it is for inbound requests only.
@@ -317,6 +320,13 @@ impl TrunkRow {
         }
         if self.flows > 1 && !(self.register && self.outbound) {
             return wrong("flows: more than one needs register = true, and outbound");
+        }
+        let hop = self.next_hop.as_ref().map(|hop| &hop.0.host);
+        if self.flows > 1 && hop.is_some_and(|host| host.ip().is_some()) {
+            return wrong(
+                "flows: an address is one server, and each flow leads to another one; \
+                name the provider in next_hop, or write flows = 1",
+            );
         }
         if self.keepalive != 0 && !(5..=3600).contains(&self.keepalive) {
             return wrong("keepalive: must be 0, or from 5 to 3600 seconds");

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use tandem_shared::bus::local::Local;
 use tandem_shared::bus::url::Url;
 use tandem_shared::bus::{Bus, Envelope, Incoming, SendError};
+use tandem_shared::config::ConfigError;
 use tandem_shared::mint::Mint;
 use tandem_shared::tally::tally;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -105,18 +106,22 @@ impl Process {
         }
         let key = config.accounts.key.reveal();
         let sealer = (!key.is_empty()).then(|| Sealer::new(key));
-        let (store, restored) = Store::open(&config.store.path, config.store.durability, sealer)?;
+        let store = Store::open(&config.store.path, config.store.durability, sealer);
+        let (store, restored) = store.map_err(blame)?;
         let trunks = config.trunks()?;
-        let transport = Transport::bind(config.transport(config.admission(&trunks)))?;
+        let transport = Transport::bind(config.transport(config.admission(&trunks)));
+        let transport = transport.map_err(blame)?;
         for (protocol, address) in transport.listening() {
             tracing::info!(transport = protocol.as_str(), %address, "listening");
         }
         let settings = config.settings(&trunks, transport.listening())?;
         let bus = Local::listen(path)
-            .with_context(|| format!("bus.url {}: cannot be listened on", path.display()))?;
+            .with_context(|| format!("bus.url {}: cannot be listened on", path.display()))
+            .map_err(blame)?;
         let socket = config.admin_socket();
         let questions = admin::listen(&socket)
-            .with_context(|| format!("admin.socket {}: cannot be listened on", socket.display()))?;
+            .with_context(|| format!("admin.socket {}: cannot be listened on", socket.display()))
+            .map_err(blame)?;
         let (say, heard) = mpsc::unbounded_channel();
         // Once the process ends nobody hears what media says.
         let media = Media::start(&config.media(), move |event| drop(say.send(event)))?;
@@ -377,6 +382,25 @@ impl Process {
             media = tally(&self.media.counters().named()),
             "counts since the start"
         );
+    }
+}
+
+/// A start that fails for want of a directory or a permission fails every time: that is the
+/// configuration's fault. An address that is taken or not there yet may be free the next time.
+fn blame(error: anyhow::Error) -> anyhow::Error {
+    use std::io::ErrorKind;
+    let mut causes = error.chain();
+    let kind = causes.find_map(|cause| Some(cause.downcast_ref::<std::io::Error>()?.kind()));
+    let lasting = [
+        ErrorKind::NotFound,
+        ErrorKind::PermissionDenied,
+        ErrorKind::NotADirectory,
+        ErrorKind::IsADirectory,
+        ErrorKind::ReadOnlyFilesystem,
+    ];
+    match kind.is_some_and(|kind| lasting.contains(&kind)) {
+        true => ConfigError(format!("{error:#}")).into(),
+        false => error,
     }
 }
 

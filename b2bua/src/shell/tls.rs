@@ -86,6 +86,12 @@ fn read_authorities(file: &Path) -> anyhow::Result<RootCertStore> {
             .add(certificate.with_context(complain)?)
             .with_context(complain)?;
     }
+    if roots.is_empty() {
+        bail!(
+            "authorities: {} holds no certificate in PEM",
+            file.display()
+        );
+    }
     Ok(roots)
 }
 
@@ -93,8 +99,11 @@ type Own = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn read(files: &CertificateFiles) -> anyhow::Result<Own> {
     let chain = CertificateDer::pem_file_iter(&files.chain)
-        .and_then(Iterator::collect)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("cannot read the certificate {}", files.chain.display()))?;
+    if chain.is_empty() {
+        bail!("certificate: {} holds none in PEM", files.chain.display());
+    }
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .with_context(|| format!("cannot read the key {}", files.key.display()))?;
     Ok((chain, key))

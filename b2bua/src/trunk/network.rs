@@ -38,6 +38,18 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Whether it is more of the public network than anybody has of it.
+    #[must_use]
+    pub fn is_vast(&self) -> bool {
+        match self.base {
+            IpAddr::V4(_) => self.bits < 8,
+            // Private ones, fc00::/7, may be given as a whole.
+            IpAddr::V6(base) => self.bits < 7 || (self.bits < 16 && is_public(base.into())),
+        }
+    }
+}
+
 fn prefix(address: u128, bits: u8) -> u128 {
     match bits {
         0 => 0,

@@ -29,14 +29,16 @@ impl Schema for Config {
     const TABLES: &'static [&'static str] = &["xmpp", "bus", "log"];
     const FOREIGN_TABLES: &'static [&'static str] = &["listen"];
     const DEFAULT_PATH: &'static str = "/etc/tandem/x.toml";
+    const FORMER_TABLES: &'static [(&'static str, &'static str)] =
+        &[("link", "[link] is called [xmpp] now")];
 
     type DropIn = NoDropIns;
 
-    fn absorb(&mut self, none: NoDropIns) {
+    fn absorb(&mut self, none: NoDropIns, _: &Places) {
         match none {}
     }
 
-    fn finish(self) -> Result<Self, ConfigError> {
+    fn finish(self) -> Result<Self, Fault> {
         Ok(self)
     }
 }
@@ -68,6 +70,37 @@ fn a_wrong_type_is_named() {
     let error = read("[xmpp]\ndomain = \"a.b\"\nport = \"many\"\n").unwrap_err();
     assert!(error.starts_with("x.toml:3: xmpp.port: "), "{error}");
     assert!(error.contains("many"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_a_value_says_what_would_be_right() {
+    let said = |lines: &str| read(&format!("[xmpp]\ndomain = \"a.b\"\n{lines}")).unwrap_err();
+    for (lines, expected) in [
+        (
+            "port = \"many\"",
+            "x.toml:3: xmpp.port: \"many\" is not possible; write a whole number from 0 to 65535",
+        ),
+        ("port = 70000", "xmpp.port: 70000 is not possible"),
+        ("port = -1", "xmpp.port: -1 is not possible"),
+        ("port = []", "xmpp.port: a list is not possible"),
+        (
+            "[log]\nformat = \"xml\"",
+            "x.toml:4: log.format: \"xml\" is not possible; write \"text\" or \"json\"",
+        ),
+        (
+            "[link]\nport = 1",
+            "x.toml:3: link: unknown key; [link] is called [xmpp] now",
+        ),
+    ] {
+        let said = said(lines);
+        assert!(said.contains(expected), "{said}");
+    }
+    // Whoever forgets the quotes around a password does not find it in a log.
+    let said = said("secret = 12345678");
+    assert!(
+        said.contains("write a text in quotes") && !said.contains("1234"),
+        "{said}"
+    );
 }
 
 #[test]

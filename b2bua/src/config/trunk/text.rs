@@ -8,7 +8,7 @@ use crate::trunk::{Identity, Network, Pattern};
 /// One pattern, or a list of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "OneOrMany", into = "Vec<String>")]
-pub struct Patterns(pub(super) Vec<(String, Pattern)>);
+pub struct Patterns(pub(in crate::config) Vec<(String, Pattern)>);
 
 /// A list of address ranges, or one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,10 @@ pub struct Networks(pub(in crate::config) Vec<(String, Network)>);
 
 /// One text, or a list of them.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "is neither a text nor a list of texts; write \"...\" or [\"...\", \"...\"]"
+)]
 pub(in crate::config) enum OneOrMany {
     One(String),
     Many(Vec<String>),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::shell::tls;
 use crate::sip::endpoint::Admission;
 use crate::sip::hop::Transport;
 
@@ -37,6 +38,19 @@ pub struct Listener {
     pub client_authorities: Option<PathBuf>,
 }
 
+impl Listener {
+    /// Reads its files, as listening would.
+    ///
+    /// # Errors
+    /// Which file is wrong, and why; or that TLS lacks a certificate.
+    pub fn check(&self) -> anyhow::Result<()> {
+        match self.transport.is_secure() {
+            true => tls::acceptor(self).map(drop),
+            false => Ok(()),
+        }
+    }
+}
+
 /// How we connect over TLS and WebSocket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dial {
@@ -46,6 +60,16 @@ pub struct Dial {
     pub certificate: Option<CertificateFiles>,
     /// The path that a WebSocket is asked for, from its slash on.
     pub path: String,
+}
+
+impl Dial {
+    /// Reads its files, as connecting would.
+    ///
+    /// # Errors
+    /// Which file is wrong, and why.
+    pub fn check(&self) -> anyhow::Result<()> {
+        tls::connector(self).map(drop)
+    }
 }
 
 /// Where certificate and key lie.
