@@ -10,6 +10,7 @@ use tandem_shared::account::Account;
 
 pub mod route_test;
 
+use crate::clock::{self, Now};
 use crate::policy::{Approvals, approval};
 use crate::settings::Settings;
 use crate::trunk::state::FlowState;
@@ -24,6 +25,11 @@ pub enum Ask {
     /// Register at a trunk now.
     Register {
         /// Its name.
+        trunk: String,
+    },
+    /// What became of that; asked again as long as the answer is pending.
+    Registration {
+        /// The trunk's name.
         trunk: String,
     },
     /// What would become of a call or message.
@@ -73,21 +79,31 @@ pub struct Answer {
     pub ok: bool,
     /// For people, in lines.
     pub text: String,
+    /// It is not known yet: to be asked again.
+    #[serde(default)]
+    pub pending: bool,
 }
 
 impl Answer {
     /// It was done.
     #[must_use]
     pub fn ok(text: impl Into<String>) -> Self {
-        let (ok, text) = (true, text.into());
-        Self { ok, text }
+        let (ok, text, pending) = (true, text.into(), false);
+        Self { ok, text, pending }
     }
 
     /// It could not be done.
     #[must_use]
     pub fn no(text: impl Into<String>) -> Self {
-        let (ok, text) = (false, text.into());
-        Self { ok, text }
+        let (ok, text, pending) = (false, text.into(), false);
+        Self { ok, text, pending }
+    }
+
+    /// It is not known yet.
+    #[must_use]
+    pub fn pending(text: impl Into<String>) -> Self {
+        let (ok, text, pending) = (false, text.into(), true);
+        Self { ok, text, pending }
     }
 }
 
@@ -140,10 +156,51 @@ fn show_trunk(text: &mut String, trunk: &Trunk, state: &State, now: Instant) {
         };
         show_flow(text, &name, flow, now);
     }
+    let bare = |flow: &FlowState| {
+        let registered = &flow.registered;
+        matches!(registered, Registered::Until { outbound, .. } if !outbound)
+    };
+    if let Some(register) = trunk.register.as_ref().filter(|_| several)
+        && state.flows.values().any(bare)
+    {
+        let _ = write!(
+            text,
+            ", 1 of {} flows, as the registrar keeps none (RFC 5626)",
+            register.flows
+        );
+    }
     let _ = match trunk.channels {
         0 => writeln!(text, ", {} calls", state.calls),
         most => writeln!(text, ", {} of {most} calls", state.calls),
     };
+}
+
+/// What became of registering at a trunk: done where one of its flows is.
+#[must_use]
+pub fn show_registration(name: &str, state: Option<&State>, now: Now) -> Answer {
+    let mut text = name.to_owned();
+    let mut done = false;
+    let flows = state.map(|state| &state.flows);
+    let several = flows.is_some_and(|flows| flows.len() > 1);
+    for (number, flow) in flows.into_iter().flatten() {
+        let name = match several {
+            true => format!("flow {number} "),
+            false => String::new(),
+        };
+        show_flow(&mut text, &name, flow, now.instant);
+        if let Registered::Until { at, .. } = &flow.registered {
+            done = true;
+            let left = at.saturating_duration_since(now.instant).as_millis();
+            let until = now.unix_ms().saturating_add(left.try_into().unwrap_or(0));
+            let until = clock::to_text(until).unwrap_or_default();
+            let _ = write!(text, ", until {until}");
+        }
+    }
+    let text = format!("{}\n", text.replacen(", ", ": ", 1));
+    match done {
+        true => Answer::ok(text),
+        false => Answer::no(text),
+    }
 }
 
 fn show_flow(text: &mut String, name: &str, flow: &FlowState, now: Instant) {
@@ -165,6 +222,10 @@ fn show_flow(text: &mut String, name: &str, flow: &FlowState, now: Instant) {
         }
         Registered::Failed { why } => {
             let _ = write!(text, ", {name}NOT REGISTERED ({why})");
+            if let Some(again) = flow.again {
+                let left = again.saturating_duration_since(now).as_secs();
+                let _ = write!(text, ", next try in {left} s");
+            }
         }
     }
 }

@@ -11,6 +11,13 @@ pub fn to_date(unix_ms: i64) -> Option<String> {
     Some(time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 
+/// A time in milliseconds since 1970 as people read it, `2010-11-13 23:29:00 UTC`.
+#[must_use]
+pub fn to_text(unix_ms: i64) -> Option<String> {
+    let time = Timestamp::from_millisecond(unix_ms).ok()?;
+    Some(time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
 /// The time a `Date` header field names, in milliseconds since 1970.
 #[must_use]
 pub fn from_date(text: &str) -> Option<i64> {
@@ -29,6 +36,7 @@ mod tests {
         let time = from_date(text).unwrap();
         assert_eq!(time, 1_289_690_940_000);
         assert_eq!(to_date(time).unwrap(), text);
+        assert_eq!(to_text(time).unwrap(), "2010-11-13 23:29:00 UTC");
     }
 
     #[test]

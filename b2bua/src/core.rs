@@ -480,4 +480,6 @@ fn accounts(settings: &Settings) -> Accounts {
 #[cfg(test)]
 pub(crate) mod bench;
 #[cfg(test)]
+pub(crate) mod heard;
+#[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Command {
     /// Show every trunk: whether it answers, until when it is registered, how many calls it has.
     Trunks,
-    /// Register at a trunk now.
+    /// Register at a trunk now, and tell what became of it: until when, or the provider's own words.
     Register {
         /// The trunk's name.
         trunk: String,
@@ -99,9 +99,14 @@ fn main() -> ExitCode {
 }
 
 fn perform(config: &Config, command: Command) -> anyhow::Result<()> {
+    let socket = config.admin_socket();
     let ask = match command {
         Command::Trunks => Ask::Trunks,
-        Command::Register { trunk } => Ask::Register { trunk },
+        Command::Register { trunk } => {
+            let text = admin::register(&socket, &trunk)?;
+            std::io::stdout().write_all(text.as_bytes())?;
+            return Ok(());
+        }
         Command::RouteTest { to, from } => Ask::RouteTest { to, from },
         Command::Account(AccountCommand::List { user }) => Ask::Accounts { user },
         Command::Account(AccountCommand::Remove { address }) => Ask::RemoveAccount { address },
@@ -110,7 +115,7 @@ fn perform(config: &Config, command: Command) -> anyhow::Result<()> {
         Command::Approve { user } => Ask::Approve { user },
         Command::Deny { user } => Ask::Deny { user },
     };
-    let text = admin::ask(&config.admin_socket(), &ask)?;
+    let text = admin::ask(&socket, &ask)?;
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }

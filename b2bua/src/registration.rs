@@ -95,6 +95,8 @@ struct Registration {
     kept: bool,
     /// It saw us elsewhere than we said, and was told again; once.
     corrected: bool,
+    /// It was said that the registrar keeps no flows, so that there is only this one.
+    alone: bool,
     /// Nobody wants it any more; it ends once the registrar was told.
     leaving: bool,
     /// It wanted a longer registration, and was asked for one; once for each try.
@@ -142,6 +144,7 @@ impl Registration {
             bound: None,
             kept: false,
             corrected: false,
+            alone: false,
             leaving: false,
             raised: false,
             since: None,

@@ -4,6 +4,7 @@ use crate::admin::{self, Answer, Ask, route_test};
 use crate::clock::Now;
 use crate::core::Core;
 use crate::policy::approval;
+use crate::trunk::TrunkId;
 
 impl Core {
     /// An admin asks.
@@ -11,6 +12,7 @@ impl Core {
         match ask {
             Ask::Trunks => admin::show_trunks(&self.settings, &self.states, now.instant),
             Ask::Register { trunk } => self.register(trunk, now),
+            Ask::Registration { trunk } => self.registration(trunk, now),
             Ask::Accounts { user } => self.ask_accounts(user.as_deref(), now),
             Ask::SetAccount { user, account } => self.ask_set(user, account, now),
             Ask::RemoveAccount { address } => self.ask_remove(address, now),
@@ -50,25 +52,40 @@ impl Core {
     }
 
     fn register(&mut self, name: &str, now: Now) -> Answer {
-        let Some(id) = self.settings.trunks.named(name) else {
+        let id = match self.named(name) {
+            Ok(id) => id,
+            Err(answer) => return answer,
+        };
+        let mut known = false;
+        self.with_registrations(now, |registrations, cx| known = registrations.force(id, cx));
+        self.drain_sip(now);
+        match known {
+            true => Answer::ok(format!("{name}: registering\n")),
+            false => Answer::no(format!(
+                "{name}: does not register; it has no register = true"
+            )),
+        }
+    }
+
+    fn registration(&self, name: &str, now: Now) -> Answer {
+        match self.named(name) {
+            Ok(id) if self.registrations.is_asking(id) => Answer::pending(format!(
+                "{name}: still registering; \"trunks\" tells the outcome\n"
+            )),
+            Ok(id) => admin::show_registration(name, self.states.get(id), now),
+            Err(answer) => answer,
+        }
+    }
+
+    fn named(&self, name: &str) -> Result<TrunkId, Answer> {
+        self.settings.trunks.named(name).ok_or_else(|| {
             let trunks = self.settings.trunks.iter();
             let names = trunks
                 .filter(|(_, trunk)| trunk.owner.is_none())
                 .map(|(_, trunk)| &*trunk.name);
             let names: Vec<&str> = names.collect();
             let names = names.join(", ");
-            return Answer::no(format!("there is no trunk {name:?}; there are {names}"));
-        };
-        let mut known = false;
-        self.with_registrations(now, |registrations, cx| known = registrations.force(id, cx));
-        self.drain_sip(now);
-        match known {
-            true => Answer::ok(format!(
-                "{name}: registering; \"trunks\" tells the outcome\n"
-            )),
-            false => Answer::no(format!(
-                "{name}: does not register; it has no register = true"
-            )),
-        }
+            Answer::no(format!("there is no trunk {name:?}; there are {names}"))
+        })
     }
 }

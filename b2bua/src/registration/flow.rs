@@ -8,7 +8,7 @@ use super::{Context, Registration, Registrations, Stage};
 use crate::sip::hop::ConnectionId;
 use crate::sip::uri::{SipUri, Uri};
 use crate::sip::{Hop, Response, Transport};
-use crate::trunk::{FlowId, Registered};
+use crate::trunk::FlowId;
 
 impl Registrations {
     /// A stream ended: who was registered on it cannot be reached any more.
@@ -100,12 +100,11 @@ impl Registrations {
         };
         row.stage = Stage::Resting;
         row.held = false;
-        let why = why.to_owned();
-        cx.states.set_registered(id, Registered::Failed { why });
         // Soon, but not everybody at the same moment; where no flow lasts, each time later.
         let longer = row.brief.saturating_sub(1).min(10);
         let most = (SOON * 2_u64.saturating_pow(longer * 2)).min(MOST_SOON);
         let soon = Duration::from_millis(fraction(cx.mint, most));
+        cx.states.set_failed(id, why, cx.now + soon);
         self.timers.set(id, cx.now + soon);
     }
 }

@@ -6,7 +6,7 @@ use tandem_shared::mint::Mint;
 
 use super::{Context, Registrations, Stage};
 use crate::dns::PENALTY;
-use crate::trunk::{FlowId, Registered};
+use crate::trunk::FlowId;
 
 impl Registrations {
     /// This way leads nowhere: the next one, or all of them again, later.
@@ -58,13 +58,28 @@ impl Registrations {
     /// The registrar does not want us: nothing will change by asking often.
     pub(super) fn give_in(&mut self, id: FlowId, why: &str, cx: &mut Context<'_>) {
         self.rest(id, why, REFUSED, cx);
-        tracing::error!(
-            trunk = cx.settings.trunks.name(id.trunk),
-            flow = id.number,
-            why,
-            again_in = REFUSED.as_secs(),
-            "the registrar refuses the account; check username, password and realm"
-        );
+        let (trunk, flow) = (cx.settings.trunks.name(id.trunk), id.number);
+        let again_in = REFUSED.as_secs();
+        let found = cx.settings.trunks.get(id.trunk);
+        // A user's own account has no keys in the configuration.
+        match found.is_some_and(|trunk| trunk.owner.is_some()) {
+            true => tracing::error!(
+                trunk,
+                flow,
+                why,
+                again_in,
+                "the registrar refuses a user's account; \"tandem-b2bua account set\" gives it another \
+                login or password"
+            ),
+            false => tracing::error!(
+                trunk,
+                flow,
+                why,
+                again_in,
+                "the registrar refuses the account; check username, password and realm of the trunk, and \
+                account where it differs"
+            ),
+        }
     }
 
     fn rest(&mut self, id: FlowId, why: &str, pause: Duration, cx: &mut Context<'_>) {
@@ -81,8 +96,7 @@ impl Registrations {
         row.hop = None;
         row.sent = None;
         self.timers.set(id, cx.now + pause);
-        let why = why.to_owned();
-        cx.states.set_registered(id, Registered::Failed { why });
+        cx.states.set_failed(id, why, cx.now + pause);
     }
 }
 

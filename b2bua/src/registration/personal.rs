@@ -31,6 +31,14 @@ impl Registrations {
         self.rows.keys().any(|id| id.trunk == trunk)
     }
 
+    /// Whether it is not known yet what becomes of a registration.
+    #[must_use]
+    pub fn is_asking(&self, trunk: TrunkId) -> bool {
+        let asks = |stage| matches!(stage, Stage::Asking(_) | Stage::Locating);
+        let mut rows = self.rows.iter();
+        rows.any(|(id, row)| id.trunk == trunk && asks(row.stage))
+    }
+
     /// Takes our binding back.
     pub(super) fn take_back(&mut self, id: FlowId, cx: &mut Context<'_>) {
         if let Some(row) = self.rows.get_mut(&id) {

@@ -15,7 +15,20 @@ impl Registrations {
             return;
         }
         let kept = self.rows.get(&id).is_some_and(|row| row.kept);
-        for other in self.of_trunk(id.trunk) {
+        let flows = self.of_trunk(id.trunk);
+        if let Some(row) = self.rows.get_mut(&id) {
+            let alone = !kept && flows.len() > 1;
+            if alone && !std::mem::replace(&mut row.alone, alone) {
+                tracing::warn!(
+                    trunk = cx.settings.trunks.name(id.trunk),
+                    wanted = flows.len(),
+                    "the registrar keeps no flows (RFC 5626): there is only one, and calls come in as \
+                    long as its server lives; flows = 1 says so in advance"
+                );
+            }
+            row.alone = alone;
+        }
+        for other in flows {
             let stage = self.rows.get(&other).map(|row| row.stage);
             let waits = stage == Some(Stage::Waiting);
             match kept {
@@ -35,11 +48,6 @@ impl Registrations {
         self.timers.cancel(&id);
         self.patience.cancel(&id);
         cx.states.remove_flow(id);
-        tracing::warn!(
-            trunk = cx.settings.trunks.name(id.trunk),
-            flow = id.number,
-            "the registrar keeps no flows: there is only one"
-        );
     }
 
     /// The flows of a trunk.

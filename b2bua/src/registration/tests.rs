@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admin::Ask;
 use crate::core::bench::{Bench, hop};
+use crate::core::heard::heard;
 use crate::settings::tests::settings;
 use crate::sip::digest::Credential;
 use crate::sip::{Method, Request, Response, Status};
@@ -151,6 +153,45 @@ fn a_wrong_password_is_not_tried_again_soon() {
     assert!(bench.requests().is_empty());
     bench.pass(1);
     assert_eq!(bench.requests().len(), 1);
+}
+
+#[test]
+fn an_admin_hears_what_became_of_a_registration_and_when_it_is_tried_next() {
+    let name = || "provider".to_owned();
+    let ask = |bench: &mut Bench, ask: Ask| bench.core.ask(&ask, bench.now);
+    let force = || Ask::Register { trunk: name() };
+    let look = || Ask::Registration { trunk: name() };
+    let mut bench = begin(vec![account()]);
+    let (first, _) = bench.request();
+    assert!(ask(&mut bench, look()).pending);
+    let said = heard(|| bench.answer(&first, 403, None));
+    let mut said = said.iter();
+    assert!(said.any(|line| line.starts_with("ERROR") && line.contains("check username")));
+    let answer = ask(&mut bench, look());
+    assert_eq!(
+        (answer.ok, answer.pending, answer.text.as_str()),
+        (
+            false,
+            false,
+            "provider: NOT REGISTERED (403 Forbidden), next try in 1800 s\n"
+        )
+    );
+    bench.pass(100);
+    let text = bench.core.ask(&Ask::Trunks, bench.now).text;
+    assert!(
+        text.contains("NOT REGISTERED (403 Forbidden), next try in 1700 s, 0 calls"),
+        "{text}"
+    );
+    // What was said before is no answer to what is asked now.
+    assert!(ask(&mut bench, force()).ok);
+    bench.pass(0);
+    let (second, _) = bench.request();
+    assert!(ask(&mut bench, look()).pending);
+    grant(&mut bench, &second, 600);
+    let answer = ask(&mut bench, look());
+    assert!(answer.ok && !answer.pending, "{answer:?}");
+    let wanted = "provider: registered for 600 s more at 192.0.2.1 port 5060 over udp, until 2010-11-13 23:4";
+    assert!(answer.text.starts_with(wanted), "{}", answer.text);
 }
 
 #[test]

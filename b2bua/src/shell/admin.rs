@@ -5,7 +5,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
@@ -75,6 +75,38 @@ async fn serve(stream: UnixStream, questions: mpsc::Sender<Question>) {
 /// # Errors
 /// When nobody answers there, or the answer is no.
 pub fn ask(path: &Path, ask: &Ask) -> anyhow::Result<String> {
+    said(answer(path, ask)?)
+}
+
+/// Registers at a trunk, and waits until it is known what became of it.
+///
+/// # Errors
+/// When nobody answers, it is not registered, or nothing is known for too long.
+pub fn register(path: &Path, trunk: &str) -> anyhow::Result<String> {
+    let trunk = trunk.to_owned();
+    let begin = Ask::Register {
+        trunk: trunk.clone(),
+    };
+    ask(path, &begin)?;
+    let look = Ask::Registration { trunk };
+    let end = Instant::now() + OUTCOME;
+    loop {
+        let answer = answer(path, &look)?;
+        if !answer.pending || Instant::now() >= end {
+            return said(answer);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn said(answer: Answer) -> anyhow::Result<String> {
+    if !answer.ok {
+        bail!("{}", answer.text.trim_end());
+    }
+    Ok(answer.text)
+}
+
+fn answer(path: &Path, ask: &Ask) -> anyhow::Result<Answer> {
     let mut stream = std::os::unix::net::UnixStream::connect(path).with_context(|| {
         format!(
             "{}: nobody answers; is tandem-b2bua running, and are you its user or root?",
@@ -87,11 +119,7 @@ pub fn ask(path: &Path, ask: &Ask) -> anyhow::Result<String> {
     stream.write_all(&line)?;
     let mut answer = String::new();
     BufReader::new(stream.take(MAX_ANSWER)).read_line(&mut answer)?;
-    let answer: Answer = serde_json::from_str(&answer).context("no answer")?;
-    if !answer.ok {
-        bail!("{}", answer.text.trim_end());
-    }
-    Ok(answer.text)
+    serde_json::from_str(&answer).context("no answer")
 }
 
 /// The longest question, in bytes, and the longest answer.
@@ -99,6 +127,10 @@ const MAX_LINE: u64 = 4096;
 const MAX_ANSWER: u64 = 4 * 1024 * 1024;
 /// How long either side may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a registration may take: a registrar that says nothing is given up after 32 s (Timer F).
+const OUTCOME: Duration = Duration::from_secs(40);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(200);
 /// Most questions that wait.
 const WAITING: usize = 16;
 const AFTER_ERROR: Duration = Duration::from_millis(100);

@@ -45,6 +45,8 @@ pub struct FlowState {
     pub service_route: Vec<String>,
     /// How its registrar sees us over UDP, where that is not our own address.
     pub seen: Option<SocketAddr>,
+    /// When it is tried again, where it went wrong.
+    pub again: Option<Instant>,
 }
 
 /// Whether a trunk answers OPTIONS or anything else.
@@ -207,6 +209,14 @@ impl States {
             flow.service_route.clear();
         }
         flow.registered = registered;
+        flow.again = None;
+    }
+
+    /// It does not know where we are, for this reason, and is told then.
+    pub fn set_failed(&mut self, id: FlowId, why: &str, again: Instant) {
+        let why = why.to_owned();
+        self.set_registered(id, Registered::Failed { why });
+        self.flow_mut(id).again = Some(again);
     }
 
     /// There is no such flow any more.

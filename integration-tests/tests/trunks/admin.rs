@@ -10,7 +10,7 @@ use integration_tests::tandem::{Trunk, with_tandem_within};
 
 use crate::scene::{LIMIT, Scene, provider};
 
-/// A provider that is there, then gone, then there again; each is told of, and `register` does not wait.
+/// A provider that is there, then gone, then there again; each is told of, and `register` tells what became of it.
 #[test]
 fn trunks_are_told_of_as_they_are() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
@@ -55,9 +55,20 @@ fn trunks_are_told_of_as_they_are() -> Result<()> {
             "{shown}"
         );
 
+        let failed = tandem.ask(&["register", "provider"]).err();
+        let failed = failed.map(|error| error.to_string()).unwrap_or_default();
+        ensure!(
+            failed.contains("NOT REGISTERED (The registrar cannot be reached.), next try in"),
+            "{failed}"
+        );
+
         let mark = node.process.mark()?;
         node.start_again()?;
-        tandem.ask(&["register", "provider"])?;
+        let told = tandem.ask(&["register", "provider"])?;
+        ensure!(
+            told.starts_with("provider: registered for 3") && told.contains("UTC"),
+            "{told}"
+        );
         node.process.wait_log_since(mark, "provider-registered")?;
         tandem.b2bua.wait_log("the trunk answers again")?;
         let refused = tandem

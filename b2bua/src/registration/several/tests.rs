@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::action::Action;
 use crate::core::bench::{Bench, hop};
+use crate::core::heard::heard;
 use crate::dns::{Answer, Query, Records};
 use crate::message::request::tests::message;
 use crate::registration::tests::{account, begin};
@@ -175,16 +176,33 @@ fn the_second_flow_follows_to_another_server() {
 fn without_a_registrar_that_keeps_flows_there_is_one() {
     let mut bench = open(&["192.0.2.1", "192.0.2.2"]);
     let first = bench.request();
-    grant(&mut bench, &first, FIRST, "path");
+    let said = heard(|| grant(&mut bench, &first, FIRST, "path"));
+    let warned = |said: &[String]| {
+        let mut said = said.iter();
+        said.any(|line| line.starts_with("WARN") && line.contains("flows = 1 says so"))
+    };
+    assert!(warned(&said), "{said:?}");
     assert!(is_up(&bench, 1) && bench.requests().is_empty());
+    let shown = |bench: &mut Bench| bench.core.ask(&crate::admin::Ask::Trunks, bench.now).text;
+    let text = shown(&mut bench);
+    assert!(
+        text.contains(", 1 of 2 flows, as the registrar keeps none (RFC 5626), 0 calls"),
+        "{text}"
+    );
     bench.pass(1000);
     assert!(bench.requests().is_empty());
+    // That is said once.
+    let (_, again) = wait(&mut bench, 3600);
+    let said = heard(|| grant(&mut bench, &again, FIRST, "path"));
+    assert!(!warned(&said), "{said:?}");
     // It learnt to, and forgets it again.
     let (_, again) = wait(&mut bench, 3600);
     grant(&mut bench, &again, FIRST, KEEPS);
     let second = bench.request();
     grant(&mut bench, &second, SECOND, KEEPS);
     assert!(is_up(&bench, 2));
+    let text = shown(&mut bench);
+    assert!(!text.contains("keeps none"), "{text}");
     let (_, again) = wait(&mut bench, 3600);
     grant(&mut bench, &again, FIRST, "path");
     assert!(is_up(&bench, reg_id(&again.0).parse().unwrap()));
