@@ -379,11 +379,12 @@ impl Registrations {
                 self.send(id, cx);
             }
             Step::Wait => row.stage = Stage::Locating,
-            Step::End if taken.is_empty() => {
-                self.fail(id, "The registrar has no address.", None, cx);
-            }
             Step::End => {
-                let why = row.trouble.unwrap_or("There is no further server.");
+                let why = match (row.ways.shut(), row.trouble) {
+                    (Some(shut), _) => pause::words(shut),
+                    (None, _) if taken.is_empty() => "The registrar has no address.",
+                    (None, trouble) => trouble.unwrap_or("There is no further server."),
+                };
                 self.fail(id, why, None, cx);
             }
         }

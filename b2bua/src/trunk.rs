@@ -27,7 +27,7 @@ mod guest;
 pub mod network;
 mod own;
 pub mod pattern;
-mod reach;
+pub mod reach;
 pub mod state;
 pub mod ways;
 

@@ -653,3 +653,43 @@ fn an_admin_keeps_shows_and_forgets_them() {
         again.text
     );
 }
+
+/// The name leads into the own network: that is said, and which key forbids it.
+#[test]
+fn a_server_in_the_own_network_is_not_called_one_without_address() {
+    let problem = |addresses: &[&str], allow_private: bool| {
+        let mut settings = open();
+        settings.accounts.allow_private = allow_private;
+        let mut bench = Bench::with(settings);
+        let account = Account {
+            server: Some("provider.example:5060".into()),
+            transport: Some("udp".into()),
+            ..Account::new("sip:alice@provider.example", "s3cret")
+        };
+        set(&mut bench, "juliet", account);
+        let found = addresses.iter().map(|ip| ip.parse().unwrap()).collect();
+        let query = crate::dns::Query::Addresses("provider.example".into());
+        let life = std::time::Duration::from_secs(60);
+        let answer = crate::dns::Answer::Found(crate::dns::Records::Addresses(found), life);
+        bench.core.handle_dns(query, answer, bench.now);
+        bench.pass(0);
+        let AccountWhat::Accounts(all) = ask(&mut bench, "juliet", AccountWhat::Show) else {
+            panic!("no accounts");
+        };
+        (
+            all[0].problem.clone().unwrap_or_default(),
+            bench.requests().len(),
+        )
+    };
+    let (shut, sent) = problem(&["10.0.0.1"], false);
+    assert!(
+        shut.contains("accounts.allow_private") && sent == 0,
+        "{shut}"
+    );
+    assert_eq!(
+        problem(&[], false),
+        ("The registrar has no address.".into(), 0)
+    );
+    assert_eq!(problem(&["10.0.0.1", "8.8.4.4"], false), (String::new(), 1));
+    assert_eq!(problem(&["10.0.0.1"], true), (String::new(), 1));
+}

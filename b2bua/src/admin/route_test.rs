@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use tandem_shared::address::Address;
+use tandem_shared::address::uri::user_from_sip;
+use tandem_shared::address::{Address, host_from_text, number};
 
 use super::Answer;
 use crate::dns::{Dns, Located};
@@ -14,8 +15,10 @@ use crate::identity;
 use crate::policy::Approvals;
 use crate::policy::approval::{Look, Verdict};
 use crate::settings::Settings;
+use crate::sip::uri::Uri;
 use crate::spelling::Spellings;
 use crate::target::{self, Kind, Step, Target};
+use crate::trunk::reach::{self, Shut};
 use crate::trunk::{Guide, States, Trunk, TrunkId, Ways, is_full};
 
 /// What is asked with.
@@ -44,7 +47,8 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
     let own = settings.mapping.domain.as_str();
     let Some(to) = contact(to, settings) else {
         return Answer::no(format!(
-            "{to:?} is no number and no address; write \"+15551234567\", \"alice@pbx.example.com\" or a JID at {own}"
+            "{to:?} is no number and no address; write \"+15551234567\", \"alice@pbx.example.com\", a tel: or sip: URI, \
+            or a JID at {own}"
         ));
     };
     let given = from;
@@ -257,9 +261,17 @@ fn explain_trunk(
         Some(Located::Hops(hops)) => {
             for hop in hops {
                 let transport = hop.transport.as_str();
+                let shut = match reach::shut(trunk, &hop, &cx.settings.endpoint) {
+                    None => "",
+                    Some(Shut::OwnNetwork) => {
+                        ": of the own network, left out as allow_private is not set"
+                    }
+                    Some(Shut::LowPort) => ": a port of another service, left out",
+                    Some(Shut::Ourselves) => ": our own address, left out",
+                };
                 let _ = writeln!(
                     text,
-                    "   to {} port {} over {transport}",
+                    "   to {} port {} over {transport}{shut}",
                     hop.host, hop.port
                 );
             }
@@ -271,10 +283,24 @@ fn explain_trunk(
     }
 }
 
-/// A contact, given as number, SIP address or JID.
+/// A contact, given as number, SIP address, URI or JID.
 fn contact(text: &str, settings: &Settings) -> Option<Address> {
     let own = settings.mapping.domain.as_str();
-    let text = text.strip_prefix("sip:").unwrap_or(text);
+    let text = text.trim();
+    let (scheme, rest) = text.split_once(':').unwrap_or_default();
+    let schemes = ["tel", "sip", "sips"];
+    let is_uri = schemes.iter().any(|it| it.eq_ignore_ascii_case(scheme));
+    if !is_uri && !scheme.is_empty() && !scheme.contains('@') {
+        return None;
+    }
+    let text = if is_uri { rest } else { text };
+    if is_uri && let Ok(uri) = Uri::parse(&format!("{scheme}:{rest}")) {
+        let named = named_by(&uri, own);
+        // "sip:+15551234567" is a host to the grammar, and a number to whoever writes it.
+        if named.is_some() || number::parse(rest).is_none() {
+            return named;
+        }
+    }
     let Some((user, host)) = text.rsplit_once('@') else {
         let user: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         return Address::new(&user, own).ok();
@@ -288,6 +314,24 @@ fn contact(text: &str, settings: &Settings) -> Option<Address> {
         };
     }
     Address::new(user, host).ok()
+}
+
+/// The contact a URI names. Parameters of a number say how to dial it, not which it is.
+fn named_by(uri: &Uri, own: &str) -> Option<Address> {
+    match uri {
+        Uri::Tel(rest) => {
+            let number = number::parse(rest.as_str().split(';').next()?)?;
+            Address::new(number.as_str(), own).ok()
+        }
+        Uri::Sip(uri) => {
+            let user = user_from_sip(uri.raw_user()?).ok()?;
+            let number = user.split(';').next()?;
+            let host = host_from_text(&uri.host.to_string()).ok()?;
+            let user = if host == own { number } else { user.as_str() };
+            Address::new(user, &host).ok()
+        }
+        Uri::Other { .. } => None,
+    }
 }
 
 const HOPS: u8 = 70;
@@ -324,6 +368,32 @@ mod tests {
         call: allowed
         message: allowed
         "#);
+    }
+
+    #[test]
+    fn uris_are_read_as_what_they_name() {
+        for (written, to) in [
+            ("tel:+1-555-9001", "to: +15559001@sip.example.com\n"),
+            (
+                "TEL:5559001;phone-context=+1",
+                "to: 5559001@sip.example.com\n",
+            ),
+            (
+                "sip:+15559001@sip.example.com;user=phone",
+                "to: +15559001@sip.example.com\n",
+            ),
+            (
+                "sip:romeo@pbx.example.net:5070;transport=tcp",
+                "to: romeo@pbx.example.net\n",
+            ),
+            ("sips:romeo@PBX.example.net", "to: romeo@pbx.example.net\n"),
+            ("sip:a%23b@pbx.example.net", "to: a#b@pbx.example.net\n"),
+            ("sip:+15559001", "to: +15559001@sip.example.com\n"),
+        ] {
+            let text = ask(written, Some("juliet@example.com"));
+            assert!(text.starts_with(to), "{written}: {text}");
+        }
+        assert!(ask("mailto:romeo@pbx.example.net", None).contains("tel: or sip: URI"));
     }
 
     #[test]

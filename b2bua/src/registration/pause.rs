@@ -7,6 +7,7 @@ use tandem_shared::mint::Mint;
 use super::{Context, Registrations, Stage};
 use crate::dns::PENALTY;
 use crate::trunk::FlowId;
+use crate::trunk::reach::Shut;
 
 impl Registrations {
     /// This way leads nowhere: the next one, or all of them again, later.
@@ -110,6 +111,18 @@ pub(super) fn refresh_after(seconds: u32, mint: &mut Mint) -> Duration {
 
 pub(super) fn fraction(mint: &mut Mint, most: u64) -> u64 {
     u64::try_from(mint.number() % (u128::from(most) + 1)).unwrap_or_default()
+}
+
+/// What is said of a user's own account whose server is nowhere it may lead.
+pub(super) fn words(shut: Shut) -> &'static str {
+    match shut {
+        Shut::OwnNetwork => {
+            "The registrar has an address of the own network alone, which accounts.allow_private = false keeps from \
+             users' accounts."
+        }
+        Shut::LowPort => "The registrar has a port below 1024, which is of another service.",
+        Shut::Ourselves => "The registrar has our own address.",
+    }
 }
 
 /// The pause after the first failure, where another flow of the trunk is alive, and the longest

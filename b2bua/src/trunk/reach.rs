@@ -6,14 +6,32 @@ use super::network::is_public;
 use crate::sip::endpoint::{EndpointConfig, SentBy};
 use crate::sip::{Hop, Transport};
 
-/// Whether requests by `trunk` may go to `hop`.
-pub(super) fn may_reach(trunk: &Trunk, hop: &Hop, endpoint: &EndpointConfig) -> bool {
+/// Why requests by a trunk do not go somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shut {
+    /// It is an address of the own network, and `allow_private` is not set.
+    OwnNetwork,
+    /// Its port is of another service.
+    LowPort,
+    /// It is where others reach us.
+    Ourselves,
+}
+
+/// Why requests by `trunk` may not go to `hop`; nothing when they may.
+#[must_use]
+pub fn shut(trunk: &Trunk, hop: &Hop, endpoint: &EndpointConfig) -> Option<Shut> {
     // Written by the admin and no user.
     if trunk.next_hop.is_some() && trunk.owner.is_none() {
-        return true;
+        return None;
     }
     let is_public = hop.host.ip().is_some_and(is_public);
-    (is_public || trunk.allow_private) && has_sip_port(hop) && !is_ours(hop, endpoint)
+    if !is_public && !trunk.allow_private {
+        return Some(Shut::OwnNetwork);
+    }
+    if !has_sip_port(hop) {
+        return Some(Shut::LowPort);
+    }
+    is_ours(hop, endpoint).then_some(Shut::Ourselves)
 }
 
 /// Low ports are of other services; WebSocket has those of HTTP (RFC 7118 §5.5).
@@ -69,7 +87,7 @@ mod tests {
         let named = trunk("named", &["+*"], Some("192.0.2.1"));
         let may = |address: &str, port, transport| {
             let hop = hop(address, port, transport);
-            [&open, &lab, &named].map(|trunk| may_reach(trunk, &hop, &endpoint))
+            [&open, &lab, &named].map(|trunk| shut(trunk, &hop, &endpoint).is_none())
         };
         let (all, nobody_else) = ([true; 3], [false, false, true]);
         for (port, transport) in [
@@ -131,7 +149,7 @@ mod tests {
                 && let Host::Ip(ip) = place.host
             {
                 let hop = hop(&ip.to_string(), 5060, Transport::Udp);
-                assert!(!may_reach(&open, &hop, &endpoint), "{host} is {ip}");
+                assert!(shut(&open, &hop, &endpoint).is_some(), "{host} is {ip}");
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tandem_shared::address::Address;
 use tandem_shared::mint::Mint;
 
-use super::reach::may_reach;
+use super::reach::{self, Shut};
 use super::{States, Trunk, TrunkId, Trunks};
 use crate::dns::{Dns, Located};
 use crate::settings::Settings;
@@ -20,6 +20,8 @@ pub struct Ways {
     trunks: VecDeque<TrunkId>,
     /// Places of the first trunk.
     hops: VecDeque<Hop>,
+    /// Why a trunk led only where it may not.
+    shut: Option<Shut>,
 }
 
 /// Where to go now.
@@ -70,10 +72,16 @@ impl<'a> Guide<'a> {
         }
     }
 
-    /// Leaves out the places a trunk may not lead to.
-    fn keep_allowed(&self, id: TrunkId, hops: &mut Vec<Hop>) {
-        let trunk = self.trunks.get(id);
-        hops.retain(|hop| trunk.is_some_and(|trunk| may_reach(trunk, hop, self.endpoint)));
+    /// Leaves out the places a trunk may not lead to; why, when none is left.
+    fn keep_allowed(&self, id: TrunkId, hops: &mut Vec<Hop>) -> Option<Shut> {
+        let trunk = self.trunks.get(id)?;
+        let mut why = None;
+        hops.retain(|hop| {
+            let shut = reach::shut(trunk, hop, self.endpoint);
+            why = why.or(shut);
+            shut.is_none()
+        });
+        why.filter(|_| hops.is_empty())
     }
 
     /// Where a trunk keeps several flows, its requests take one that is alive (RFC 5626 §4.3); where it is
@@ -106,7 +114,7 @@ impl Ways {
             ordered.into_iter().partition(|id| guide.states.is_up(*id));
         Self {
             trunks: up.into_iter().chain(down).collect(),
-            hops: VecDeque::new(),
+            ..Self::default()
         }
     }
 
@@ -115,7 +123,7 @@ impl Ways {
     pub fn by(trunk: TrunkId) -> Self {
         Self {
             trunks: VecDeque::from([trunk]),
-            hops: VecDeque::new(),
+            ..Self::default()
         }
     }
 
@@ -133,7 +141,7 @@ impl Ways {
                 Some(Ok(place)) => match guide.dns.locate(&place, guide.mint, guide.now) {
                     Located::Wait => return Step::Wait,
                     Located::Hops(mut hops) => {
-                        guide.keep_allowed(id, &mut hops);
+                        self.shut = self.shut.or(guide.keep_allowed(id, &mut hops));
                         guide.prefer_flows(id, &mut hops);
                         self.hops = hops.into();
                         if self.hops.is_empty() {
@@ -167,6 +175,12 @@ impl Ways {
         self.hops.clear();
         self.trunks.pop_front();
         !self.trunks.is_empty()
+    }
+
+    /// Why a trunk led only where it may not, if one did.
+    #[must_use]
+    pub fn shut(&self) -> Option<Shut> {
+        self.shut
     }
 
     /// Whether there is a way beside the one tried last.
