@@ -67,11 +67,15 @@ impl Accounts {
             };
         }
         let own = self.rows.values().filter(|row| row.user == *user).count();
-        if own >= settings.per_user || self.rows.len() >= settings.max {
-            let text = "There are as many accounts as are allowed; remove one first.";
-            return Err(Refusal::new(Reason::PolicyViolation).with_text(text));
-        }
-        Ok(())
+        let full = if own >= settings.per_user {
+            format!("of one user as are allowed ({own}, accounts.per_user)")
+        } else if self.rows.len() >= settings.max {
+            format!("as are allowed in all ({}, accounts.max)", self.rows.len())
+        } else {
+            return Ok(());
+        };
+        let text = format!("There are as many accounts {full}; remove one first.");
+        Err(Refusal::new(Reason::PolicyViolation).with_text(text))
     }
 
     /// Enters one; returns the trunk of the one whose place it takes.

@@ -46,6 +46,13 @@ pub enum Ask {
         #[serde(default)]
         user: Option<String>,
     },
+    /// Whether an account of a user could be kept, whatever its password is.
+    CheckAccount {
+        /// The user's JID.
+        user: String,
+        /// The account; nobody looks at its password.
+        account: Box<Account>,
+    },
     /// Keep an account of a user.
     SetAccount {
         /// The user's JID.

@@ -1,12 +1,13 @@
 //! The SIP side of Tandem.
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use tandem_b2bua::admin::Ask;
 use tandem_b2bua::config::Config;
 use tandem_b2bua::shell::admin;
-use tandem_shared::account::Account;
+use tandem_shared::account::{Account, Password};
 use tandem_shared::cli::{self, Args, Program, Subcommand};
 
 /// Half of a message's cost is in small allocations, which this does in two thirds of the time.
@@ -110,7 +111,7 @@ fn perform(config: &Config, command: Command) -> anyhow::Result<()> {
         Command::RouteTest { to, from } => Ask::RouteTest { to, from },
         Command::Account(AccountCommand::List { user }) => Ask::Accounts { user },
         Command::Account(AccountCommand::Remove { address }) => Ask::RemoveAccount { address },
-        Command::Account(AccountCommand::Set(arguments)) => arguments.ask()?,
+        Command::Account(AccountCommand::Set(arguments)) => arguments.ask(&socket)?,
         Command::Approvals => Ask::Approvals,
         Command::Approve { user } => Ask::Approve { user },
         Command::Deny { user } => Ask::Deny { user },
@@ -121,19 +122,24 @@ fn perform(config: &Config, command: Command) -> anyhow::Result<()> {
 }
 
 impl SetArguments {
-    fn ask(self) -> anyhow::Result<Ask> {
-        let account = Account {
+    /// Asks for the password only once everything else is known to be right.
+    fn ask(self, socket: &Path) -> anyhow::Result<Ask> {
+        let user = self.user;
+        let mut account = Box::new(Account {
             login: self.login,
             server: self.server,
             transport: self.transport,
             number_format: self.number_format,
             outgoing: !self.incoming_only,
-            ..Account::new(self.address, password()?)
+            ..Account::new(self.address, "")
+        });
+        let check = Ask::CheckAccount {
+            user: user.clone(),
+            account: account.clone(),
         };
-        Ok(Ask::SetAccount {
-            user: self.user,
-            account: Box::new(account),
-        })
+        admin::ask(socket, &check)?;
+        account.password = Password(password()?);
+        Ok(Ask::SetAccount { user, account })
     }
 }
 

@@ -132,6 +132,12 @@ pub fn check(
 /// The user and the host of an address.
 fn address(text: &str) -> Result<(String, Host), Refusal> {
     let bad = || wrong("address: write sip:alice@provider.example");
+    let scheme = text.split(':').next().unwrap_or_default();
+    if scheme.eq_ignore_ascii_case("sips") {
+        return Err(wrong(
+            "address: sips: cannot be kept secure here; write sip:alice@provider.example, and tls as transport",
+        ));
+    }
     let rest = text.strip_prefix("sip:").unwrap_or(text);
     // Neither another scheme nor a password.
     if rest.split('@').next().is_none_or(|part| part.contains(':')) {
@@ -144,6 +150,12 @@ fn address(text: &str) -> Result<(String, Host), Refusal> {
     let Ok(Uri::Sip(uri)) = Uri::parse(&text) else {
         return Err(bad());
     };
+    if let Some(port) = uri.port {
+        return Err(wrong(&format!(
+            "address: a port does not belong there; write sip:alice@provider.example, and \
+            provider.example:{port} as server"
+        )));
+    }
     // Parameters, ports and headers say how to get there, not who it is.
     let bare = uri.port.is_none() && !uri.secure && !text.contains([';', '?']);
     let part = uri.raw_user().filter(|_| bare).ok_or_else(bad)?;

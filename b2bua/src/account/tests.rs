@@ -531,11 +531,14 @@ fn a_bad_account_is_refused_in_words_that_name_what_is_wrong() {
     let cases = [
         (Account::new("alice", "x"), "address: write"),
         (Account::new("sip:8.8.4.4", "x"), "address: write"),
-        (Account::new("sips:alice@8.8.4.4", "x"), "address: write"),
+        (
+            Account::new("sips:alice@8.8.4.4", "x"),
+            "address: sips: cannot be kept",
+        ),
         (Account::new("sip:alice@8.8.4.4;lr", "x"), "address: write"),
         (
             Account::new("sip:alice@8.8.4.4:5070", "x"),
-            "address: write",
+            "provider.example:5070 as server",
         ),
         (Account::new("sip:a%0d%0a@8.8.4.4", "x"), "address: write"),
         (
@@ -593,9 +596,17 @@ fn accounts_are_bounded_and_nobody_takes_anothers() {
     let elsewhere = Account::new("sip:a@8.8.8.8", "s3cret");
     assert!(problem(&mut bench, "juliet", elsewhere).contains("not allowed here"));
     set(&mut bench, "juliet", at("b"));
-    assert!(problem(&mut bench, "juliet", at("c")).contains("as many accounts"));
+    let full = problem(&mut bench, "juliet", at("c"));
+    assert!(
+        full.contains("as many accounts of one user as are allowed (2, accounts.per_user)"),
+        "{full}"
+    );
     set(&mut bench, "romeo", at("c"));
-    assert!(problem(&mut bench, "romeo", at("d")).contains("as many accounts"));
+    let full = problem(&mut bench, "romeo", at("d"));
+    assert!(
+        full.contains("as many accounts as are allowed in all (3, accounts.max)"),
+        "{full}"
+    );
     // One that is there already may change.
     assert!(matches!(
         set(&mut bench, "juliet", at("a")),
@@ -630,7 +641,21 @@ fn an_admin_keeps_shows_and_forgets_them() {
         user: user.into(),
         account: Box::new(Account::new(HOME, "s3cret")),
     };
-    assert!(!ask(set("eve@elsewhere.example")).ok);
+    let eve = ask(set("eve@elsewhere.example"));
+    assert!(
+        !eve.ok && eve.text.contains("no user of example.com"),
+        "{}",
+        eve.text
+    );
+    // Before the password is typed: everything but that is looked at, and nothing kept.
+    let check = |user: &str, address: &str| Ask::CheckAccount {
+        user: user.into(),
+        account: Box::new(Account::new(address, "")),
+    };
+    assert!(!ask(check("eve@elsewhere.example", HOME)).ok);
+    assert!(!ask(check("juliet@example.com", "sip:alice@8.8.4.4:1")).ok);
+    assert!(ask(check("juliet@example.com", HOME)).ok);
+    assert_eq!(ask(Ask::Accounts { user: None }).text, "no accounts\n");
     assert!(ask(set("juliet@example.com")).ok);
     let shown = ask(Ask::Accounts { user: None });
     assert_eq!(

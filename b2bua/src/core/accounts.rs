@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tandem_shared::account::{Account, AccountEvent, AccountState, AccountWhat};
+use tandem_shared::account::{Account, AccountEvent, AccountState, AccountWhat, Password};
 use tandem_shared::address::Address;
 use tandem_shared::bus::SessionId;
 use tandem_shared::event::Event as BusEvent;
@@ -46,10 +46,7 @@ impl Core {
 
     /// Keeps an account, registers it, and stores it.
     fn set_account(&mut self, user: &Address, account: &Account, now: Now) -> Result<(), Refusal> {
-        let checked = account::check(user, account, &self.key, &self.settings)?;
-        let address = &checked.account.address;
-        self.own_accounts
-            .check_room(user, address, &self.settings.accounts)?;
+        let checked = self.check_account(user, account)?;
         self.actions.push_back(Action::Store(Record::Account {
             user: user.clone(),
             account: Box::new(checked.account.clone()),
@@ -58,6 +55,15 @@ impl Core {
         let id = self.enter_account(user, checked, now);
         self.with_registrations(now, |registrations, cx| registrations.add(id, cx));
         Ok(())
+    }
+
+    /// Whether an account can be kept.
+    fn check_account(&self, user: &Address, account: &Account) -> Result<Checked, Refusal> {
+        let checked = account::check(user, account, &self.key, &self.settings)?;
+        let address = &checked.account.address;
+        self.own_accounts
+            .check_room(user, address, &self.settings.accounts)?;
+        Ok(checked)
     }
 
     /// Makes a trunk of an account, in the place of the one it had.
@@ -128,10 +134,25 @@ impl Core {
         }
     }
 
+    /// An admin is about to set an account, and has yet to type its password.
+    pub(super) fn ask_check(&self, user: &str, account: &Account) -> Answer {
+        let Some(user) = self.user(user) else {
+            return self.no_user(user);
+        };
+        let account = Account {
+            password: Password("not looked at".to_owned()),
+            ..account.clone()
+        };
+        match self.check_account(&user, &account) {
+            Ok(_) => Answer::ok("it could be kept\n"),
+            Err(refusal) => no(&refusal),
+        }
+    }
+
     /// An admin sets an account.
     pub(super) fn ask_set(&mut self, user: &str, account: &Account, now: Now) -> Answer {
         let Some(user) = self.user(user) else {
-            return Answer::no(format!("{user:?} is no user of this gateway"));
+            return self.no_user(user);
         };
         match self.set_account(&user, account, now) {
             Ok(()) => {
@@ -158,7 +179,7 @@ impl Core {
         let whose = match user {
             Some(text) => match self.user(text) {
                 Some(user) => Some(user),
-                None => return Answer::no(format!("{text:?} is no user of this gateway")),
+                None => return self.no_user(text),
             },
             None => None,
         };
@@ -174,6 +195,11 @@ impl Core {
             text.push_str("no accounts\n");
         }
         Answer::ok(text)
+    }
+
+    fn no_user(&self, text: &str) -> Answer {
+        let served = self.settings.mapping.user_domains.join(", ");
+        Answer::no(format!("{text:?} is no user of {served}"))
     }
 
     fn user(&self, text: &str) -> Option<Address> {

@@ -14,6 +14,7 @@ impl Core {
             Ask::Register { trunk } => self.register(trunk, now),
             Ask::Registration { trunk } => self.registration(trunk, now),
             Ask::Accounts { user } => self.ask_accounts(user.as_deref(), now),
+            Ask::CheckAccount { user, account } => self.ask_check(user, account),
             Ask::SetAccount { user, account } => self.ask_set(user, account, now),
             Ask::RemoveAccount { address } => self.ask_remove(address, now),
             Ask::Approvals => admin::show_approvals(&self.approvals, &self.settings),
