@@ -383,7 +383,7 @@ impl Registrations {
                 let why = match (row.ways.shut(), row.trouble) {
                     (Some(shut), _) => pause::words(shut),
                     (None, _) if taken.is_empty() => "The registrar has no address.",
-                    (None, trouble) => trouble.unwrap_or("There is no further server."),
+                    (None, trouble) => trouble.unwrap_or("There is no further server behind the name."),
                 };
                 self.fail(id, why, None, cx);
             }

@@ -135,16 +135,17 @@ pub fn parse_all<S: Schema>(
     drop_ins: &[(std::path::PathBuf, String)],
 ) -> Result<S, ConfigError> {
     let mut config: S = read(path, text)?;
-    config.place(&Places::new(path, text));
+    let places = Places::new(path, text);
+    config.place(&places);
     for (file, text) in drop_ins {
         check_toml(file, text)?;
         let figment = Figment::from(Toml::string(text));
         let drop_in = figment
             .extract()
-            .map_err(|error| explain(file, text, S::FORMER_TABLES, &error))?;
+            .map_err(|error| explain::<S>(file, text, &error))?;
         config.absorb(drop_in, &Places::new(file, text));
     }
-    finish(path, config)
+    config.finish().map_err(|fault| fault.explain_in(&places))
 }
 
 /// The files of `conf.d` beside `path`, in the order of their names.
@@ -177,10 +178,6 @@ fn check_toml(path: &Path, text: &str) -> Result<(), ConfigError> {
     })
 }
 
-fn finish<S: Schema>(path: &Path, config: S) -> Result<S, ConfigError> {
-    config.finish().map_err(|fault| fault.explain(path))
-}
-
 /// As [`load`], for text already read, without `conf.d`; the environment still applies.
 ///
 /// # Errors
@@ -199,7 +196,7 @@ fn read<S: Schema>(path: &Path, text: &str) -> Result<S, ConfigError> {
     let figment = Figment::from(Toml::string(text)).merge(env);
     figment
         .extract()
-        .map_err(|error| explain(path, text, S::FORMER_TABLES, &error))
+        .map_err(|error| explain::<S>(path, text, &error))
 }
 
 fn in_tables(key: &str, tables: &[&str]) -> bool {

@@ -8,6 +8,7 @@ use super::AccountSettings;
 use crate::action::{Action, Key, Record};
 use crate::admin::Ask;
 use crate::core::bench::{Bench, hop};
+use crate::core::heard::heard;
 use crate::message::request::tests::message as written;
 use crate::settings::Settings;
 use crate::settings::tests::settings;
@@ -717,4 +718,21 @@ fn a_server_in_the_own_network_is_not_called_one_without_address() {
     );
     assert_eq!(problem(&["10.0.0.1", "8.8.4.4"], false), (String::new(), 1));
     assert_eq!(problem(&["10.0.0.1"], true), (String::new(), 1));
+}
+
+/// A user's account has no keys in the configuration that could be checked.
+#[test]
+fn a_refused_account_names_the_command_that_mends_it() {
+    let mut bench = Bench::with(open());
+    set(&mut bench, "juliet", Account::new(HOME, "s3cret"));
+    let (register, _) = bench.request();
+    let refused = Response::to(&register, Status::FORBIDDEN);
+    let mut bytes = Vec::new();
+    refused.print(&mut bytes);
+    let said = heard(|| bench.packet("8.8.4.4:5060", &bytes));
+    let error = said.iter().find(|line| line.starts_with("ERROR")).unwrap();
+    assert!(
+        error.contains("account set") && !error.contains("check username"),
+        "{error}"
+    );
 }

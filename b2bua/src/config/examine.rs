@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use tandem_shared::address::Mapping;
 use tandem_shared::bus::url::Url;
 use tandem_shared::config::{ConfigError, Fault, Findings};
 
@@ -29,6 +30,7 @@ pub(super) fn examine(config: &Config) -> Result<Findings, Fault> {
             false => found.missing.extend(missing),
         }
     }
+    found.warnings.extend(domain(&config.mapping));
     for row in &config.trunk {
         if is_useless(row) && config.emergency.trunk.as_ref() != Some(&row.name) {
             let text = format!(
@@ -40,6 +42,23 @@ pub(super) fn examine(config: &Config) -> Result<Findings, Fault> {
         }
     }
     Ok(found)
+}
+
+/// Whether the gateway was given the domain of the users: whose users it serves then is the world's.
+fn domain(mapping: &Mapping) -> Option<Fault> {
+    let served = mapping.user_domains.as_slice();
+    let [top] = served else {
+        return None;
+    };
+    let is_top = !top.contains('.') && top != "localhost";
+    let own = &mapping.domain;
+    (is_top && own.ends_with(&format!(".{top}"))).then(|| {
+        let text = format!(
+            "mapping.domain: the users of {top:?} would be served; the gateway has a domain of its own beside \
+            that of its users, as \"sip.{own}\""
+        );
+        ConfigError(text).into()
+    })
 }
 
 /// Reads what TLS needs, as the start will.

@@ -221,7 +221,10 @@ pub(super) fn no_device(key: &str, jid: &str) -> Result<(), ConfigError> {
 fn owner(jid: &str, block: bool, mapping: &Mapping) -> Result<Owner, ConfigError> {
     let nobody = || {
         let domains = mapping.user_domains.join(", ");
-        ConfigError(format!("number.jid: {jid:?} is no user of {domains}"))
+        let first = mapping.user_domains.first().map_or("", String::as_str);
+        ConfigError(format!(
+            "number.jid: {jid:?} is no user of {domains}; write \"juliet@{first}\""
+        ))
     };
     let find = |text: &str| {
         let user = Jid::new(text).ok();

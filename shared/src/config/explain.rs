@@ -4,16 +4,10 @@ use std::path::Path;
 
 use figment::error::{Actual, Kind};
 
-use super::{ConfigError, Places};
+use super::{ConfigError, Places, Schema};
 
 /// One clear line for what figment found in `text`, the file at `path`, or in the environment.
-/// `former` are tables that are called otherwise now, each with what to write instead.
-pub(super) fn explain(
-    path: &Path,
-    text: &str,
-    former: &[(&str, &str)],
-    error: &figment::Error,
-) -> ConfigError {
+pub(super) fn explain<S: Schema>(path: &Path, text: &str, error: &figment::Error) -> ConfigError {
     let mut keys: Vec<&str> = error.path.iter().map(String::as_str).collect();
     if let Kind::MissingField(field) = &error.kind {
         keys.push(field);
@@ -23,7 +17,12 @@ pub(super) fn explain(
         // Some providers end the path with the unknown field, others with its table.
         keys.push(field);
     }
-    let what = words(&keys, former, &error.kind);
+    let places = Places::new(path, text);
+    let what = if let Kind::UnknownField(field, known) = &error.kind {
+        unknown::<S>(&keys, field, known, &places)
+    } else {
+        words(&keys, &error.kind)
+    };
     let from_env = error
         .metadata
         .as_ref()
@@ -33,7 +32,7 @@ pub(super) fn explain(
         let name = key.to_uppercase().replace('.', "__");
         return ConfigError(format!("environment variable TANDEM_{name}: {key}: {what}"));
     }
-    let place = match Places::new(path, text).line(&keys) {
+    let place = match places.line(&keys) {
         Some(line) => format!("{}:{line}", path.display()),
         None => path.display().to_string(),
     };
@@ -63,23 +62,34 @@ fn name(text: &str, table: &str, index: usize) -> Option<String> {
     name.as_str().map(str::to_owned)
 }
 
-fn words(keys: &[&str], former: &[(&str, &str)], kind: &Kind) -> String {
+/// What is said of a key that nobody knows.
+fn unknown<S: Schema>(keys: &[&str], field: &str, known: &[&str], places: &Places) -> String {
+    let mut former = S::FORMER_TABLES.iter();
+    match former.find(|(name, _)| keys == [*name]) {
+        Some((_, now)) => format!("unknown key; {now}"),
+        None if keys.len() == 1 && places.is_at_top(field) => {
+            "stands above all tables; write the line of its table before it, as [mapping]"
+                .to_owned()
+        }
+        None if keys.len() == 1 && S::FOREIGN_TABLES.contains(&field) => {
+            "unknown key; this table is for the configuration of the other process".to_owned()
+        }
+        None => format!("unknown key{}", nearest(field, known)),
+    }
+}
+
+fn words(keys: &[&str], kind: &Kind) -> String {
     let last = keys.last().copied().unwrap_or_default();
     let secret = ["secret", "password", "key"];
     let secret = secret.iter().any(|word| last.ends_with(word));
     match kind {
-        Kind::UnknownField(field, expected) => {
-            let now = former
-                .iter()
-                .find(|(name, _)| *name == field.as_str() && keys.len() == 1);
-            match now {
-                Some((_, now)) => format!("unknown key; {now}"),
-                None => format!("unknown key{}", nearest(field, expected)),
-            }
-        }
+        Kind::UnknownField(field, expected) => format!("unknown key{}", nearest(field, expected)),
         Kind::MissingField(_) => "this key is required and missing".to_owned(),
         Kind::UnknownVariant(word, expected) => {
             format!("{word:?} is not possible; write {}", one_of(expected))
+        }
+        Kind::InvalidType(Actual::Map, expected) if expected == "a sequence" => {
+            format!("there may be several; write [[{last}]] with two brackets on each side")
         }
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
             let found = if secret {

@@ -93,6 +93,12 @@ impl Places {
         own.or_else(top).or(block.map(|block| block.line))
     }
 
+    /// Whether a key stands above all tables.
+    pub(super) fn is_at_top(&self, key: &str) -> bool {
+        let top = self.blocks.first();
+        top.is_some_and(|top| top.line_of(key).is_some())
+    }
+
     fn block(&self, table: &str, index: usize) -> Option<&Block> {
         let mut blocks = self.blocks.iter().filter(|block| block.table == table);
         blocks.nth(index)
@@ -162,6 +168,20 @@ impl Fault {
             }
             None => format!("{}: {words}", path.display()),
         })
+    }
+}
+
+impl Fault {
+    /// The same, for a configuration whose main file is known: what is about no row begins with its key,
+    /// as `numbering.country`.
+    pub(super) fn explain_in(self, main: &Places) -> ConfigError {
+        let ConfigError(words) = &self.error;
+        let key = words.split([':', ',', ' ']).next().unwrap_or_default();
+        let keys: Vec<&str> = key.split('.').collect();
+        match main.line(&keys).filter(|_| self.origin.0.is_none()) {
+            Some(line) => ConfigError(format!("{}:{line}: {words}", main.path.display())),
+            None => self.explain(&main.path),
+        }
     }
 }
 

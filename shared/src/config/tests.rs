@@ -9,7 +9,12 @@ struct Config {
     bus: BusSection,
     #[serde(default)]
     log: LogSection,
+    #[serde(default)]
+    row: Vec<Row>,
 }
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {}
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +44,10 @@ impl Schema for Config {
     }
 
     fn finish(self) -> Result<Self, Fault> {
-        Ok(self)
+        match self.xmpp.port {
+            1 => Err(ConfigError("xmpp.port: must not be 1".to_owned()).into()),
+            _ => Ok(self),
+        }
     }
 }
 
@@ -94,6 +102,27 @@ fn what_is_wrong_with_a_value_says_what_would_be_right() {
     ] {
         let said = said(lines);
         assert!(said.contains(expected), "{said}");
+    }
+    for (text, expected) in [
+        (
+            "domain = \"a.b\"\n",
+            "x.toml:1: domain: stands above all tables",
+        ),
+        (
+            "[xmpp]\ndomain = \"a.b\"\n[listen]\nx = 1\n",
+            "x.toml:3: listen: unknown key; this table is for the configuration of the other",
+        ),
+        (
+            "[xmpp]\ndomain = \"a.b\"\n[row]\nname = \"x\"\n",
+            "x.toml:3: row: there may be several; write [[row]]",
+        ),
+        (
+            "[xmpp]\ndomain = \"a.b\"\nport = 1\n",
+            "x.toml:3: xmpp.port: must not be 1",
+        ),
+    ] {
+        let said = read(text).unwrap_err();
+        assert!(said.starts_with(expected), "{said}");
     }
     // Whoever forgets the quotes around a password does not find it in a log.
     let said = said("secret = 12345678");

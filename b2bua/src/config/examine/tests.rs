@@ -171,6 +171,30 @@ fn a_directory_may_come_later_but_not_after_the_start() {
 }
 
 #[test]
+fn whoever_gives_the_gateway_the_users_domain_is_told() {
+    let directory = Directory::new("domain");
+    let of = |domain: &str, more: &str| {
+        let at = directory.0.display();
+        let text = format!(
+            "[mapping]\ndomain = \"{domain}\"\n{more}[store]\npath = \"{at}/b.sqlite\"\n[bus]\n\
+            url = \"local:{at}/bus.sock\"\n"
+        );
+        said(true, &text).unwrap()
+    };
+    let words = of("example.com", "");
+    assert!(
+        words.len() == 1 && words[0].contains("\"sip.example.com\""),
+        "{words:?}"
+    );
+    assert_eq!(of("sip.example.com", ""), [""; 0]);
+    assert_eq!(of("sip.localhost", ""), [""; 0]);
+    assert_eq!(
+        of("example.com", "user_domains = [\"example.org\"]\n"),
+        [""; 0]
+    );
+}
+
+#[test]
 fn a_trunk_of_no_use_is_told_of() {
     let directory = Directory::new("useless");
     let trunk = |more: &str| format!("[[trunk]]\nname = \"p\"\nnext_hop = \"h\"\n{more}");

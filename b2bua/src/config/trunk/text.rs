@@ -86,7 +86,12 @@ impl TryFrom<String> for NextHopText {
         let rest = text.strip_prefix("sip:").unwrap_or(&text);
         HostPort::parse(rest)
             .map(Self)
-            .map_err(|_| format!("{text:?} is no next hop; write \"sip:pbx.example.com:5060\""))
+            .map_err(|_| {
+                format!(
+                    "{text:?} is no next hop; write \"sip:pbx.example.com:5060\", and how to get there as \
+                    transport = \"tls\""
+                )
+            })
     }
 }
 
