@@ -67,6 +67,14 @@ fn the_shipped_file_shows_every_key() {
 }
 
 #[test]
+fn print_config_shows_where_admins_ask() {
+    let printed = |text: &str| tandem_shared::config::show(&read(text).unwrap()).unwrap();
+    assert!(printed(MINIMAL).contains("socket = \"/run/tandem/b2bua-admin.sock\""));
+    let elsewhere = format!("{MINIMAL}[bus]\nurl = \"local:/srv/x/bus.sock\"\n");
+    assert!(printed(&elsewhere).contains("socket = \"/srv/x/b2bua-admin.sock\""));
+}
+
+#[test]
 fn the_parent_domain_is_served_by_default() {
     assert_eq!(read(MINIMAL).unwrap().mapping.user_domains, ["example.com"]);
 }
