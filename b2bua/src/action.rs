@@ -6,6 +6,7 @@ use tandem_shared::bus::Envelope;
 
 use crate::dns::Query;
 use crate::fingerprint::Fingerprint;
+use crate::last_number::LastNumber;
 use crate::media::Command;
 use crate::policy::Approval;
 use crate::sip::Status;
@@ -63,6 +64,8 @@ pub enum Record {
     Approval(Box<Approval>),
     /// That a user was told of a spelling of a contact: the hash of both.
     Alias(u128),
+    /// By which of a user's numbers a contact called or wrote last.
+    LastNumber(LastNumber),
 }
 
 /// What [`Record`]s are forgotten by.
@@ -78,4 +81,6 @@ pub enum Key {
     Approval(u32),
     /// That a user was told of a spelling.
     Alias(u128),
+    /// By which number a contact called last, by the hash of user and contact.
+    LastNumber(u128),
 }

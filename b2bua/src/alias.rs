@@ -217,6 +217,7 @@ mod tests {
             user: "+15551234567".into(),
             hidden: false,
             chosen: None,
+            via: None,
             abroad: false,
             emergency: false,
         };

@@ -19,6 +19,7 @@ use tandem_shared::timers::Timers;
 use crate::action::Action;
 use crate::alias::Aliases;
 use crate::dns::Dns;
+use crate::last_number::LastNumbers;
 use crate::media::{AnchorId, Command};
 use crate::policy::{Approvals, Usage};
 use crate::settings::Settings;
@@ -88,6 +89,8 @@ pub struct Context<'a> {
     pub approvals: &'a mut Approvals,
     /// Who was told where answers come from.
     pub aliases: &'a mut Aliases,
+    /// By which numbers contacts called last.
+    pub last_numbers: &'a mut LastNumbers,
     /// What media is asked for, and what is to be stored.
     pub actions: &'a mut VecDeque<Action>,
     /// What is to be published.

@@ -21,6 +21,7 @@ use crate::discovery::Discovery;
 use crate::dns::{Answer, Dns, Query};
 use crate::health::{self, Watch};
 use crate::keepalive::Keepalives;
+use crate::last_number::LastNumbers;
 use crate::media;
 use crate::message::inbound::Inbound;
 use crate::message::outbound::{Accounts, Outbound};
@@ -59,6 +60,7 @@ pub struct Core {
     usage: Usage,
     approvals: Approvals,
     aliases: Aliases,
+    last_numbers: LastNumbers,
     notices: Notices,
     keepalives: Keepalives,
     discovery: Discovery,
@@ -99,6 +101,7 @@ impl Core {
             usage: Usage::default(),
             approvals: Approvals::default(),
             aliases: Aliases::default(),
+            last_numbers: LastNumbers::default(),
             notices: Notices::default(),
             keepalives: Keepalives::default(),
             discovery: Discovery::default(),
@@ -120,6 +123,7 @@ impl Core {
                 Record::Account { user, account } => self.restore_account(&user, &account, now),
                 Record::Approval(approval) => self.approvals.restore(*approval),
                 Record::Alias(pair) => self.aliases.restore(pair),
+                Record::LastNumber(row) => self.last_numbers.restore(row),
             }
         }
     }

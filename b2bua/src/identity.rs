@@ -31,7 +31,7 @@ pub fn caller(
     settings: &Settings,
 ) -> Result<Caller, Refusal> {
     let own = uri_of(from, chosen, trunk, settings)?;
-    let hidden = hidden || settings.numbers.line(from).is_some_and(|line| line.hidden);
+    let hidden = hidden || settings.numbers.hides(from, chosen);
     if hidden && trunk.privacy == Privacy::Never {
         // RFC 3323 §4.2: what cannot be kept must not be sent.
         return Err(Refusal::new(Reason::NotAllowed)

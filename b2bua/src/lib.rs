@@ -18,6 +18,7 @@ pub mod fingerprint;
 pub mod health;
 pub mod identity;
 pub mod keepalive;
+pub mod last_number;
 pub mod media;
 pub mod message;
 pub mod notice;

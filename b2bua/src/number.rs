@@ -84,6 +84,8 @@ pub struct Line {
     pub count: usize,
     /// What the user dials before a number to be known by another one than usual, and that one.
     pub choices: Vec<(String, String)>,
+    /// The numbers and blocks the user may be known by, and whether each is hidden.
+    pub shown: Vec<(String, bool)>,
 }
 
 impl Line {
@@ -99,6 +101,17 @@ impl Line {
             Some((number, rest)) => (Some(number), rest),
             None => (None, dialled),
         }
+    }
+
+    /// Whether `number` is hidden; nothing when the user may not be known by it.
+    fn hides(&self, number: &str) -> Option<bool> {
+        let fits = |(known, _): &&(String, bool)| match known.strip_suffix('*') {
+            Some(begin) => number.starts_with(begin),
+            None => known == number,
+        };
+        let longest = self.shown.iter().filter(fits);
+        let longest = longest.max_by_key(|(known, _)| known.len());
+        longest.map(|(_, hidden)| *hidden)
     }
 }
 
@@ -126,6 +139,9 @@ impl Numbers {
                 let number = block.is_none().then(|| row.number.clone());
                 let key = (user.user.clone(), user.host.clone());
                 let line = table.lines.entry(key).or_default();
+                if row.outgoing {
+                    line.shown.push((row.number.clone(), row.hidden));
+                }
                 if row.outgoing && line.number.is_none() {
                     line.number = number;
                     line.hidden = row.hidden;
@@ -186,6 +202,24 @@ impl Numbers {
             return None;
         }
         self.lines.get(&(user.user.clone(), user.host.clone()))
+    }
+
+    /// Whether a user may be known by this number.
+    #[must_use]
+    pub fn may_show(&self, user: &Address, number: &str) -> bool {
+        let line = self.line(user);
+        let may = line.and_then(|line| line.hides(number)).is_some();
+        may && self.users(number).contains(&user.account())
+    }
+
+    /// Whether those who are called do not see the number of a user, the `chosen` one where there is one.
+    #[must_use]
+    pub fn hides(&self, user: &Address, chosen: Option<&str>) -> bool {
+        let hides = |line: &Line| {
+            let chosen = chosen.and_then(|number| line.hides(number));
+            chosen.unwrap_or(line.hidden)
+        };
+        self.line(user).is_some_and(hides)
     }
 
     /// The number of a user.

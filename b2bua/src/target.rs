@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::sip::Transport;
 use crate::sip::uri::{Host, Uri};
 use crate::spelling::Spellings;
-use crate::trunk::{Trunk, TrunkId, host_of};
+use crate::trunk::{Guide, Trunk, TrunkId, Ways, host_of};
 
 /// Where a contact may be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +23,26 @@ pub struct Found {
     pub user: String,
     /// Whether the caller wants to be nobody in particular.
     pub hidden: bool,
-    /// The number the caller wants to be known by, of several.
+    /// The number the caller wants to be known by, or is known by there, of several.
     pub chosen: Option<String>,
+    /// The trunk whose number that is, to be asked first where it is one of them.
+    pub via: Option<TrunkId>,
     /// Whether it is a number abroad, for which an admin may have to approve of the caller.
     pub abroad: bool,
     /// Whether it is an emergency number that the configuration names a trunk for.
     pub emergency: bool,
+}
+
+impl Found {
+    /// The ways there, best first.
+    #[must_use]
+    pub fn ways(&self, guide: &mut Guide<'_>) -> Ways {
+        let mut ways = Ways::new(self.trunks.clone(), guide);
+        if let Some(via) = self.via {
+            ways.prefer(via, guide.states);
+        }
+        ways
+    }
 }
 
 /// What a request is.
@@ -114,6 +128,7 @@ pub fn trace(
             user,
             hidden: false,
             chosen: None,
+            via: None,
             abroad: false,
             emergency: false,
         });
@@ -173,6 +188,7 @@ pub fn trace(
         user: contact.user,
         hidden,
         chosen: chosen.map(str::to_owned),
+        via: None,
         emergency: false,
     })
 }
@@ -187,6 +203,7 @@ fn find_emergency(kind: Kind, to: &Address, settings: &Settings) -> Result<Found
             user: to.user.clone(),
             hidden: false,
             chosen: None,
+            via: None,
             abroad: false,
             emergency: true,
         }),

@@ -42,6 +42,7 @@ fn every_event_to_sip_is_its_request() {
             user: message.to.user.clone(),
             hidden: false,
             chosen: None,
+            via: None,
             abroad: false,
             emergency: false,
         };

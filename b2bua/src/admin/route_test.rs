@@ -12,6 +12,7 @@ use tandem_shared::address::{Address, host_from_text, number};
 use super::Answer;
 use crate::dns::{Dns, Located};
 use crate::identity;
+use crate::last_number::LastNumbers;
 use crate::policy::Approvals;
 use crate::policy::approval::{Look, Verdict};
 use crate::settings::Settings;
@@ -19,7 +20,7 @@ use crate::sip::uri::Uri;
 use crate::spelling::Spellings;
 use crate::target::{self, Kind, Step, Target};
 use crate::trunk::reach::{self, Shut};
-use crate::trunk::{Guide, States, Trunk, TrunkId, Ways, is_full};
+use crate::trunk::{Guide, States, Trunk, TrunkId, is_full};
 
 /// What is asked with.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Context<'a> {
     pub spellings: &'a Spellings,
     /// Who may reach numbers abroad.
     pub approvals: &'a Approvals,
+    /// By which numbers contacts called last.
+    pub last_numbers: &'a LastNumbers,
     /// How trunks are.
     pub states: &'a States,
     /// Where names lead.
@@ -87,9 +90,17 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
                 explain(&mut text, step, &from, settings);
             }
         });
-        let found = found.and_then(|found| {
+        let found = found.and_then(|mut found| {
             let look = cx.approvals.look(&from, &found, settings);
+            let dialled = found.chosen.is_some();
+            cx.last_numbers.choose(&from, &to, &mut found, settings);
             if kind == Kind::Call {
+                if let Some(number) = found.chosen.as_ref().filter(|_| !dialled) {
+                    let _ = writeln!(
+                        text,
+                        "caller: known by {number}, which this contact called last"
+                    );
+                }
                 explain_approval(&mut text, look, &found, settings);
             }
             look.allow().map(|()| found)
@@ -104,7 +115,7 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
         return Answer::ok(text);
     };
     let mut guide = Guide::new(settings, cx.states, cx.dns, cx.mint, cx.now);
-    let order = Ways::new(found.trunks.clone(), &mut guide);
+    let order = found.ways(&mut guide);
     let is_own = |id: &TrunkId| {
         let trunk = settings.trunks.get(*id);
         trunk.is_some_and(|trunk| trunk.owner.is_some())

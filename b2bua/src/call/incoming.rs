@@ -89,8 +89,14 @@ impl Calls {
         let from = party::sender(request, trunk, settings).map_err(|refusal| refuse(&refusal))?;
         let called = party::called_number(request, trunk, &to, settings);
         let name = caller_name::with_called(caller_name::of(request, trunk), called.as_deref());
-        if trunk.is_some_and(|trunk| trunk.knows_spelling(&from)) {
-            cx.spellings.hear(&from, cx.actions);
+        if let Some(trunk) = trunk {
+            if trunk.knows_spelling(&from) {
+                cx.spellings.hear(&from, cx.actions);
+            }
+            for user in &users {
+                cx.last_numbers
+                    .hear((user, &from), request, trunk, settings, cx.actions);
+            }
         }
         let offer = Offer {
             from,

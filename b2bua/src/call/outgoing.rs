@@ -52,9 +52,10 @@ impl Calls {
             begun.map(|()| found)
         });
         match found {
-            Ok(found) => {
-                cx.aliases
-                    .reach(&offer.from, &offer.to, &found, cx.settings);
+            Ok(mut found) => {
+                let (from, to) = parties;
+                cx.aliases.reach(from, to, &found, cx.settings);
+                cx.last_numbers.choose(from, to, &mut found, cx.settings);
                 let call = Call {
                     anchor: self.next_anchor(),
                     stage: Stage::Locating,

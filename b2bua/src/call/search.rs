@@ -114,7 +114,7 @@ impl Calls {
             let mut guide = Guide::new(cx.settings, cx.states, cx.dns, cx.mint, cx.now);
             let mut ways = match search.ways.take() {
                 Some(ways) => ways,
-                None => Ways::new(search.found.trunks.clone(), &mut guide),
+                None => search.found.ways(&mut guide),
             };
             let step = ways.step(&search.to, &mut guide);
             let ways = search.ways.insert(ways);

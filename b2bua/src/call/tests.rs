@@ -26,6 +26,7 @@ use crate::trunk::{Trunk, Trunks};
 mod flow;
 mod fork;
 mod limits;
+mod numbers;
 mod search;
 mod share;
 

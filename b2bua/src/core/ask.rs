@@ -25,6 +25,7 @@ impl Core {
                     settings: &self.settings,
                     spellings: &self.spellings,
                     approvals: &self.approvals,
+                    last_numbers: &self.last_numbers,
                     states: &self.states,
                     dns: &mut self.dns,
                     mint: &mut self.mint,

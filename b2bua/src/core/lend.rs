@@ -20,6 +20,7 @@ impl Core {
         work: impl FnOnce(&mut Outbound, &mut outbound::Context<'_>),
     ) {
         let mut outcomes: Vec<(SessionId, MessageOutcome)> = Vec::new();
+        self.last_numbers.set_time(now.unix_ms());
         let mut context = outbound::Context {
             endpoint: &mut self.endpoint,
             settings: &self.settings,
@@ -32,6 +33,7 @@ impl Core {
             usage: &mut self.usage,
             approvals: &mut self.approvals,
             aliases: &mut self.aliases,
+            last_numbers: &self.last_numbers,
             accounts: &mut self.accounts,
             counters: &mut self.counters,
             linked: self.link.is_up(),
@@ -50,12 +52,14 @@ impl Core {
         work: impl FnOnce(&mut Inbound, &mut inbound::Context<'_>),
     ) {
         let mut events: Vec<(SessionId, BusEvent)> = Vec::new();
+        self.last_numbers.set_time(now.unix_ms());
         let mut context = inbound::Context {
             endpoint: &mut self.endpoint,
             settings: &self.settings,
             key: &self.key,
             spellings: &mut self.spellings,
             threads: &self.threads,
+            last_numbers: &mut self.last_numbers,
             counters: &mut self.counters,
             actions: &mut self.actions,
             events: &mut events,
@@ -74,6 +78,7 @@ impl Core {
         work: impl FnOnce(&mut Calls, &mut call::Context<'_>),
     ) {
         let mut events: Vec<(SessionId, BusEvent)> = Vec::new();
+        self.last_numbers.set_time(now.unix_ms());
         let mut context = call::Context {
             endpoint: &mut self.endpoint,
             settings: &self.settings,
@@ -84,6 +89,7 @@ impl Core {
             usage: &mut self.usage,
             approvals: &mut self.approvals,
             aliases: &mut self.aliases,
+            last_numbers: &mut self.last_numbers,
             actions: &mut self.actions,
             events: &mut events,
             linked: self.link.is_up(),

@@ -6,7 +6,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use tandem_shared::address::Address;
 use tandem_shared::bus::SessionId;
 use tandem_shared::event::{Event, MessageOutcome};
 use tandem_shared::message::{Message, MessageId, Outcome};
@@ -21,6 +20,7 @@ use crate::action::{Action, Key, Record};
 use crate::clock::Now;
 use crate::counters::Counters;
 use crate::fingerprint::Fingerprint;
+use crate::last_number::LastNumbers;
 use crate::party;
 use crate::refusal;
 use crate::settings::Settings;
@@ -78,6 +78,8 @@ pub struct Context<'a> {
     pub spellings: &'a mut Spellings,
     /// Which threads were sent as which Call-ID.
     pub threads: &'a Threads,
+    /// By which numbers contacts wrote last.
+    pub last_numbers: &'a mut LastNumbers,
     /// What is counted.
     pub counters: &'a mut Counters,
     /// What is to be stored.
@@ -146,7 +148,7 @@ impl Inbound {
         match cx.translate(print, &request, source) {
             Ok(Translated::Message(mut message)) => {
                 cx.join(&mut self.joins, &mut message, trunk);
-                cx.hear(&message.from, trunk);
+                cx.hear(&message, &request, trunk);
                 cx.publish(message);
                 self.wait(print, (token, request, source), (id, None), cx);
             }
@@ -154,7 +156,7 @@ impl Inbound {
                 let ids = messages.iter().map(|message| message.id.clone());
                 let shares = Shares::new(ids);
                 for mut message in messages {
-                    cx.hear(&message.from, trunk);
+                    cx.hear(&message, &request, trunk);
                     cx.join(&mut self.joins, &mut message, trunk);
                     cx.publish(Box::new(message));
                 }
@@ -411,11 +413,17 @@ impl Context<'_> {
         self.events.push((session, Event::Message(message)));
     }
 
-    /// How somebody is spelled, where whoever says it may know.
-    fn hear(&mut self, from: &Address, trunk: Option<&Trunk>) {
-        if trunk.is_some_and(|trunk| trunk.knows_spelling(from)) {
+    /// How somebody is spelled, where whoever says it may know, and to which number it wrote.
+    fn hear(&mut self, message: &Message, request: &Request, trunk: Option<&Trunk>) {
+        let (from, Some(trunk)) = (&message.from, trunk) else {
+            return;
+        };
+        if trunk.knows_spelling(from) {
             self.spellings.hear(from, self.actions);
         }
+        let parties = (&message.to, from);
+        self.last_numbers
+            .hear(parties, request, trunk, self.settings, self.actions);
     }
 
     /// Makes of a part of a text the text so far, where its trunk says so.

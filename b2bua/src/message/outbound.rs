@@ -21,6 +21,7 @@ use super::thread::Threads;
 use crate::alias::Aliases;
 use crate::counters::Counters;
 use crate::dns::{Dns, PENALTY};
+use crate::last_number::LastNumbers;
 use crate::policy::{Approvals, Usage};
 use crate::settings::Settings;
 use crate::sip::digest::Digest;
@@ -86,6 +87,8 @@ pub struct Context<'a> {
     pub approvals: &'a mut Approvals,
     /// Who was told where answers come from.
     pub aliases: &'a mut Aliases,
+    /// By which numbers contacts wrote last.
+    pub last_numbers: &'a LastNumbers,
     /// The accounts at next hops.
     pub accounts: &'a mut Accounts,
     /// What is counted.
@@ -146,9 +149,10 @@ impl Outbound {
             let taken = cx.usage.take_message(&message.from, allowance, cx.now);
             taken.map(|()| found)
         }) {
-            Ok(found) => {
-                cx.aliases
-                    .reach(&message.from, &message.to, &found, cx.settings);
+            Ok(mut found) => {
+                let (from, to) = (&message.from, &message.to);
+                cx.aliases.reach(from, to, &found, cx.settings);
+                cx.last_numbers.choose(from, to, &mut found, cx.settings);
                 self.register.begin(&message.id);
                 cx.counters.taken += 1;
                 self.waiting += 1;

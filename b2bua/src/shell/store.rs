@@ -16,6 +16,7 @@ use tandem_shared::{mint, private};
 use crate::action::{Action, Key, Record};
 use crate::config::Durability;
 use crate::fingerprint::Fingerprint;
+use crate::last_number::LastNumber;
 use crate::policy::Approval;
 use crate::policy::approval::Verdict;
 use crate::sip::Status;
@@ -158,8 +159,22 @@ fn restore(database: &Connection, sealer: Option<&Sealer>) -> anyhow::Result<Res
     while let Some(row) = found.next()? {
         rows.push(Record::Alias(u128::from_le_bytes(row.get(0)?)));
     }
+    rows.extend(last_numbers(database)?);
     rows.extend(accounts(database, sealer)?);
     Ok(Restored { key, rows })
+}
+
+fn last_numbers(database: &Connection) -> anyhow::Result<Vec<Record>> {
+    let mut numbers = database.prepare("SELECT pair, number, trunk, day FROM last_number")?;
+    let rows = numbers.query_map([], |row| {
+        Ok(Record::LastNumber(LastNumber {
+            pair: u128::from_le_bytes(row.get(0)?),
+            number: row.get(1)?,
+            trunk: row.get(2)?,
+            day: row.get(3)?,
+        }))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The accounts that can be opened; the others stay where they are.
@@ -284,6 +299,25 @@ fn write(database: &Connection, batch: &[Action], seals: &Seals) -> anyhow::Resu
                     .prepare_cached("DELETE FROM alias WHERE pair = ?1")?
                     .execute(params![pair.to_le_bytes()])?;
             }
+            Action::Store(Record::LastNumber(row)) => {
+                let LastNumber {
+                    pair,
+                    number,
+                    trunk,
+                    day,
+                } = row;
+                database
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO last_number (pair, number, trunk, day) \
+                        VALUES (?1, ?2, ?3, ?4)",
+                    )?
+                    .execute(params![pair.to_le_bytes(), number, trunk, day])?;
+            }
+            Action::Forget(Key::LastNumber(pair)) => {
+                database
+                    .prepare_cached("DELETE FROM last_number WHERE pair = ?1")?
+                    .execute(params![pair.to_le_bytes()])?;
+            }
             Action::Forget(Key::Approval(id)) => {
                 database
                     .prepare_cached("DELETE FROM approval WHERE id = ?1")?
@@ -308,6 +342,8 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS approval (id INTEGER PRIMARY KEY, user TEXT NOT NULL, host TEXT NOT NULL,
         verdict TEXT NOT NULL, wanted TEXT NOT NULL, said TEXT);
     CREATE TABLE IF NOT EXISTS alias (pair BLOB NOT NULL UNIQUE);
+    CREATE TABLE IF NOT EXISTS last_number (pair BLOB NOT NULL UNIQUE, number TEXT NOT NULL, trunk TEXT NOT NULL,
+        day INTEGER NOT NULL);
 ";
 
 #[cfg(test)]

@@ -127,6 +127,16 @@ impl Ways {
         }
     }
 
+    /// Asks `trunk` first, where it is one of them and works.
+    pub fn prefer(&mut self, trunk: TrunkId, states: &States) {
+        let at = self.trunks.iter().position(|id| *id == trunk);
+        if let Some(at) = at.filter(|_| states.is_up(trunk))
+            && let Some(id) = self.trunks.remove(at)
+        {
+            self.trunks.push_front(id);
+        }
+    }
+
     /// The best way that is left for a request to `contact`.
     pub fn step(&mut self, contact: &Address, guide: &mut Guide<'_>) -> Step {
         loop {

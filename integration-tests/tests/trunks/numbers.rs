@@ -210,6 +210,26 @@ fn a_user_may_have_several_numbers() -> Result<()> {
         }
         let nick = name_of_caller(&scene, "+15550002000", &[])?;
         ensure!(nick == "(calls +15550002000)", "{nick:?}");
+        // Who called that number hears back from it, after a kill too, and others from the first.
+        for (round, dialled, own) in [
+            ("back", "+15559001000", "+15550002000"),
+            ("others", "+15559002000", "+15550001000"),
+            ("later", "+15559001000", "+15550002000"),
+        ] {
+            if round == "later" {
+                let mut tandem = scene.tandem.borrow_mut();
+                let mark = tandem.b2bua.mark()?;
+                tandem.crash_b2bua()?;
+                tandem
+                    .b2bua
+                    .wait_log_since(mark, "the XMPP side is there")?;
+            }
+            scene.say(dialled, round)?;
+            let request = scene.network.expect_body(round)?;
+            let from = request.message.header("From");
+            ensure!(from.contains(&format!("sip:{own}@")), "{}", request.message);
+            request.reply(200, "OK")?;
+        }
         scene.close(&[])
     })
 }

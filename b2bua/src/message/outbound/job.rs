@@ -317,11 +317,12 @@ impl Job {
             let parties = (&message.from, &message.to);
             let found = target::find(kind, parties, message.hops, cx.spellings, cx.settings);
             self.found = found.map_err(NotNow::Refused)?;
+            let (from, to) = parties;
+            cx.last_numbers
+                .choose(from, to, &mut self.found, cx.settings);
         }
         let found = &self.found;
-        let ways = self
-            .ways
-            .get_or_insert_with(|| Ways::new(found.trunks.clone(), &mut guide));
+        let ways = self.ways.get_or_insert_with(|| found.ways(&mut guide));
         let (trunk, hop) = match &self.way {
             Some(way) => (way.trunk, way.hop.clone()),
             None => match ways.step(&self.message.to, &mut guide) {
@@ -474,6 +475,7 @@ pub(super) mod tests {
             user: "romeo".to_owned(),
             hidden: false,
             chosen: None,
+            via: None,
             abroad: false,
             emergency: false,
         };

@@ -42,6 +42,7 @@ fn sent(message: &Message) -> Result<Request, Refusal> {
         user: message.to.user.clone(),
         hidden: false,
         chosen: None,
+        via: None,
         abroad: false,
         emergency: false,
     };

@@ -267,6 +267,7 @@ fn few_wait_and_the_oldest_decision_is_forgotten_first() {
         user: ABROAD.into(),
         hidden: false,
         chosen: None,
+        via: None,
         abroad: true,
         emergency: false,
     };

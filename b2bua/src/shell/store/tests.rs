@@ -32,6 +32,14 @@ async fn what_was_written_is_there_after_a_restart() {
         wanted: String::new(),
         said: None,
     }));
+    let last = |pair, number: &str| {
+        Record::LastNumber(LastNumber {
+            pair,
+            number: number.into(),
+            trunk: "provider".into(),
+            day: 20_000,
+        })
+    };
     store.write(vec![
         Action::Store(approval(Verdict::Asked)),
         Action::Store(approval(Verdict::Approved)),
@@ -40,6 +48,10 @@ async fn what_was_written_is_there_after_a_restart() {
         Action::Store(Record::Alias(3)),
         Action::Store(Record::Alias(u128::MAX)),
         Action::Forget(Key::Alias(3)),
+        Action::Store(last(1, "+15550002")),
+        Action::Store(last(2, "+15550002")),
+        Action::Store(last(1, "+15550003")),
+        Action::Forget(Key::LastNumber(2)),
         Action::Store(answered(1, 5)),
         Action::Store(answered(u128::MAX, 6)),
         Action::Store(spelling.clone()),
@@ -56,7 +68,8 @@ async fn what_was_written_is_there_after_a_restart() {
             answered(u128::MAX, 6),
             spelling,
             approval,
-            Record::Alias(u128::MAX)
+            Record::Alias(u128::MAX),
+            last(1, "+15550003")
         ]
     );
     std::fs::remove_dir_all(&directory).unwrap();
