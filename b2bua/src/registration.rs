@@ -30,6 +30,7 @@ mod personal;
 mod reply;
 mod request;
 mod several;
+mod spread;
 
 use pause::refresh_after;
 use reply::Reply;
@@ -155,20 +156,14 @@ impl Registration {
 }
 
 impl Registrations {
-    /// Registers at every trunk that wants it.
-    pub fn begin(&mut self, cx: &mut Context<'_>) {
-        let trunks = cx.settings.trunks.iter();
-        let wanted: Vec<TrunkId> = trunks
-            .filter(|(_, trunk)| trunk.register.is_some())
-            .map(|(id, _)| id)
-            .collect();
-        for trunk in wanted {
-            self.add(trunk, cx);
-        }
-    }
-
     /// Registers at one more trunk, by its first flow.
     pub fn add(&mut self, trunk: TrunkId, cx: &mut Context<'_>) {
+        self.enter(trunk, cx);
+        self.start(FlowId { trunk, number: 1 }, cx);
+    }
+
+    /// Makes room for the flows of one more trunk.
+    fn enter(&mut self, trunk: TrunkId, cx: &mut Context<'_>) {
         let register = cx.settings.trunks.get(trunk);
         let register = register.and_then(|trunk| trunk.register.as_ref());
         for number in 1..=register.map_or(0, |register| register.flows) {
@@ -176,7 +171,6 @@ impl Registrations {
             self.rows
                 .insert(id, Registration::new(id, register, cx.mint));
         }
-        self.start(FlowId { trunk, number: 1 }, cx);
     }
 
     /// Registers now, whatever was planned; false when the trunk has no registration.

@@ -145,7 +145,7 @@ fn who_was_told_another_address_is_told_the_new_one() {
     let mut bench = Bench::with(settings);
     let now = bench.now;
     bench.core.begin(now);
-    bench.pass(0);
+    bench.pass(1);
     for (register, _) in bench.requests() {
         let contact = register.headers.get("Contact").unwrap().to_owned();
         bench.answer(&register, 200, Some(("Contact", &contact)));
