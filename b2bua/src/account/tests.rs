@@ -582,6 +582,7 @@ fn a_bad_account_is_refused_in_words_that_name_what_is_wrong() {
         let shown = format!("{account:?}");
         let text = problem(&mut bench, "juliet", account);
         assert!(text.contains(words), "{shown}: {text}");
+        bench.pass(60);
     }
     assert!(bench.requests().is_empty() && stored(&mut bench).is_empty());
 }
@@ -624,6 +625,48 @@ fn accounts_are_bounded_and_nobody_takes_anothers() {
         if matches!(&envelope.event, Event::Account(event) if matches!(event.what, AccountWhat::Refused(_))))
     };
     assert!(bench.actions.iter().any(refused));
+}
+
+/// Each change is a REGISTER at a place that its user names, and a row that is written.
+#[test]
+fn accounts_are_changed_so_often_and_no_oftener() {
+    let mut bench = Bench::with(open());
+    let wrong = |bench: &mut Bench, name: &str| problem(bench, name, Account::new(HOME, ""));
+    let mut changes = 0;
+    for minute in 0..10 {
+        while wrong(&mut bench, "juliet").contains("login, password:") {
+            changes += 1;
+        }
+        assert!(changes <= 6 * (minute + 1), "{changes}");
+        if minute == 0 {
+            let text = wrong(&mut bench, "juliet");
+            assert!(text.contains("Wait a minute"), "{text}");
+            let good = problem(&mut bench, "juliet", Account::new(HOME, "s3cret"));
+            assert!(good.contains("Wait a minute"), "{good}");
+            assert!(stored(&mut bench).is_empty() && bench.requests().is_empty());
+            // Others, and what changes nothing, are as before.
+            assert!(wrong(&mut bench, "romeo").contains("login, password:"));
+            let shown = ask(&mut bench, "juliet", AccountWhat::Show);
+            assert_eq!(shown, AccountWhat::Accounts(Vec::new()));
+        }
+        bench.pass(60);
+    }
+    let mut text = wrong(&mut bench, "juliet");
+    while text.contains("login, password:") {
+        changes += 1;
+        text = wrong(&mut bench, "juliet");
+    }
+    assert!((30..36).contains(&changes), "{changes}");
+    assert!(text.contains("in an hour"), "{text}");
+    // The admin is not bounded.
+    let now = bench.now;
+    let set = Ask::SetAccount {
+        user: "juliet@example.com".into(),
+        account: Box::new(Account::new(HOME, "s3cret")),
+    };
+    assert!(bench.core.ask(&set, now).ok);
+    bench.pass(3600);
+    assert!(wrong(&mut bench, "juliet").contains("login, password:"));
 }
 
 #[test]

@@ -25,7 +25,10 @@ impl Core {
         let user = user.account();
         let done = match what {
             AccountWhat::Show => Ok(()),
-            AccountWhat::Set(account) => self.set_account(&user, &account, now),
+            AccountWhat::Set(account) => {
+                let taken = self.usage.take_change(&user, now.instant);
+                taken.and_then(|()| self.set_account(&user, &account, now))
+            }
             AccountWhat::Remove(address) => self.remove_account(Some(&user), &address, now),
             AccountWhat::Accounts(_) | AccountWhat::Refused(_) | AccountWhat::Unknown => return,
         };

@@ -71,6 +71,9 @@ struct Account {
     calls: Bucket,
     /// In seconds.
     talk: Bucket,
+    /// Changes of accounts of its own, by the minute and by the hour.
+    changes: Bucket,
+    changes_of_hour: Bucket,
     lines: u32,
 }
 
@@ -109,6 +112,27 @@ impl Usage {
         }
         account.messages.take(1, of_user, MINUTE, now);
         self.all.messages.take(1, of_all, MINUTE, now);
+        Ok(())
+    }
+
+    /// A user gives an account of its own, or changes one: each makes the gateway talk to a provider.
+    ///
+    /// # Errors
+    /// The refusal a user reads.
+    pub fn take_change(&mut self, user: &Address, now: Instant) -> Result<(), Refusal> {
+        let account = self.account(user, now);
+        if !account.changes.has(CHANGES, MINUTE, now) {
+            return Err(too_much(
+                "You change your accounts too often. Wait a minute.",
+            ));
+        }
+        if !account.changes_of_hour.has(CHANGES_OF_HOUR, HOUR, now) {
+            return Err(too_much(
+                "You change your accounts too often. Try again in an hour.",
+            ));
+        }
+        account.changes.take(1, CHANGES, MINUTE, now);
+        account.changes_of_hour.take(1, CHANGES_OF_HOUR, HOUR, now);
         Ok(())
     }
 
@@ -185,9 +209,15 @@ impl Account {
     /// Whether forgetting it gives nobody more than is allowed.
     fn is_idle(&self, now: Instant) -> bool {
         self.lines == 0
-            && [&self.messages, &self.calls, &self.talk]
-                .iter()
-                .all(|bucket| bucket.at.is_none_or(|at| now.duration_since(at) > DAY))
+            && [
+                &self.messages,
+                &self.calls,
+                &self.talk,
+                &self.changes,
+                &self.changes_of_hour,
+            ]
+            .iter()
+            .all(|bucket| bucket.at.is_none_or(|at| now.duration_since(at) > DAY))
     }
 }
 
@@ -233,8 +263,12 @@ fn too_much(text: &str) -> Refusal {
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const UNIT: u64 = 1_000_000;
+/// How often a user may give or change an account, in a minute and in an hour.
+const CHANGES: u32 = 6;
+const CHANGES_OF_HOUR: u32 = 30;
 /// Users kept before the idle ones are forgotten.
 const MAX_USERS: usize = 100_000;
 
