@@ -3,11 +3,12 @@
 //! The b2bua registers there; what comes by it is for its owner, and its owner calls and writes by
 //! it before any trunk of all users. Passwords are sealed in the database and never told again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use tandem_shared::account::{Account, AccountState};
 use tandem_shared::address::Address;
+use tandem_shared::mint;
 use tandem_shared::refusal::{Reason, Refusal};
 
 use crate::trunk::{Registered, State, States, TrunkId};
@@ -31,11 +32,13 @@ pub struct AccountSettings {
     pub allow_private: bool,
 }
 
-/// All accounts.
+/// All accounts. Several users may bring the same one: who has not its password blocks nobody.
 #[derive(Debug, Default)]
 pub struct Accounts {
-    /// By address.
-    rows: BTreeMap<String, Row>,
+    /// By address and user.
+    rows: BTreeMap<(String, Address), Row>,
+    /// Rows of the store that cannot be opened.
+    locked: BTreeSet<u128>,
     /// Trunks of accounts that are gone, until they are no longer registered.
     retired: Vec<TrunkId>,
 }
@@ -43,30 +46,33 @@ pub struct Accounts {
 /// One account that is kept.
 #[derive(Debug)]
 struct Row {
-    user: Address,
-    account: Account,
-    trunk: TrunkId,
+    outgoing: bool,
+    /// What it became, or why it cannot be used.
+    trunk: Result<TrunkId, String>,
+}
+
+/// The row of an account in the store, which does not tell its address; `key` is the installation's.
+#[must_use]
+pub fn row_id(key: &[u8; 16], user: &Address, address: &str) -> u128 {
+    let parts = ["account", &user.user, &user.host, address];
+    mint::hash(key, &parts.map(str::as_bytes))
 }
 
 impl Accounts {
     /// Whether one more fits beside those there are.
     ///
     /// # Errors
-    /// `conflict` when it is somebody else's, `policy-violation` when there are too many.
+    /// `policy-violation` when there are too many.
     pub fn check_room(
         &self,
         user: &Address,
         address: &str,
         settings: &AccountSettings,
     ) -> Result<(), Refusal> {
-        if let Some(row) = self.rows.get(address) {
-            return match row.user == *user {
-                true => Ok(()),
-                false => Err(Refusal::new(Reason::Conflict)
-                    .with_text("Another user keeps an account of this address.")),
-            };
+        if self.rows.contains_key(&(address.to_owned(), user.clone())) {
+            return Ok(());
         }
-        let own = self.rows.values().filter(|row| row.user == *user).count();
+        let own = self.rows.keys().filter(|(_, of)| of == user).count();
         let full = if own >= settings.per_user {
             format!("of one user as are allowed ({own}, accounts.per_user)")
         } else if self.rows.len() >= settings.max {
@@ -79,31 +85,73 @@ impl Accounts {
     }
 
     /// Enters one; returns the trunk of the one whose place it takes.
-    pub fn enter(&mut self, user: Address, account: Account, trunk: TrunkId) -> Option<TrunkId> {
-        let address = account.address.clone();
-        let row = Row {
-            user,
-            account,
-            trunk,
-        };
-        let former = self.rows.insert(address, row)?;
-        Some(former.trunk)
+    pub fn enter(&mut self, user: Address, account: &Account, trunk: TrunkId) -> Option<TrunkId> {
+        self.insert(user, account, Ok(trunk))
     }
 
-    /// Takes one out: of this user alone, where one is named.
+    /// Enters one that cannot be used, and why.
+    pub fn enter_unusable(&mut self, user: Address, account: &Account, why: String) {
+        self.insert(user, account, Err(why));
+    }
+
+    fn insert(
+        &mut self,
+        user: Address,
+        account: &Account,
+        trunk: Result<TrunkId, String>,
+    ) -> Option<TrunkId> {
+        let row = Row {
+            outgoing: account.outgoing,
+            trunk,
+        };
+        let former = self.rows.insert((account.address.clone(), user), row)?;
+        former.trunk.ok()
+    }
+
+    /// Takes one out: of this user, or of the only one who has it. Returns whose it was, and its trunk
+    /// where it has one.
     ///
     /// # Errors
-    /// `item-not-found` when there is none.
-    pub fn remove(&mut self, user: Option<&Address>, address: &str) -> Result<TrunkId, Refusal> {
-        let row = self.rows.get(address);
-        let own = row.filter(|row| user.is_none_or(|user| row.user == *user));
-        if own.is_none() {
+    /// `item-not-found` when there is none, `conflict` when it could be several users'.
+    pub fn remove(
+        &mut self,
+        user: Option<&Address>,
+        address: &str,
+    ) -> Result<(Address, Option<TrunkId>), Refusal> {
+        let of = |(known, owner): &&(String, Address)| {
+            known == address && user.is_none_or(|user| owner == user)
+        };
+        let mut found: Vec<_> = self.rows.keys().filter(of).cloned().collect();
+        let Some(key) = found.pop() else {
             let text = "There is no account of this address.";
             return Err(Refusal::new(Reason::ItemNotFound).with_text(text));
+        };
+        if !found.is_empty() {
+            let text = "Several users have an account of this address; say whose.";
+            return Err(Refusal::new(Reason::Conflict).with_text(text));
         }
-        let row = self.rows.remove(address);
-        row.map(|row| row.trunk)
-            .ok_or_else(|| Refusal::new(Reason::ItemNotFound))
+        let row = self.rows.remove(&key);
+        Ok((key.1, row.and_then(|row| row.trunk.ok())))
+    }
+
+    /// Whose accounts there are.
+    pub fn users(&self) -> impl Iterator<Item = &Address> {
+        self.rows.keys().map(|(_, user)| user)
+    }
+
+    /// A row of the store cannot be opened.
+    pub fn lock(&mut self, id: u128) {
+        self.locked.insert(id);
+    }
+
+    /// It is gone, or another one is in its place; false when there was none.
+    pub fn unlock(&mut self, id: u128) -> bool {
+        self.locked.remove(&id)
+    }
+
+    /// The rows of the store that cannot be opened.
+    pub fn locked(&self) -> impl Iterator<Item = u128> {
+        self.locked.iter().copied()
     }
 
     /// How accounts are, with whose they are: those of `user`, or all.
@@ -114,9 +162,9 @@ impl Accounts {
         states: &States,
         now: Instant,
     ) -> Vec<(Address, AccountState)> {
-        let wanted = |row: &&Row| user.is_none_or(|user| row.user == *user);
-        let rows = self.rows.values().filter(wanted);
-        rows.map(|row| (row.user.clone(), row.show(states, now)))
+        let wanted = |((_, of), _): &(&(String, Address), &Row)| user.is_none_or(|user| of == user);
+        let rows = self.rows.iter().filter(wanted);
+        rows.map(|((address, of), row)| (of.clone(), row.show(address, states, now)))
             .collect()
     }
 
@@ -135,22 +183,29 @@ impl Accounts {
 }
 
 impl Row {
-    fn show(&self, states: &States, now: Instant) -> AccountState {
-        let state = states.get(self.trunk);
-        let (registered, problem) = match state.map(State::registered) {
-            Some(Registered::Until { at, .. }) => {
-                let left = at.saturating_duration_since(now);
-                (Some(left.as_secs()), None)
-            }
-            Some(Registered::Failed { why }) => (None, Some(why.clone())),
-            Some(Registered::No | Registered::Trying) | None => (None, None),
+    fn show(&self, address: &str, states: &States, now: Instant) -> AccountState {
+        let (registered, problem) = match &self.trunk {
+            Ok(trunk) => registration(*trunk, states, now),
+            Err(why) => (None, Some(format!("It cannot be used here: {why}"))),
         };
         AccountState {
-            address: self.account.address.clone(),
-            outgoing: self.account.outgoing,
+            address: address.to_owned(),
+            outgoing: self.outgoing,
             registered,
             problem,
         }
+    }
+}
+
+/// For how many seconds a trunk is registered, or why it is not.
+fn registration(trunk: TrunkId, states: &States, now: Instant) -> (Option<u64>, Option<String>) {
+    match states.get(trunk).map(State::registered) {
+        Some(Registered::Until { at, .. }) => {
+            let left = at.saturating_duration_since(now);
+            (Some(left.as_secs()), None)
+        }
+        Some(Registered::Failed { why }) => (None, Some(why.clone())),
+        Some(Registered::No | Registered::Trying) | None => (None, None),
     }
 }
 

@@ -75,8 +75,10 @@ pub enum Key {
     AnsweredBefore(i64),
     /// A spelling, by its folded address.
     Spelling(String),
-    /// A user's own account, by its address.
-    Account(String),
+    /// A user's own account, by whose it is and its address.
+    Account(Address, String),
+    /// A user's own account that cannot be opened, by its row.
+    LockedAccount(u128),
     /// An approval, by its id.
     Approval(u32),
     /// That a user was told of a spelling.

@@ -62,8 +62,11 @@ pub enum Ask {
     },
     /// Forget an account.
     RemoveAccount {
-        /// Its address.
+        /// Its address, or what it is listed as where it cannot be opened.
         address: String,
+        /// Of this user.
+        #[serde(default)]
+        user: Option<String>,
     },
     /// Who asked to reach numbers abroad, and what became of it.
     Approvals,

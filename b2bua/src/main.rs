@@ -61,8 +61,11 @@ enum AccountCommand {
     Set(SetArguments),
     /// Forget an account, and take its registration back.
     Remove {
-        /// The account's address: sip:alice@provider.example
+        /// The account's address: sip:alice@provider.example, or the number of one that cannot be opened.
         address: String,
+        /// Of this user, where several have it.
+        #[arg(long, value_name = "JID")]
+        user: Option<String>,
     },
 }
 
@@ -110,7 +113,9 @@ fn perform(config: &Config, command: Command) -> anyhow::Result<()> {
         }
         Command::RouteTest { to, from } => Ask::RouteTest { to, from },
         Command::Account(AccountCommand::List { user }) => Ask::Accounts { user },
-        Command::Account(AccountCommand::Remove { address }) => Ask::RemoveAccount { address },
+        Command::Account(AccountCommand::Remove { address, user }) => {
+            Ask::RemoveAccount { address, user }
+        }
         Command::Account(AccountCommand::Set(arguments)) => arguments.ask(&socket)?,
         Command::Approvals => Ask::Approvals,
         Command::Approve { user } => Ask::Approve { user },

@@ -517,10 +517,14 @@ pub fn owns(token: ClientToken) -> bool {
     token.0 >> 61 == MARK >> 61
 }
 
-/// Our name for ourselves at the registrar, the same in every run (RFC 5626 §4.1).
+/// Our name for ourselves at the registrar, the same in every run (RFC 5626 §4.1); another one for each user's
+/// own account, since two users may have the same one.
 #[must_use]
-pub fn instance(key: &[u8; 16]) -> String {
-    let bits = mint::hash(key, &[b"instance"]);
+pub fn instance(key: &[u8; 16], own: Option<&str>) -> String {
+    let bits = match own {
+        Some(own) => mint::hash(key, &[b"instance", own.as_bytes()]),
+        None => mint::hash(key, &[b"instance"]),
+    };
     // Version 4, variant 1, as RFC 4122 draws random ones.
     let bits = bits & !(0xF << 76) | 0x4 << 76;
     let bits = bits & !(0x3 << 62) | 0x2 << 62;

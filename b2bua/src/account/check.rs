@@ -118,7 +118,7 @@ pub fn check(
         }),
         nat_keepalive: Some(NAT_KEEPALIVE),
         channels: CALLS,
-        line: line(key, &address),
+        line: line(key, user, &address),
         owner: Some(user.account()),
         ..Trunk::new(&format!("account {}", Pii(plain)))
     };
@@ -221,8 +221,9 @@ fn is_text(text: &str, most: usize) -> bool {
 }
 
 /// The user part of our Contact there, which nobody but its registrar can know.
-fn line(key: &[u8; 16], address: &str) -> String {
-    let hash = mint::hash(key, &[b"account", address.as_bytes()]);
+fn line(key: &[u8; 16], user: &Address, address: &str) -> String {
+    let parts = ["line", &user.user, &user.host, address];
+    let hash = mint::hash(key, &parts.map(str::as_bytes));
     format!("{LINE}{}", mint::base32(hash))
 }
 

@@ -104,7 +104,8 @@ fn stored(bench: &mut Bench) -> Vec<Action> {
     let kept = |action: &mut Action| {
         matches!(
             action,
-            Action::Store(Record::Account { .. }) | Action::Forget(Key::Account(_))
+            Action::Store(Record::Account { .. })
+                | Action::Forget(Key::Account(..) | Key::LockedAccount(_))
         )
     };
     bench.actions.extract_if(.., kept).collect()
@@ -259,7 +260,7 @@ fn a_removed_account_is_taken_back_and_leaves_nothing() {
     assert_eq!(answer, AccountWhat::Accounts(Vec::new()));
     assert_eq!(
         stored(&mut bench),
-        [Action::Forget(Key::Account(HOME.into()))]
+        [Action::Forget(Key::Account(user("juliet"), HOME.into()))]
     );
     let (last, _) = bench.request();
     assert_eq!(last.headers.get("Expires"), Some("0"));
@@ -588,13 +589,12 @@ fn a_bad_account_is_refused_in_words_that_name_what_is_wrong() {
 }
 
 #[test]
-fn accounts_are_bounded_and_nobody_takes_anothers() {
+fn accounts_are_bounded() {
     let mut settings = open();
     settings.accounts.providers = vec!["8.8.4.4".into(), "*.example.org".into()];
     let mut bench = Bench::with(settings);
     let at = |name: &str| Account::new(format!("sip:{name}@8.8.4.4"), "s3cret");
     set(&mut bench, "juliet", at("a"));
-    assert!(problem(&mut bench, "romeo", at("a")).contains("Another user"));
     let elsewhere = Account::new("sip:a@8.8.8.8", "s3cret");
     assert!(problem(&mut bench, "juliet", elsewhere).contains("not allowed here"));
     set(&mut bench, "juliet", at("b"));
@@ -713,6 +713,7 @@ fn an_admin_keeps_shows_and_forgets_them() {
     assert_eq!(none.text, "no accounts\n");
     let remove = || Ask::RemoveAccount {
         address: HOME.into(),
+        user: None,
     };
     assert!(ask(remove()).ok);
     let again = ask(remove());
@@ -778,4 +779,133 @@ fn a_refused_account_names_the_command_that_mends_it() {
         error.contains("account set") && !error.contains("check username"),
         "{error}"
     );
+}
+
+/// An address is nobody's for having been named first: who has its password is reached by it.
+#[test]
+fn two_users_may_bring_one_account_and_a_wrong_password_blocks_nobody() {
+    let mut bench = Bench::with(open());
+    set(&mut bench, "romeo", Account::new(HOME, "guessed"));
+    let (guess, _) = bench.request();
+    bench.answer(&guess, 403, None);
+    let answer = set(&mut bench, "juliet", Account::new(HOME, "s3cret"));
+    assert!(matches!(answer, AccountWhat::Accounts(_)), "{answer:?}");
+    let (register, _) = bench.request();
+    assert_ne!(line(&register), line(&guess));
+    // Neither takes the place of the other where both are known (RFC 5626 §6).
+    let instance = |request: &Request| {
+        let contact = request.headers.get("Contact").unwrap();
+        contact.split("sip.instance=").nth(1).unwrap().to_owned()
+    };
+    assert_ne!(instance(&register), instance(&guess));
+    grant(&mut bench, &register);
+    // The gate knows her registrar now; what names his Contact there is his own.
+    bench.packet(
+        "8.8.4.4:5060",
+        &message(&line(&register), "sip:bob@8.8.4.4", "a"),
+    );
+    bench.packet(
+        "8.8.4.4:5060",
+        &message("sip:alice@198.51.100.1", "sip:bob@8.8.4.4", "b"),
+    );
+    let to: Vec<Address> = bench.messages().into_iter().map(|it| it.to).collect();
+    assert_eq!(to, [user("juliet"), user("juliet")]);
+    let now = bench.now;
+    let remove = |user: Option<&str>| Ask::RemoveAccount {
+        address: HOME.into(),
+        user: user.map(str::to_owned),
+    };
+    let answer = bench.core.ask(&remove(None), now);
+    assert!(
+        !answer.ok && answer.text.contains("say whose"),
+        "{}",
+        answer.text
+    );
+    assert!(bench.core.ask(&remove(Some("romeo@example.com")), now).ok);
+    let shown = bench.core.ask(&Ask::Accounts { user: None }, now);
+    assert_eq!(
+        shown.text,
+        format!("juliet@example.com: {HOME}, registered for 600 s more\n")
+    );
+}
+
+/// What the configuration does not let in any more is told of, and goes when somebody says so.
+#[test]
+fn an_account_that_cannot_be_used_is_listed_and_removed() {
+    let mut settings = open();
+    settings.accounts.providers = vec!["provider.example".into()];
+    let mut bench = Bench::unlinked(settings);
+    let kept = |of: Address| Record::Account {
+        user: of,
+        account: Box::new(Account::new(HOME, "s3cret")),
+    };
+    let gone = Address::new("eve", "former.example").unwrap();
+    let now = bench.now;
+    bench
+        .core
+        .restore([kept(user("juliet")), kept(gone.clone())], now);
+    bench.core.restore_locked([77]);
+    bench.core.begin(now);
+    bench.link();
+    bench.pass(1);
+    assert!(bench.requests().is_empty());
+    let text = bench.core.ask(&Ask::Accounts { user: None }, now).text;
+    let lines: Vec<&str> = text.lines().collect();
+    let [eve, juliet, locked] = lines.as_slice() else {
+        panic!("{text}");
+    };
+    assert!(
+        eve.contains("eve@former.example: sip:alice") && eve.contains("is no user"),
+        "{eve}"
+    );
+    assert!(
+        juliet.contains("NOT REGISTERED (It cannot be used here: ")
+            && juliet.contains("not allowed here"),
+        "{juliet}"
+    );
+    assert!(locked.contains("CANNOT BE OPENED"), "{locked}");
+    // Its user sees it too, and no other's.
+    let shown = ask(&mut bench, "juliet", AccountWhat::Show);
+    assert!(
+        matches!(&shown, AccountWhat::Accounts(all) if all.len() == 1
+        && all[0].problem.as_ref().unwrap().contains("not allowed here")),
+        "{shown:?}"
+    );
+    let remove = |address: &str, user: Option<&str>| Ask::RemoveAccount {
+        address: address.into(),
+        user: user.map(str::to_owned),
+    };
+    let answer = ask(&mut bench, "juliet", AccountWhat::Remove(HOME.into()));
+    assert_eq!(answer, AccountWhat::Accounts(Vec::new()));
+    assert!(
+        bench
+            .core
+            .ask(&remove(HOME, Some("eve@former.example")), now)
+            .ok
+    );
+    let id = locked.split(':').next().unwrap();
+    assert!(bench.core.ask(&remove(id, None), now).ok);
+    bench.pass(0);
+    assert_eq!(
+        stored(&mut bench),
+        [
+            Action::Forget(Key::Account(user("juliet"), HOME.into())),
+            Action::Forget(Key::Account(gone, HOME.into())),
+            Action::Forget(Key::LockedAccount(77)),
+        ]
+    );
+    let shown = bench.core.ask(&Ask::Accounts { user: None }, now);
+    assert_eq!(shown.text, "no accounts\n");
+}
+
+/// A new account in the place of one that could not be opened is not removed as that one.
+#[test]
+fn an_account_set_anew_is_not_locked_any_more() {
+    let mut bench = Bench::with(open());
+    let id = crate::account::row_id(&[7; 16], &user("juliet"), HOME);
+    bench.core.restore_locked([id]);
+    set(&mut bench, "juliet", Account::new(HOME, "s3cret"));
+    let now = bench.now;
+    let shown = bench.core.ask(&Ask::Accounts { user: None }, now).text;
+    assert!(!shown.contains("CANNOT BE OPENED"), "{shown}");
 }

@@ -7,6 +7,7 @@ use tandem_shared::account::{Account, AccountEvent, AccountState, AccountWhat, P
 use tandem_shared::address::Address;
 use tandem_shared::bus::SessionId;
 use tandem_shared::event::Event as BusEvent;
+use tandem_shared::mint;
 use tandem_shared::pii::Pii;
 use tandem_shared::refusal::Refusal;
 
@@ -54,6 +55,9 @@ impl Core {
             user: user.clone(),
             account: Box::new(checked.account.clone()),
         }));
+        // Where one could not be opened, this takes its place.
+        self.own_accounts
+            .unlock(account::row_id(&self.key, user, address));
         tracing::info!(user = %Pii(user), trunk = checked.trunk.name, "an account is kept");
         let id = self.enter_account(user, checked, now);
         self.with_registrations(now, |registrations, cx| registrations.add(id, cx));
@@ -78,7 +82,7 @@ impl Core {
             self.accounts.insert(id, Digest::new(credential));
         }
         // Both have the same Contact: to take back the old binding could take back the new one.
-        if let Some(replaced) = self.own_accounts.enter(user.clone(), account, id) {
+        if let Some(replaced) = self.own_accounts.enter(user.clone(), &account, id) {
             self.retire_account(replaced, false, now);
         }
         id
@@ -95,12 +99,13 @@ impl Core {
             true => address.to_owned(),
             false => format!("sip:{address}"),
         };
-        let trunk = self.own_accounts.remove(user, &address)?;
-        let name = self.settings.trunks.name(trunk);
-        tracing::info!(trunk = name, "an account is forgotten");
-        self.actions
-            .push_back(Action::Forget(Key::Account(address)));
-        self.retire_account(trunk, true, now);
+        let (user, trunk) = self.own_accounts.remove(user, &address)?;
+        tracing::info!(user = %Pii(&user), "an account is forgotten");
+        let key = Key::Account(user, address);
+        self.actions.push_back(Action::Forget(key));
+        if let Some(trunk) = trunk {
+            self.retire_account(trunk, true, now);
+        }
         Ok(())
     }
 
@@ -118,11 +123,18 @@ impl Core {
             Ok(checked) => {
                 self.enter_account(user, checked, now);
             }
-            Err(refusal) => tracing::warn!(
-                user = %Pii(user),
-                why = refusal.text.as_deref().unwrap_or_default(),
-                "a stored account cannot be used"
-            ),
+            Err(refusal) => {
+                let why = refusal.text.unwrap_or_default();
+                tracing::warn!(user = %Pii(user), why, "a stored account cannot be used");
+                self.own_accounts.enter_unusable(user.clone(), account, why);
+            }
+        }
+    }
+
+    /// Takes back the rows of accounts that the store could not open.
+    pub fn restore_locked(&mut self, rows: impl IntoIterator<Item = u128>) {
+        for id in rows {
+            self.own_accounts.lock(id);
         }
     }
 
@@ -167,8 +179,20 @@ impl Core {
     }
 
     /// An admin removes an account.
-    pub(super) fn ask_remove(&mut self, address: &str, now: Now) -> Answer {
-        match self.remove_account(None, address, now) {
+    pub(super) fn ask_remove(&mut self, address: &str, user: Option<&str>, now: Now) -> Answer {
+        let named = |id: &u128| mint::base32(*id) == address;
+        let locked = self.own_accounts.locked().find(named);
+        if let Some(id) = locked {
+            self.own_accounts.unlock(id);
+            let key = Key::LockedAccount(id);
+            self.actions.push_back(Action::Forget(key));
+            return Answer::ok("forgotten\n");
+        }
+        let whose = match self.whose(user) {
+            Ok(whose) => whose,
+            Err(answer) => return answer,
+        };
+        match self.remove_account(whose.as_ref(), address, now) {
             Ok(()) => {
                 self.drain_sip(now);
                 Answer::ok("forgotten\n")
@@ -179,12 +203,9 @@ impl Core {
 
     /// An admin looks at accounts.
     pub(super) fn ask_accounts(&self, user: Option<&str>, now: Now) -> Answer {
-        let whose = match user {
-            Some(text) => match self.user(text) {
-                Some(user) => Some(user),
-                None => return self.no_user(text),
-            },
-            None => None,
+        let whose = match self.whose(user) {
+            Ok(whose) => whose,
+            Err(answer) => return answer,
         };
         let mut text = String::new();
         for (user, state) in self
@@ -193,6 +214,13 @@ impl Core {
         {
             let _ = write!(text, "{}@{}: ", user.user, user.host);
             show(&mut text, &state);
+        }
+        for id in self.own_accounts.locked().filter(|_| whose.is_none()) {
+            let id = mint::base32(id);
+            let _ = writeln!(
+                text,
+                "{id}: CANNOT BE OPENED (accounts.key is missing, or not the one it was kept with)"
+            );
         }
         if text.is_empty() {
             text.push_str("no accounts\n");
@@ -203,6 +231,19 @@ impl Core {
     fn no_user(&self, text: &str) -> Answer {
         let served = self.settings.mapping.user_domains.join(", ");
         Answer::no(format!("{text:?} is no user of {served}"))
+    }
+
+    /// The user an admin names, who may be gone by now; nobody where none is named.
+    fn whose(&self, text: Option<&str>) -> Result<Option<Address>, Answer> {
+        let Some(text) = text else {
+            return Ok(None);
+        };
+        let kept = self.own_accounts.users();
+        let mut named = kept.filter(|user| format!("{}@{}", user.user, user.host) == text);
+        match named.next().cloned().or_else(|| self.user(text)) {
+            Some(user) => Ok(Some(user)),
+            None => Err(self.no_user(text)),
+        }
     }
 
     fn user(&self, text: &str) -> Option<Address> {

@@ -16,7 +16,7 @@ impl Core {
             Ask::Accounts { user } => self.ask_accounts(user.as_deref(), now),
             Ask::CheckAccount { user, account } => self.ask_check(user, account),
             Ask::SetAccount { user, account } => self.ask_set(user, account, now),
-            Ask::RemoveAccount { address } => self.ask_remove(address, now),
+            Ask::RemoveAccount { address, user } => self.ask_remove(address, user.as_deref(), now),
             Ask::Approvals => admin::show_approvals(&self.approvals, &self.settings),
             Ask::Approve { user } => self.decide(user, true, now),
             Ask::Deny { user } => self.decide(user, false, now),

@@ -50,7 +50,8 @@ pub(super) fn compose(
     headers.push(Name::CSeq, &CSeq { number, method }.to_string());
     let mut contact = NameAddr::new(Uri::Sip(contact.clone()));
     if row.outbound {
-        let instance = format!("<{}>", instance(key));
+        let own = trunk.owner.is_some().then_some(trunk.line.as_str());
+        let instance = format!("<{}>", instance(key, own));
         contact.params.set("+sip.instance", Some(&instance));
         contact.params.set("reg-id", Some(&id.number.to_string()));
     }

@@ -133,6 +133,7 @@ impl Process {
         let epoch = u64::try_from(now.unix_ms()).unwrap_or(0);
         let mut core = Core::new(settings, Mint::new(seed), restored.key, epoch);
         core.restore(restored.rows, now);
+        core.restore_locked(restored.locked);
         core.begin(now);
         Ok(Self {
             core,

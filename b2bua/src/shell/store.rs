@@ -11,8 +11,9 @@ use rusqlite::{Connection, params};
 use tandem_shared::account::Account;
 use tandem_shared::address::Address;
 use tandem_shared::message::MessageId;
-use tandem_shared::{mint, private};
+use tandem_shared::private;
 
+use crate::account::row_id;
 use crate::action::{Action, Key, Record};
 use crate::config::Durability;
 use crate::fingerprint::Fingerprint;
@@ -39,6 +40,8 @@ pub(super) struct Restored {
     pub(super) key: [u8; 16],
     /// The rows, oldest first.
     pub(super) rows: Vec<Record>,
+    /// The rows of accounts that cannot be opened.
+    pub(super) locked: Vec<u128>,
 }
 
 impl Store {
@@ -160,8 +163,9 @@ fn restore(database: &Connection, sealer: Option<&Sealer>) -> anyhow::Result<Res
         rows.push(Record::Alias(u128::from_le_bytes(row.get(0)?)));
     }
     rows.extend(last_numbers(database)?);
-    rows.extend(accounts(database, sealer)?);
-    Ok(Restored { key, rows })
+    let (opened, locked) = accounts(database, sealer)?;
+    rows.extend(opened);
+    Ok(Restored { key, rows, locked })
 }
 
 fn last_numbers(database: &Connection) -> anyhow::Result<Vec<Record>> {
@@ -177,11 +181,14 @@ fn last_numbers(database: &Connection) -> anyhow::Result<Vec<Record>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The accounts that can be opened; the others stay where they are.
-fn accounts(database: &Connection, sealer: Option<&Sealer>) -> anyhow::Result<Vec<Record>> {
+/// The accounts that can be opened, and the rows of the others, which stay where they are.
+fn accounts(
+    database: &Connection,
+    sealer: Option<&Sealer>,
+) -> anyhow::Result<(Vec<Record>, Vec<u128>)> {
     let mut accounts = database.prepare("SELECT id, sealed FROM account ORDER BY rowid")?;
     let mut found = accounts.query([])?;
-    let (mut rows, mut closed) = (Vec::new(), 0);
+    let (mut rows, mut locked) = (Vec::new(), Vec::new());
     while let Some(row) = found.next()? {
         let (id, sealed): ([u8; 16], Vec<u8>) = (row.get(0)?, row.get(1)?);
         match sealer.and_then(|sealer| sealer.open(&id, &sealed)) {
@@ -189,17 +196,17 @@ fn accounts(database: &Connection, sealer: Option<&Sealer>) -> anyhow::Result<Ve
                 user,
                 account: Box::new(account),
             }),
-            None => closed += 1,
+            None => locked.push(u128::from_le_bytes(id)),
         }
     }
-    if closed > 0 {
+    if !locked.is_empty() {
         tracing::error!(
-            accounts = closed,
+            accounts = locked.len(),
             "accounts of users cannot be opened: accounts.key is missing, or not the one they were \
             stored with; they stay in the database until the right key is back"
         );
     }
-    Ok(rows)
+    Ok((rows, locked))
 }
 
 /// What accounts are sealed with and found by.
@@ -209,9 +216,8 @@ struct Seals {
 }
 
 impl Seals {
-    /// The row of an account, which does not tell its address.
-    fn id(&self, address: &str) -> [u8; 16] {
-        mint::hash(&self.key, &[b"account", address.as_bytes()]).to_le_bytes()
+    fn id(&self, user: &Address, address: &str) -> [u8; 16] {
+        row_id(&self.key, user, address).to_le_bytes()
     }
 }
 
@@ -222,12 +228,19 @@ fn store_account(
     seals: &Seals,
 ) -> anyhow::Result<()> {
     let sealer = seals.sealer.as_ref().context("there is no accounts.key")?;
-    let id = seals.id(&account.address);
+    let id = seals.id(user, &account.address);
     let (user, account) = (user.clone(), account.clone());
     let sealed = sealer.seal(&id, &Contents { user, account })?;
     database
         .prepare_cached("INSERT OR REPLACE INTO account (id, sealed) VALUES (?1, ?2)")?
         .execute(params![id, sealed])?;
+    Ok(())
+}
+
+fn forget_account(database: &Connection, id: [u8; 16]) -> anyhow::Result<()> {
+    database
+        .prepare_cached("DELETE FROM account WHERE id = ?1")?
+        .execute(params![id])?;
     Ok(())
 }
 
@@ -267,10 +280,11 @@ fn write(database: &Connection, batch: &[Action], seals: &Seals) -> anyhow::Resu
             Action::Store(Record::Account { user, account }) => {
                 store_account(database, user, account, seals)?;
             }
-            Action::Forget(Key::Account(address)) => {
-                database
-                    .prepare_cached("DELETE FROM account WHERE id = ?1")?
-                    .execute(params![seals.id(address)])?;
+            Action::Forget(Key::Account(user, address)) => {
+                forget_account(database, seals.id(user, address))?;
+            }
+            Action::Forget(Key::LockedAccount(id)) => {
+                forget_account(database, id.to_le_bytes())?;
             }
             Action::Store(Record::Approval(approval)) => {
                 let Approval {

@@ -81,8 +81,9 @@ async fn accounts_are_sealed_and_come_back_with_their_key_alone() {
     std::fs::create_dir_all(&directory).unwrap();
     let path = directory.join("b2bua.sqlite");
     let sealer = || Some(Sealer::new("a key of the configuration, long enough"));
+    let juliet = || Address::new("juliet", "example.com").unwrap();
     let kept = |name: &str, password: &str| Record::Account {
-        user: Address::new("juliet", "example.com").unwrap(),
+        user: juliet(),
         account: Box::new(Account::new(
             format!("sip:{name}@provider.example"),
             password,
@@ -93,7 +94,7 @@ async fn accounts_are_sealed_and_come_back_with_their_key_alone() {
         Action::Store(kept("alice", "first-word")),
         Action::Store(kept("bob", "b0bs-word")),
         Action::Store(kept("alice", "s3cret-word")),
-        Action::Forget(Key::Account("sip:bob@provider.example".into())),
+        Action::Forget(Key::Account(juliet(), "sip:bob@provider.example".into())),
     ]);
     store.written().await;
     drop(store);
@@ -109,10 +110,20 @@ async fn accounts_are_sealed_and_come_back_with_their_key_alone() {
     }
     let other = Some(Sealer::new("another key of the configuration"));
     let (_store, wrong) = Store::open(&path, Durability::Process, other).unwrap();
-    assert_eq!(wrong.rows, []);
+    assert_eq!((wrong.rows.len(), wrong.locked.len()), (0, 1));
     let (_store, none) = Store::open(&path, Durability::Process, None).unwrap();
-    assert_eq!(none.rows, []);
+    assert_eq!((none.rows, &none.locked), (Vec::new(), &wrong.locked));
     let (_store, right) = Store::open(&path, Durability::Process, sealer()).unwrap();
     assert_eq!(right.rows, [kept("alice", "s3cret-word")]);
+    assert!(right.locked.is_empty());
+    // What nobody can open any more goes when an admin says so.
+    let (mut store, _) = Store::open(&path, Durability::Process, None).unwrap();
+    let id = row_id(&right.key, &juliet(), "sip:alice@provider.example");
+    assert_eq!(none.locked, [id]);
+    store.write(vec![Action::Forget(Key::LockedAccount(id))]);
+    store.written().await;
+    drop(store);
+    let (_store, gone) = Store::open(&path, Durability::Process, sealer()).unwrap();
+    assert_eq!((gone.rows, gone.locked), (Vec::new(), Vec::new()));
     std::fs::remove_dir_all(&directory).unwrap();
 }
