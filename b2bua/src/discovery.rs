@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tandem_shared::mint::Mint;
 
 use crate::action::Action;
-use crate::dns::{Dns, Located, Place};
+use crate::dns::{Dns, Located, Place, Whose};
 use crate::settings::Settings;
 use crate::sip::hop::{Profile, Target, Transmit};
 use crate::sip::stun::{Asking, Stun, TransactionId};
@@ -130,7 +130,7 @@ impl Discovery {
             tls_name: None,
             profile: Profile::default(),
         };
-        let hops = match cx.dns.locate(&wanted, cx.mint, cx.now) {
+        let hops = match cx.dns.locate(Whose::All, &wanted, cx.mint, cx.now) {
             Located::Hops(hops) => hops,
             Located::Wait => {
                 self.stage = Stage::Locating;

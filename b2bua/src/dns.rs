@@ -6,18 +6,22 @@
 //! serving when nobody answers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use tandem_shared::mint::Mint;
 
-use crate::sip::{Hop, Transport};
+use crate::sip::Hop;
 
 mod locate;
 mod order;
+mod penalty;
 
 pub use locate::Place;
 pub(crate) use order::by_weight;
+pub use penalty::Whose;
+
+use penalty::Penalties;
 
 /// One question to the name servers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,8 +99,7 @@ pub struct Dns {
     asked: BTreeMap<Query, Instant>,
     /// To be asked.
     wanted: Vec<Query>,
-    /// Places that failed, until when they come last.
-    penalties: HashMap<(SocketAddr, Transport), Instant>,
+    penalties: Penalties,
 }
 
 #[derive(Debug)]
@@ -108,7 +111,13 @@ struct Entry {
 
 impl Dns {
     /// Where requests to `place` go, best first; places that failed lately come last.
-    pub fn locate(&mut self, place: &Place, mint: &mut Mint, now: Instant) -> Located {
+    pub fn locate(
+        &mut self,
+        whose: Whose,
+        place: &Place,
+        mint: &mut Mint,
+        now: Instant,
+    ) -> Located {
         let mut missing = Vec::new();
         let mut stale = Vec::new();
         let found = {
@@ -134,7 +143,7 @@ impl Dns {
         }
         let (good, bad): (Vec<Hop>, Vec<Hop>) = found
             .into_iter()
-            .partition(|hop| !self.is_penalised(hop, now));
+            .partition(|hop| !self.is_penalised(whose, hop, now));
         Located::Hops(good.into_iter().chain(bad).collect())
     }
 
@@ -163,28 +172,13 @@ impl Dns {
     }
 
     /// `hop` did not answer, or said 503: it comes last for `pause`.
-    pub fn penalise(&mut self, hop: &Hop, pause: Duration, now: Instant) {
-        let Some(ip) = hop.host.ip() else {
-            return;
-        };
-        if self.penalties.len() >= MAX_ENTRIES {
-            self.penalties.retain(|_, until| *until > now);
-        }
-        if self.penalties.len() < MAX_ENTRIES {
-            let until = now + pause.clamp(MIN_LIFE, MAX_PENALTY);
-            self.penalties
-                .insert((SocketAddr::new(ip, hop.port), hop.transport), until);
-        }
+    pub fn penalise(&mut self, whose: Whose, hop: &Hop, pause: Duration, now: Instant) {
+        self.penalties.set(whose, hop, pause, now);
     }
 
     /// `hop` answered.
-    pub fn pardon(&mut self, hop: &Hop) {
-        if let Some(ip) = hop.host.ip()
-            && !self.penalties.is_empty()
-        {
-            self.penalties
-                .remove(&(SocketAddr::new(ip, hop.port), hop.transport));
-        }
+    pub fn pardon(&mut self, whose: Whose, hop: &Hop) {
+        self.penalties.lift(whose, hop);
     }
 
     /// The next question to ask.
@@ -194,12 +188,8 @@ impl Dns {
 
     /// Whether `hop` failed lately.
     #[must_use]
-    pub fn is_penalised(&self, hop: &Hop, now: Instant) -> bool {
-        let key = hop
-            .host
-            .ip()
-            .map(|ip| (SocketAddr::new(ip, hop.port), hop.transport));
-        key.is_some_and(|key| self.penalties.get(&key).is_some_and(|until| *until > now))
+    pub fn is_penalised(&self, whose: Whose, hop: &Hop, now: Instant) -> bool {
+        self.penalties.holds(whose, hop, now)
     }
 
     fn ask(&mut self, query: &Query, now: Instant) {
@@ -218,7 +208,6 @@ const MAX_ENTRIES: usize = 2048;
 /// The shortest life: a record of life 0 still serves the request it was asked for.
 const MIN_LIFE: Duration = Duration::from_secs(1);
 const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);
-const MAX_PENALTY: Duration = Duration::from_secs(3600);
 /// How long a name nobody could answer for is not asked for again.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// After so long a question is asked again although there is no answer.

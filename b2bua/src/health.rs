@@ -90,7 +90,7 @@ impl Watch {
         let Some((id, hop)) = self.take(token) else {
             return;
         };
-        cx.dns.pardon(&hop);
+        cx.dns.pardon(id.whose(), &hop);
         if let Some(row) = self.rows.get_mut(&id) {
             row.misses = 0;
         }
@@ -169,7 +169,7 @@ impl Watch {
 
     fn miss(&mut self, token: ClientToken, why: &str, cx: &mut Context<'_>) {
         if let Some((id, hop)) = self.take(token) {
-            cx.dns.penalise(&hop, PENALTY, cx.now);
+            cx.dns.penalise(id.whose(), &hop, PENALTY, cx.now);
             self.miss_row(id, why, cx);
         }
     }
@@ -219,7 +219,7 @@ pub fn owns(token: ClientToken) -> bool {
 }
 
 fn registered_at(id: TrunkId, cx: &Context<'_>) -> Option<Hop> {
-    let failed = |hop: &&Hop| cx.dns.is_penalised(hop, cx.now);
+    let failed = |hop: &&Hop| cx.dns.is_penalised(id.whose(), hop, cx.now);
     cx.states.registered_at(id).min_by_key(failed).cloned()
 }
 

@@ -244,7 +244,8 @@ impl Registrations {
             }
             Reply::Elsewhere(after) => {
                 if let Some(hop) = &row.hop {
-                    cx.dns.penalise(hop, after.unwrap_or(PENALTY), cx.now);
+                    cx.dns
+                        .penalise(id.trunk.whose(), hop, after.unwrap_or(PENALTY), cx.now);
                 }
                 if row.ways.pass() {
                     self.go_on(id, cx);
@@ -467,7 +468,7 @@ impl Registrations {
         row.due = Some(cx.now + refresh);
         self.timers.set(id, cx.now + refresh);
         if let Some(hop) = &row.hop {
-            cx.dns.pardon(hop);
+            cx.dns.pardon(id.trunk.whose(), hop);
             cx.settings.trunks.welcome(id, hop.host.ip());
         }
         cx.states.set_route(id, granted.service_route.clone());

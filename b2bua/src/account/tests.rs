@@ -909,3 +909,49 @@ fn an_account_set_anew_is_not_locked_any_more() {
     let shown = bench.core.ask(&Ask::Accounts { user: None }, now).text;
     assert!(!shown.contains("CANNOT BE OPENED"), "{shown}");
 }
+
+/// Whoever names a provider's address with a port that is shut, or a password that gets 503, does not have the
+/// provider of all put last, nor that of another user.
+#[test]
+fn what_an_account_finds_out_of_places_is_its_own_affair() {
+    let mut settings = open();
+    let two = Trunk {
+        name: "b".into(),
+        ..trunk("b", &["+*"], Some("two.test:5060"))
+    };
+    settings.trunks = Arc::new(Trunks::new(vec![two]));
+    settings.accounts.allow_private = true;
+    let mut bench = Bench::with(settings);
+    let names = |bench: &mut Bench| {
+        let addresses = ["192.0.2.1", "192.0.2.2"].map(|ip| ip.parse().unwrap());
+        let answer = crate::dns::Answer::Found(
+            crate::dns::Records::Addresses(addresses.to_vec()),
+            std::time::Duration::from_secs(86_400),
+        );
+        let query = crate::dns::Query::Addresses("two.test".into());
+        bench.core.handle_dns(query, answer, bench.now);
+        bench.pass(0);
+    };
+    for name in ["juliet", "romeo"] {
+        let account = Account {
+            server: Some("two.test:5060".into()),
+            ..Account::new("sip:alice@provider.example", "s3cret")
+        };
+        set(&mut bench, name, account);
+        if name == "juliet" {
+            names(&mut bench);
+            let (first, to) = bench.request();
+            assert_eq!(hop(&to), "UDP 192.0.2.1:5060");
+            bench.answer(&first, 503, Some(("Retry-After", "3600")));
+        }
+        let (second, to) = bench.request();
+        let wanted = match name {
+            "juliet" => "UDP 192.0.2.2:5060",
+            _ => "UDP 192.0.2.1:5060",
+        };
+        assert_eq!(hop(&to), wanted, "{name}");
+        bench.answer(&second, 403, None);
+    }
+    bench.send(text("mercutio", "+15559001"));
+    assert_eq!(hop(&bench.request().1), "UDP 192.0.2.1:5060");
+}

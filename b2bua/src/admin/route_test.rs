@@ -265,7 +265,7 @@ fn explain_trunk(
         }
     }
     let place = trunk.place(to).ok();
-    match place.map(|place| cx.dns.locate(&place, cx.mint, cx.now)) {
+    match place.map(|place| cx.dns.locate(id.whose(), &place, cx.mint, cx.now)) {
         Some(Located::Hops(hops)) if hops.is_empty() => {
             let _ = writeln!(text, "   its name has no address");
         }

@@ -202,9 +202,11 @@ impl Calls {
     /// Somebody answered our INVITE, if only with 100.
     pub(super) fn hear_life(&mut self, id: &CallId, cx: &mut Context<'_>) {
         self.patience.cancel(id);
-        let search = self.calls.get(id).and_then(|call| call.search.as_ref());
-        if let Some(hop) = search.and_then(|search| search.hop.as_ref()) {
-            cx.dns.pardon(hop);
+        if let Some(call) = self.calls.get(id)
+            && let (Some(trunk), Some(search)) = (call.trunk, &call.search)
+            && let Some(hop) = &search.hop
+        {
+            cx.dns.pardon(trunk.whose(), hop);
         }
     }
 
@@ -231,13 +233,13 @@ impl Calls {
         let Some(call) = self.calls.get_mut(id) else {
             return false;
         };
-        let told = call.told_ready;
+        let (told, trunk) = (call.told_ready, call.trunk);
         let Some(search) = call.search.as_mut().filter(|_| !told) else {
             return false;
         };
         let next = cause.next();
-        if let (Next::Place(pause), Some(hop)) = (next, &search.hop) {
-            cx.dns.penalise(hop, pause, cx.now);
+        if let (Next::Place(pause), Some(hop), Some(trunk)) = (next, &search.hop, trunk) {
+            cx.dns.penalise(trunk.whose(), hop, pause, cx.now);
         }
         let ways = search.ways.get_or_insert_default();
         let more = match next {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::sip::Transport;
 use crate::sip::uri::HostPort;
 
 const LIFE: Duration = Duration::from_secs(60);
@@ -52,7 +53,7 @@ fn locate(place: &Place, zone: &[(Query, Records)]) -> (Vec<String>, Vec<String>
     let (mut dns, mut mint, now) = (Dns::default(), Mint::new([3; 16]), now());
     let mut asked = Vec::new();
     for _ in 0..10 {
-        if let Located::Hops(hops) = dns.locate(place, &mut mint, now) {
+        if let Located::Hops(hops) = dns.locate(Whose::All, place, &mut mint, now) {
             return (hops.iter().map(show).collect(), asked);
         }
         while let Some(query) = dns.poll_query() {
@@ -259,16 +260,16 @@ fn who_failed_comes_last_until_its_penalty_is_over() {
         Answer::Found(addresses(&["192.0.2.1", "192.0.2.2"]), LIFE),
         now,
     );
-    let mut first = |dns: &mut Dns, at| match dns.locate(&place, &mut mint, at) {
+    let mut first = |dns: &mut Dns, at| match dns.locate(Whose::All, &place, &mut mint, at) {
         Located::Hops(hops) => hops[0].clone(),
         Located::Wait => panic!(),
     };
     let bad = first(&mut dns, now);
-    dns.penalise(&bad, PENALTY, now);
+    dns.penalise(Whose::All, &bad, PENALTY, now);
     assert_ne!(first(&mut dns, now), bad);
     assert_eq!(first(&mut dns, now + PENALTY), bad);
-    dns.penalise(&bad, PENALTY, now);
-    dns.pardon(&bad);
+    dns.penalise(Whose::All, &bad, PENALTY, now);
+    dns.pardon(Whose::All, &bad);
     assert_eq!(first(&mut dns, now), bad);
 }
 
@@ -281,23 +282,23 @@ fn what_was_known_holds_until_somebody_answers_again() {
     dns.handle_answer(query.clone(), found, now);
     let later = now + 2 * LIFE;
     assert!(matches!(
-        dns.locate(&place, &mut mint, later),
+        dns.locate(Whose::All, &place, &mut mint, later),
         Located::Hops(_)
     ));
     assert_eq!(dns.poll_query(), Some(query.clone()));
     // Asked once, not for every request.
     assert!(matches!(
-        dns.locate(&place, &mut mint, later),
+        dns.locate(Whose::All, &place, &mut mint, later),
         Located::Hops(_)
     ));
     assert_eq!(dns.poll_query(), None);
     dns.handle_answer(query.clone(), Answer::Failed, later);
-    let Located::Hops(hops) = dns.locate(&place, &mut mint, later) else {
+    let Located::Hops(hops) = dns.locate(Whose::All, &place, &mut mint, later) else {
         panic!()
     };
     assert_eq!(hops.len(), 1);
     assert_eq!(dns.poll_query(), None);
-    let _ = dns.locate(&place, &mut mint, later + AFTER_FAILURE);
+    let _ = dns.locate(Whose::All, &place, &mut mint, later + AFTER_FAILURE);
     assert_eq!(dns.poll_query(), Some(query));
 }
 
@@ -305,11 +306,14 @@ fn what_was_known_holds_until_somebody_answers_again() {
 fn an_unknown_name_is_nowhere_and_not_asked_for_each_time() {
     let (mut dns, mut mint, now) = (Dns::default(), Mint::new([3; 16]), now());
     let place = place("pbx.example:5060", None);
-    assert_eq!(dns.locate(&place, &mut mint, now), Located::Wait);
+    assert_eq!(
+        dns.locate(Whose::All, &place, &mut mint, now),
+        Located::Wait
+    );
     let query = dns.poll_query().unwrap();
     dns.handle_answer(query, Answer::Failed, now);
     let nowhere = Located::Hops(Vec::new());
-    assert_eq!(dns.locate(&place, &mut mint, now), nowhere);
+    assert_eq!(dns.locate(Whose::All, &place, &mut mint, now), nowhere);
     assert_eq!(dns.poll_query(), None);
 }
 

@@ -260,8 +260,8 @@ impl Outbound {
             (State::Sending(open), Failure::Timeout | Failure::Lost) if open == token => {
                 cx.counters.in_doubt += 1;
                 let head = destination.queue.front();
-                if let Some(hop) = head.and_then(Job::hop) {
-                    cx.dns.penalise(hop, PENALTY, cx.now);
+                if let Some((whose, hop)) = head.and_then(Job::tried) {
+                    cx.dns.penalise(whose, hop, PENALTY, cx.now);
                 }
                 let doubt = head.map(Job::doubt);
                 destination.failures = 0;
@@ -394,9 +394,9 @@ impl Outbound {
         let Some(job) = head.and_then(|destination| destination.queue.front_mut()) else {
             return;
         };
-        if let Some(hop) = job.hop() {
+        if let Some((whose, hop)) = job.tried() {
             let pause = after.map_or(PENALTY, |after| Duration::from_secs(u64::from(after)));
-            cx.dns.penalise(hop, pause, cx.now);
+            cx.dns.penalise(whose, hop, pause, cx.now);
         }
         if job.pass() {
             return;
@@ -430,8 +430,8 @@ impl Outbound {
         let Some(job) = head.and_then(|destination| destination.queue.front_mut()) else {
             return;
         };
-        if let Some(hop) = job.hop() {
-            cx.dns.penalise(hop, PENALTY, cx.now);
+        if let Some((whose, hop)) = job.tried() {
+            cx.dns.penalise(whose, hop, PENALTY, cx.now);
         }
         if !job.pass() {
             self.rest(key, None, cx);

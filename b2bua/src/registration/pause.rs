@@ -16,7 +16,7 @@ impl Registrations {
             return;
         };
         if let Some(hop) = &row.hop {
-            cx.dns.penalise(hop, PENALTY, cx.now);
+            cx.dns.penalise(id.trunk.whose(), hop, PENALTY, cx.now);
         }
         row.held = false;
         row.trouble = Some(why);

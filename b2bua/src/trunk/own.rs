@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use tandem_shared::address::Address;
 
 use super::{Trunk, TrunkId};
+use crate::dns::Whose;
 
 /// All of them. They come and go while the process runs.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +74,17 @@ impl Own {
     pub(super) fn by_line(&self, line: &str) -> Option<(TrunkId, &Trunk)> {
         let id = self.by_line.get(line)?;
         Some((*id, self.trunks.get(id)?))
+    }
+}
+
+impl TrunkId {
+    /// For whom it counts what it finds out of places.
+    #[must_use]
+    pub fn whose(self) -> Whose {
+        match is_own(self) {
+            true => Whose::Own(self),
+            false => Whose::All,
+        }
     }
 }
 

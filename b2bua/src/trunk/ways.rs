@@ -92,7 +92,8 @@ impl<'a> Guide<'a> {
         // What comes back by a user's own account is let in from where that is registered.
         if trunk.is_some_and(|trunk| several(trunk) || trunk.owner.is_some()) {
             let alive = |hop: &Hop| self.states.registered_at(id).any(|flow| flow == hop);
-            hops.sort_by_key(|hop| (self.dns.is_penalised(hop, self.now), !alive(hop)));
+            let failed = |hop: &Hop| self.dns.is_penalised(id.whose(), hop, self.now);
+            hops.sort_by_key(|hop| (failed(hop), !alive(hop)));
         }
     }
 }
@@ -148,17 +149,19 @@ impl Ways {
             }
             let place = guide.trunks.get(id).map(|trunk| trunk.place(contact));
             match place {
-                Some(Ok(place)) => match guide.dns.locate(&place, guide.mint, guide.now) {
-                    Located::Wait => return Step::Wait,
-                    Located::Hops(mut hops) => {
-                        self.shut = self.shut.or(guide.keep_allowed(id, &mut hops));
-                        guide.prefer_flows(id, &mut hops);
-                        self.hops = hops.into();
-                        if self.hops.is_empty() {
-                            self.pass_trunk();
+                Some(Ok(place)) => {
+                    match guide.dns.locate(id.whose(), &place, guide.mint, guide.now) {
+                        Located::Wait => return Step::Wait,
+                        Located::Hops(mut hops) => {
+                            self.shut = self.shut.or(guide.keep_allowed(id, &mut hops));
+                            guide.prefer_flows(id, &mut hops);
+                            self.hops = hops.into();
+                            if self.hops.is_empty() {
+                                self.pass_trunk();
+                            }
                         }
                     }
-                },
+                }
                 Some(Err(_)) | None => {
                     self.pass_trunk();
                 }

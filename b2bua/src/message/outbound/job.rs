@@ -7,6 +7,7 @@ use tandem_shared::message::{Message, Outcome};
 use tandem_shared::refusal::{Reason, Refusal};
 
 use super::Context;
+use crate::dns::Whose;
 use crate::message::request::{self, Attempt};
 use crate::message::split;
 use crate::refusal;
@@ -273,6 +274,12 @@ impl Job {
     /// Where its requests go at present.
     pub(super) fn hop(&self) -> Option<&Hop> {
         self.way.as_ref().map(|way| &way.hop)
+    }
+
+    /// The same, and for whom it counts how it answers.
+    pub(super) fn tried(&self) -> Option<(Whose, &Hop)> {
+        let way = self.way.as_ref()?;
+        Some((way.trunk.whose(), &way.hop))
     }
 
     /// The contact as the trunk in use writes it.
