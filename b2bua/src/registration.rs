@@ -31,9 +31,11 @@ mod reply;
 mod request;
 mod several;
 mod spread;
+mod welcome;
 
 use pause::refresh_after;
 use reply::Reply;
+use welcome::Welcomes;
 
 /// All registrations.
 #[derive(Debug, Default)]
@@ -42,6 +44,7 @@ pub struct Registrations {
     timers: Timers<FlowId>,
     /// When a REGISTER nobody has answered goes elsewhere.
     patience: Timers<FlowId>,
+    welcomes: Welcomes,
     tokens: u64,
     closed: bool,
 }
@@ -304,13 +307,15 @@ impl Registrations {
         while let Some(id) = self.patience.pop(cx.now) {
             self.pass(id, "The registrar does not answer.", cx);
         }
+        self.review_welcomes(cx);
     }
 
     /// When [`Registrations::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let both = [self.timers.next(), self.patience.next()];
-        both.into_iter().flatten().min()
+        let welcomes = self.welcomes.poll_timeout();
+        let all = [self.timers.next(), self.patience.next(), welcomes];
+        all.into_iter().flatten().min()
     }
 
     /// The process ends: our own bindings, and no others, are taken back.
@@ -469,8 +474,8 @@ impl Registrations {
         self.timers.set(id, cx.now + refresh);
         if let Some(hop) = &row.hop {
             cx.dns.pardon(id.trunk.whose(), hop);
-            cx.settings.trunks.welcome(id, hop.host.ip());
         }
+        let place = row.hop.as_ref().and_then(|hop| hop.host.ip());
         cx.states.set_route(id, granted.service_route.clone());
         cx.states.set_registered(
             id,
@@ -488,6 +493,7 @@ impl Registrations {
                 "the trunk answers again"
             );
         }
+        self.welcome(id, place, life, cx);
         let (seconds, trunk) = (granted.seconds, cx.settings.trunks.name(id.trunk));
         let flow = id.number;
         match first {

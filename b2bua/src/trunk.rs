@@ -278,11 +278,16 @@ impl Trunks {
         at.map(TrunkId)
     }
 
-    /// From now on lets in what comes from where a trunk is registered.
-    pub fn welcome(&self, id: FlowId, source: Option<IpAddr>) {
-        if let Some(source) = source {
-            self.gate.open(id, source);
-        }
+    /// From now on lets in what comes from where a flow is registered; tells whether it has moved, and whether
+    /// there is a former place.
+    pub fn welcome(&self, id: FlowId, source: IpAddr) -> (bool, bool) {
+        self.gate.open(id, source)
+    }
+
+    /// Lets in no more than a flow needs: where it is, if it is registered, and where it was, if it has calls.
+    /// Tells whether there is such a former place.
+    pub fn review(&self, id: FlowId, is_registered: bool, has_calls: bool) -> bool {
+        self.gate.review(id, is_registered, has_calls)
     }
 
     /// The trunk a request from `source` came by: the one whose credentials or certificate it has, else

@@ -910,6 +910,32 @@ fn an_account_set_anew_is_not_locked_any_more() {
     assert!(!shown.contains("CANNOT BE OPENED"), "{shown}");
 }
 
+/// While the registrar may call it is heard, though it does not answer; and no longer.
+#[test]
+fn a_registrar_is_let_in_for_as_long_as_it_keeps_the_registration() {
+    let (mut bench, register) = registered();
+    let line = line(&register);
+    bench.pass(590);
+    bench.packet("8.8.4.4:5060", &message(&line, "sip:bob@8.8.4.4", "late"));
+    assert_eq!(bench.messages().len(), 1, "{:?}", bench.codes());
+    bench.pass(20);
+    let unknown = bench.core.counters().1.unknown_source;
+    bench.packet("8.8.4.4:5060", &message(&line, "sip:bob@8.8.4.4", "over"));
+    assert_eq!(bench.core.counters().1.unknown_source, unknown + 1);
+    assert_eq!(bench.messages(), []);
+    // It is let in again when it takes us again.
+    bench.requests();
+    for _ in 0..3600 {
+        bench.pass(1);
+        if let Some((register, _)) = bench.requests().pop() {
+            grant(&mut bench, &register);
+            break;
+        }
+    }
+    bench.packet("8.8.4.4:5060", &message(&line, "sip:bob@8.8.4.4", "again"));
+    assert_eq!(bench.messages().len(), 1, "{:?}", bench.codes());
+}
+
 /// Whoever names a provider's address with a port that is shut, or a password that gets 503, does not have the
 /// provider of all put last, nor that of another user.
 #[test]

@@ -29,6 +29,7 @@ mod limits;
 mod numbers;
 mod search;
 mod share;
+mod welcome;
 
 const PEER: &str = "192.0.2.2:5070";
 

@@ -470,7 +470,7 @@ fn who_is_registered_at_is_admitted_by_the_sockets_too() {
         trunk: id,
         number: 1,
     };
-    settings.trunks.welcome(flow, Some(registrar));
+    settings.trunks.welcome(flow, registrar);
     assert!(sockets.admission.admits(registrar));
     assert!(settings.endpoint.admission.admits(registrar));
 }

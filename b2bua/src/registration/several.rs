@@ -48,6 +48,7 @@ impl Registrations {
         self.timers.cancel(&id);
         self.patience.cancel(&id);
         cx.states.remove_flow(id);
+        self.unwelcome(id, cx);
     }
 
     /// The flows of a trunk.
