@@ -22,7 +22,7 @@ pub(in crate::shell) fn open(
     hop: Hop,
     shared: &Arc<Shared>,
 ) -> Option<(ConnectionId, mpsc::Sender<Outgoing>)> {
-    let permit = shared.gate.enter(None)?;
+    let permit = shared.gate.open()?;
     let connection = shared.new_id();
     let (sender, outgoing) = mpsc::channel(shared.limits.queue.max(1));
     let own = sender.downgrade();

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::gate::Class;
 use super::{Established, Permit, Report, Shared, websocket};
 use crate::shell::tls;
 use crate::shell::transport::{Drops, Listener};
@@ -80,14 +81,8 @@ async fn accept(listener: TcpListener, spoken: Spoken, shared: Arc<Shared>) {
             }
         };
         let source = peer.ip().to_canonical();
-        let permit = match shared.admission.admits(source) {
-            true => shared.gate.enter(Some(source)),
-            false if shared.admission.hears_strangers(spoken.asks) => {
-                shared.gate.enter_stranger(source)
-            }
-            false => None,
-        };
-        match permit {
+        let class = Class::of(source, spoken.asks, &shared.admission);
+        match class.and_then(|class| shared.gate.enter(source, class)) {
             Some(permit) => {
                 tokio::spawn(serve(
                     stream,
