@@ -32,7 +32,7 @@ mod server;
 mod strangers;
 mod validate;
 
-pub use admission::{Admission, LINE};
+pub use admission::{Admission, LINE, network};
 pub use config::{EndpointConfig, SentBy};
 pub use counters::Counters;
 pub use guests::Guest;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::sip::endpoint::Admission;
+use crate::sip::endpoint::{Admission, network};
 
 /// The counts.
 pub(super) struct Gate {
@@ -135,17 +135,6 @@ impl Drop for Permit {
             if left == Some(0) {
                 counts.by_source.remove(&source);
             }
-        }
-    }
-}
-
-/// The address itself, or the first of its /64.
-fn network(source: IpAddr) -> IpAddr {
-    match source {
-        IpAddr::V4(_) => source,
-        IpAddr::V6(address) => {
-            let bits = address.to_bits() & !u128::from(u64::MAX);
-            IpAddr::V6(bits.into())
         }
     }
 }

@@ -9,6 +9,19 @@ use std::sync::Arc;
 /// What the user part of our Contact at a registrar begins with.
 pub const LINE: &str = "tandem-";
 
+/// What a source is counted as: its IPv4 address, or the first address of its /64, since whoever has one
+/// address of IPv6 mostly has them all.
+#[must_use]
+pub fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let bits = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(bits.into())
+        }
+    }
+}
+
 /// A shared answer to "is this source known?".
 #[derive(Clone)]
 pub struct Admission {
@@ -77,5 +90,15 @@ mod tests {
         let admission = Admission::new(|address| address == IpAddr::from([192, 0, 2, 1]));
         assert!(admission.admits("::ffff:192.0.2.1".parse().unwrap()));
         assert!(!admission.admits("192.0.2.2".parse().unwrap()));
+    }
+
+    #[test]
+    fn one_network_is_one_source() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("2001:db8:0:1:7:7:7:7"), "2001:db8:0:1::");
+        assert_eq!(of("2001:db8:0:1::"), "2001:db8:0:1::");
+        assert_eq!(of("2001:db8:0:2::1"), "2001:db8:0:2::");
     }
 }

@@ -3,12 +3,15 @@
 //!
 //! A source in the log is written in full, because whoever reads it may want to lock it out. What is
 //! remembered of strangers is bounded; a source that knocks too often hears nothing, but for what
-//! [`super::guests`] finds out. When too many come at once, addresses are forged: then the
+//! [`super::guests`] finds out; the addresses of one IPv6 network, of which anybody has 2^64, are one
+//! source. When too many come at once, addresses are forged: then the
 //! memory makes room, so that whoever is new can show who it is, and the log says no more.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use super::admission::network;
 
 /// What strangers hear, and when they hear nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,17 +129,19 @@ impl Seen {
 
     /// `source` has shown credentials: it is no stranger.
     pub(super) fn forgive(&mut self, source: IpAddr) {
-        self.sources.remove(&source);
+        self.sources.remove(&network(source));
     }
 
     /// Whether `source` is banned.
     pub(super) fn is_banned(&self, source: IpAddr, now: Instant) -> bool {
-        let banned = self.sources.get(&source).and_then(|it| it.banned);
+        let banned = self.sources.get(&network(source));
+        let banned = banned.and_then(|it| it.banned);
         banned.is_some_and(|until| until > now)
     }
 
     /// What is remembered of `source`; nothing when it is banned.
     fn visitor(&mut self, source: IpAddr, now: Instant) -> Option<&mut Visitor> {
+        let source = network(source);
         if !self.sources.contains_key(&source) && self.sources.len() >= MAX_SOURCES {
             let old = |visitor: &Visitor| match visitor.banned {
                 Some(until) => until <= now,
@@ -230,6 +235,40 @@ mod tests {
                 Treatment::Look
             );
         }
+    }
+
+    #[test]
+    fn a_network_is_banned_as_one_source() {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test needs some instant to count from"
+        )]
+        let now = Instant::now();
+        let (mut seen, rules) = (Seen::default(), Strangers::default());
+        let at = |network: u16, last: u16| {
+            IpAddr::from([0x2001, 0xdb8, 0, network, last, 7, last, last])
+        };
+        for last in 0..10 {
+            assert!(!seen.is_banned(at(1, last), now));
+            let treatment = seen.note(at(1, last), b"INVITE x", &rules, now);
+            assert_eq!(treatment, Treatment::Look);
+        }
+        assert_eq!(seen.sources.len(), 1);
+        assert!(seen.is_banned(at(1, 77), now) && !seen.may_ask(at(1, 78), now));
+        assert_eq!(
+            seen.note(at(1, 79), b"INVITE x", &rules, now),
+            Treatment::Ignore
+        );
+        assert!(!seen.is_banned(at(2, 0), now) && seen.may_ask(at(2, 0), now));
+        seen.forgive(at(1, 80));
+        assert!(!seen.is_banned(at(1, 0), now));
+        // An address of IPv4 is one, however it is written.
+        let (plain, mapped) = ("192.0.2.1", "::ffff:192.0.2.1");
+        for _ in 0..10 {
+            seen.note(mapped.parse().unwrap(), b"INVITE x", &rules, now);
+        }
+        assert!(seen.is_banned(plain.parse().unwrap(), now));
+        assert!(!seen.is_banned("192.0.2.2".parse().unwrap(), now));
     }
 
     #[test]
