@@ -27,6 +27,7 @@ mod flow;
 mod fork;
 mod limits;
 mod numbers;
+mod replacing;
 mod search;
 mod share;
 mod welcome;
