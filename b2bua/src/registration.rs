@@ -383,7 +383,9 @@ impl Registrations {
                 let why = match (row.ways.shut(), row.trouble) {
                     (Some(shut), _) => pause::words(shut),
                     (None, _) if taken.is_empty() => "The registrar has no address.",
-                    (None, trouble) => trouble.unwrap_or("There is no further server behind the name."),
+                    (None, trouble) => {
+                        trouble.unwrap_or("There is no further server behind the name.")
+                    }
                 };
                 self.fail(id, why, None, cx);
             }

@@ -219,7 +219,8 @@ impl Bench {
                     Record::Spelling { .. }
                     | Record::Account { .. }
                     | Record::Approval(_)
-                    | Record::Alias(_),
+                    | Record::Alias(_)
+                    | Record::LastNumber(_),
                 )
                 | Action::Forget(_)
                 | Action::Media(_)

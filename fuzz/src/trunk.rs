@@ -10,7 +10,7 @@ use tandem_b2bua::admin::Ask;
 use tandem_b2bua::caller_name;
 use tandem_b2bua::clock::Now;
 use tandem_b2bua::core::Core;
-use tandem_b2bua::dns::{Answer, Dns, Located, Naptr, Place, Query, Records, Srv};
+use tandem_b2bua::dns::{Answer, Dns, Located, Naptr, Place, Query, Records, Srv, Whose};
 use tandem_b2bua::number::{Format, Plan};
 use tandem_b2bua::party;
 use tandem_b2bua::sip::header::Name;
@@ -205,7 +205,7 @@ pub fn dns(data: &[u8]) {
     let mut questions = 0;
     // NAPTR, SRV, addresses, and then it is known.
     for _ in 0..4 {
-        let Located::Hops(hops) = dns.locate(&place, &mut mint, now) else {
+        let Located::Hops(hops) = dns.locate(Whose::All, &place, &mut mint, now) else {
             while let Some(query) = dns.poll_query() {
                 questions += 1;
                 let records = match query {

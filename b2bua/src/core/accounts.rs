@@ -56,6 +56,7 @@ impl Core {
             account: Box::new(checked.account.clone()),
         }));
         // Where one could not be opened, this takes its place.
+        let address = &checked.account.address;
         self.own_accounts
             .unlock(account::row_id(&self.key, user, address));
         tracing::info!(user = %Pii(user), trunk = checked.trunk.name, "an account is kept");

@@ -93,9 +93,17 @@ impl B2bua {
                         |row| !matches!(row, Record::Spelling { folded, .. } if *folded == key),
                     );
                 }
-                Action::Forget(Key::Account(address)) => {
+                Action::Forget(Key::Account(of, address)) => {
+                    self.rows.retain(|row| {
+                        !matches!(row, Record::Account { user, account }
+                            if account.address == address && *user == of)
+                    });
+                }
+                // What is kept here is never sealed, so all of it can be opened.
+                Action::Forget(Key::LockedAccount(_)) => {}
+                Action::Forget(Key::LastNumber(pair)) => {
                     self.rows.retain(
-                        |row| !matches!(row, Record::Account { account, .. } if account.address == address),
+                        |row| !matches!(row, Record::LastNumber(last) if last.pair == pair),
                     );
                 }
                 Action::Forget(Key::Alias(pair)) => {

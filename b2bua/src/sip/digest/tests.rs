@@ -200,11 +200,11 @@ fn an_old_nonce_used_in_advance_may_be_replaced() {
 fn requests_under_way_together_may_all_replace_an_old_nonce() {
     let (mut digest, mut mint) = (digest(), mint());
     let mut first = request();
-    let old = challenged(Status::UNAUTHORIZED, &[&md5("r", "old", "")]);
+    let old = challenged(Status::UNAUTHORIZED, &[&md5("a.example", "old", "")]);
     digest
         .answer(&old, &mut first, &mut Rounds::default(), &mut mint)
         .unwrap();
-    let new = challenged(Status::UNAUTHORIZED, &[&md5("r", "new", "")]);
+    let new = challenged(Status::UNAUTHORIZED, &[&md5("a.example", "new", "")]);
     for _ in 0..3 {
         let (mut together, mut rounds) = (request(), Rounds::default());
         // As if it had left before any of them was challenged.

@@ -97,10 +97,10 @@ impl Seen {
             visitor.asked = visitor.asked.saturating_add(1);
             visitor.asked <= ASKED
         });
-        may_ask && self.may_ask_network(network(source), now)
+        may_ask && self.may_ask_around(neighbourhood(source), now)
     }
 
-    fn may_ask_network(&mut self, network: IpAddr, now: Instant) -> bool {
+    fn may_ask_around(&mut self, network: IpAddr, now: Instant) -> bool {
         if self.networks.len() >= MAX_SOURCES && !self.networks.contains_key(&network) {
             self.networks
                 .retain(|_, (since, _)| now.duration_since(*since) <= WINDOW);
@@ -173,8 +173,8 @@ impl Seen {
     }
 }
 
-/// The network an address is of: what one customer of a provider has, or many small ones.
-fn network(source: IpAddr) -> IpAddr {
+/// The wider network an address is of: what one customer of a provider has, or many small ones.
+fn neighbourhood(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();
@@ -327,7 +327,7 @@ mod tests {
         let later = now + WINDOW + Duration::from_secs(1);
         assert_eq!(asked(113, later), NETWORK_ASKED);
         let near = |a: &str, b: &str| {
-            let [a, b] = [a, b].map(|text| network(text.parse().unwrap()));
+            let [a, b] = [a, b].map(|text| neighbourhood(text.parse().unwrap()));
             a == b
         };
         assert!(near("2001:db8:1::1", "2001:db8:1:ffff::2"));
