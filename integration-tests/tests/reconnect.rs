@@ -121,7 +121,8 @@ fn a_server_that_hangs_is_not_confirmed() -> Result<()> {
 fn a_full_waiting_room_refuses() -> Result<()> {
     with_tandem(|bench| {
         let mut plan = Plan::usual(Server::chosen()?);
-        plan.tandem.b2bua_extra = "[message]\npending_max = 2\n";
+        // One trunk has half of the room.
+        plan.tandem.b2bua_extra = "[message]\npending_max = 4\n";
         let mut scene = plan.open(bench)?;
         scene.running.process.kill(Signal::SIGSTOP)?;
         for text in ["first", "second"] {
