@@ -11,30 +11,28 @@ use std::time::{Duration, Instant};
 use tandem_shared::mint::{self, Mint};
 use tandem_shared::timers::Timers;
 
-use crate::contact;
 use crate::dns::{Dns, PENALTY};
 use crate::message::outbound::Accounts;
 use crate::settings::Settings;
-use crate::sip::digest::Rounds;
 use crate::sip::endpoint::{ClientToken, Failure};
 use crate::sip::hop::{ConnectionId, NotSent};
-use crate::sip::uri::SipUri;
-use crate::sip::{Endpoint, Hop, Request, Response};
-use crate::trunk::{
-    FlowId, Guide, Health, PATIENCE, Register, Registered, States, Step, TrunkId, Ways,
-};
+use crate::sip::{Endpoint, Response};
+use crate::trunk::{FlowId, Health, Registered, States, TrunkId};
 
+mod asking;
 mod flow;
 mod pause;
 mod personal;
 mod reply;
 mod request;
+mod row;
 mod several;
 mod spread;
 mod welcome;
 
 use pause::refresh_after;
 use reply::Reply;
+use row::{Registration, Stage};
 use welcome::Welcomes;
 
 /// All registrations.
@@ -68,94 +66,6 @@ pub struct Context<'a> {
     pub mint: &'a mut Mint,
     /// The time.
     pub now: Instant,
-}
-
-/// One flow of an account at one trunk.
-#[derive(Debug)]
-struct Registration {
-    stage: Stage,
-    call_id: String,
-    tag: String,
-    cseq: u32,
-    /// Seconds asked for.
-    expires: u32,
-    outbound: bool,
-    ways: Ways,
-    hop: Option<Hop>,
-    /// The stream it was made on; its end is the registration's end.
-    connection: Option<ConnectionId>,
-    sent: Option<Request>,
-    rounds: Rounds,
-    /// Failures in a row.
-    failures: u32,
-    /// What was wrong with the way tried last.
-    trouble: Option<&'static str>,
-    /// Whether the registrar has us.
-    held: bool,
-    /// The Contact it is asked to take, and the one it took.
-    contact: Option<SipUri>,
-    bound: Option<SipUri>,
-    /// Whether it keeps the flow, so that a new Contact takes the place of the old one.
-    kept: bool,
-    /// It saw us elsewhere than we said, and was told again; once.
-    corrected: bool,
-    /// It was said that the registrar keeps no flows, so that there is only this one.
-    alone: bool,
-    /// Nobody wants it any more; it ends once the registrar was told.
-    leaving: bool,
-    /// It wanted a longer registration, and was asked for one; once for each try.
-    raised: bool,
-    /// When it took us last.
-    since: Option<Instant>,
-    /// When it is to be asked again.
-    due: Option<Instant>,
-    /// Streams in a row that ended shortly after it took us.
-    brief: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// It waits until the first flow shows that the registrar keeps several.
-    Waiting,
-    /// A name is being asked for.
-    Locating,
-    /// A REGISTER is under way.
-    Asking(ClientToken),
-    /// To be refreshed, or tried again, at its time.
-    Resting,
-    /// The process ends: the last REGISTER is under way.
-    Leaving(ClientToken),
-}
-
-impl Registration {
-    fn new(id: FlowId, register: Option<&Register>, mint: &mut Mint) -> Self {
-        Self {
-            stage: Stage::Waiting,
-            call_id: mint.token(),
-            tag: mint.token(),
-            cseq: 0,
-            expires: register.map_or(0, |register| register.expires),
-            outbound: register.is_some_and(|register| register.outbound),
-            ways: Ways::by(id.trunk),
-            hop: None,
-            connection: None,
-            sent: None,
-            rounds: Rounds::default(),
-            failures: 0,
-            trouble: None,
-            held: false,
-            contact: None,
-            bound: None,
-            kept: false,
-            corrected: false,
-            alone: false,
-            leaving: false,
-            raised: false,
-            since: None,
-            due: None,
-            brief: 0,
-        }
-    }
 }
 
 impl Registrations {
@@ -332,131 +242,6 @@ impl Registrations {
     pub fn in_flight(&self) -> usize {
         let open = |row: &&Registration| matches!(row.stage, Stage::Leaving(_));
         self.rows.values().filter(open).count()
-    }
-
-    /// Tries all ways from the beginning.
-    fn start(&mut self, id: FlowId, cx: &mut Context<'_>) {
-        let Some(row) = self.rows.get_mut(&id) else {
-            return;
-        };
-        self.timers.cancel(&id);
-        if row.stage == Stage::Waiting {
-            row.stage = Stage::Resting;
-            cx.states.set_registered(id, Registered::Trying);
-        }
-        // Where it is registered it stays, as long as that works.
-        if !row.held {
-            row.hop = None;
-        }
-        row.ways = Ways::by(id.trunk);
-        row.rounds = Rounds::default();
-        row.raised = false;
-        row.trouble = None;
-        if row.hop.is_some() {
-            return self.send(id, cx);
-        }
-        self.go_on(id, cx);
-    }
-
-    /// Tries the next way; no two flows lead to one server.
-    fn go_on(&mut self, id: FlowId, cx: &mut Context<'_>) {
-        let taken = self.taken(id);
-        let (Some(row), Some(trunk)) = (self.rows.get_mut(&id), cx.settings.trunks.get(id.trunk))
-        else {
-            return;
-        };
-        let mut guide = Guide::new(cx.settings, cx.states, cx.dns, cx.mint, cx.now);
-        let contact = request::registrar(trunk);
-        let mut step = row.ways.step(&contact, &mut guide);
-        while matches!(&step, Step::Go(_, hop) if taken.contains(&hop.host)) {
-            row.ways.pass();
-            step = row.ways.step(&contact, &mut guide);
-        }
-        match step {
-            Step::Go(_, hop) => {
-                row.hop = Some(hop);
-                row.rounds = Rounds::default();
-                self.send(id, cx);
-            }
-            Step::Wait => row.stage = Stage::Locating,
-            Step::End => {
-                let why = match (row.ways.shut(), row.trouble) {
-                    (Some(shut), _) => pause::words(shut),
-                    (None, _) if taken.is_empty() => "The registrar has no address.",
-                    (None, trouble) => {
-                        trouble.unwrap_or("There is no further server behind the name.")
-                    }
-                };
-                self.fail(id, why, None, cx);
-            }
-        }
-    }
-
-    fn send(&mut self, id: FlowId, cx: &mut Context<'_>) {
-        let (Some(row), Some(trunk)) = (self.rows.get_mut(&id), cx.settings.trunks.get(id.trunk))
-        else {
-            return;
-        };
-        let Some(hop) = row.hop.clone() else {
-            return;
-        };
-        row.cseq += 1;
-        let seen = cx.states.flow(id).and_then(|flow| flow.seen);
-        let config = &cx.settings.endpoint;
-        let way = (hop.transport, hop.host.ip());
-        let contact = contact::uri(&trunk.line, way, seen, config);
-        let mut request = request::compose((id, trunk), row, &contact, cx.settings, cx.key);
-        row.contact = Some(contact);
-        if let Some(account) = cx.accounts.get_mut(&id.trunk) {
-            account.authorize(&mut request, cx.mint);
-        }
-        self.transmit(id, request, hop, cx);
-    }
-
-    fn transmit(&mut self, id: FlowId, request: Request, hop: Hop, cx: &mut Context<'_>) {
-        self.tokens += 1;
-        let token = ClientToken(MARK | self.tokens);
-        let Some(row) = self.rows.get_mut(&id) else {
-            return;
-        };
-        row.connection = None;
-        row.sent = Some(request.clone());
-        match cx.endpoint.request(token, request, hop, cx.now) {
-            Ok(()) => {
-                row.stage = match self.closed || row.expires == 0 {
-                    true => Stage::Leaving(token),
-                    false => Stage::Asking(token),
-                };
-                if row.ways.has_more() {
-                    self.patience.set(id, cx.now + PATIENCE);
-                }
-            }
-            Err(_) => self.fail(id, "Too many requests are open.", None, cx),
-        }
-    }
-
-    fn answer(&mut self, id: FlowId, response: &Response, cx: &mut Context<'_>) {
-        let Some(row) = self.rows.get_mut(&id) else {
-            return;
-        };
-        let (Some(account), Some(mut request)) = (cx.accounts.get_mut(&id.trunk), row.sent.take())
-        else {
-            return self.give_in(id, "The registrar wants a password, and there is none.", cx);
-        };
-        match account.answer(response, &mut request, &mut row.rounds, cx.mint) {
-            Ok(()) => {
-                row.cseq += 1;
-                request::renumber(&mut request, row.cseq);
-                let hop = row.hop.clone();
-                if let Some(hop) = hop {
-                    self.transmit(id, request, hop, cx);
-                }
-            }
-            Err(denied) => {
-                let why = format!("{} ({denied})", reply::words(response));
-                self.give_in(id, &why, cx);
-            }
-        }
     }
 
     fn succeed(&mut self, id: FlowId, granted: &reply::Granted, cx: &mut Context<'_>) {
