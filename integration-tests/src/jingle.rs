@@ -172,6 +172,12 @@ impl Client {
         }
     }
 
+    /// Forgets what came by now.
+    pub fn forget(&self) -> Result<()> {
+        while self.dialogue.take(&self.name, |_| Some(()))?.is_some() {}
+        Ok(())
+    }
+
     /// Lets the program do `op`; what it can do is in `js/page.js` and `py/call_peer.py`.
     pub(crate) fn ask_client(&self, op: &str, mut request: Value) -> Result<Value> {
         request["op"] = json!(op);

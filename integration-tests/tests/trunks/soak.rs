@@ -54,13 +54,21 @@ fn round(scene: &Scene, node: &Provider, calls: usize, messages: usize) -> Resul
     for number in 0..calls {
         let kind = KINDS[number % KINDS.len()];
         place(scene, node, kind, number).with_context(|| format!("call {number}: {kind:?}"))?;
+        forget(scene)?;
     }
     for burst in 0..messages.div_ceil(2 * BURST) {
         let left = messages - 2 * BURST * burst;
         converse(scene, node, (left / 2).min(BURST))
             .with_context(|| format!("messages {burst}"))?;
+        forget(scene)?;
     }
     Ok(())
+}
+
+/// What both ends have heard and nobody has asked for, which would be looked through over and over.
+fn forget(scene: &Scene) -> Result<()> {
+    while scene.network.take(|_| true).is_some() {}
+    scene.alice.forget()
 }
 
 /// So many messages to the network at once, each to a number of its own, and as many from there.
