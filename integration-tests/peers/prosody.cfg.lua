@@ -16,7 +16,7 @@ storage = "internal"
 limits = { }
 modules_enabled = {
   "roster", "saslauth", "disco", "pep", "private", "blocklist", "vcard4", "vcard_legacy",
-  "time", "ping", "version", "carbons", "smacks", "csi_simple", "mam", "offline",
+  "time", "ping", "version", "carbons", "smacks", "csi_simple", @ARCHIVE@"offline",
   "http", "websocket", "bosh", "turn_external",
 }
 http_ports = { 5280 }

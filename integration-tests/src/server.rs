@@ -55,6 +55,8 @@ pub struct Setup<'a> {
     pub component: Option<&'a str>,
     /// Domains of more components, with the same secret; see [`crate::xmpp::Xmpp::attach`].
     pub more_components: &'a [&'a str],
+    /// Whether Prosody keeps no archive, with which it becomes slower with each message of a user.
+    pub forgetful: bool,
 }
 
 /// A server that was started.

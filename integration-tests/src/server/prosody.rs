@@ -33,6 +33,7 @@ pub(super) fn start(bench: &Bench, setup: Setup<'_>, component: &str) -> Result<
         include_str!("../../peers/prosody.cfg.lua"),
         &[
             ("DIR", &data),
+            ("ARCHIVE", if setup.forgetful { "" } else { "\"mam\", " }),
             ("TURN_SECRET", coturn::SECRET),
             ("COMPONENT", &format!("{component}{conflict}{more}")),
             (

@@ -72,6 +72,7 @@ impl Scene {
         let server = Server::chosen()?;
         let accounts = ServerSetup {
             accounts: &["alice", "bob"],
+            forgetful: true,
             ..ServerSetup::default()
         };
         let running = server.start(bench, accounts)?;
