@@ -82,7 +82,8 @@ impl Mortals<'_> {
         match victim {
             Victim::Component => vec![&mut self.tandem.component],
             Victim::B2bua => vec![&mut self.tandem.b2bua],
-            Victim::Both => vec![&mut self.tandem.component, &mut self.tandem.b2bua],
+            // The b2bua first: what it said to a component that is stopped already is lost with that.
+            Victim::Both => vec![&mut self.tandem.b2bua, &mut self.tandem.component],
             Victim::Server => vec![&mut self.server.process],
             Victim::Phone => vec![&mut self.phone.process],
         }
