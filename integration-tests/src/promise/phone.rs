@@ -119,7 +119,9 @@ impl Phone {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             text => text.with_context(|| format!("reading {}", self.record.display()))?,
         };
-        text.lines().map(read_line).collect()
+        // What it is writing just now is not whole yet.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(read_line).collect()
     }
 }
 
