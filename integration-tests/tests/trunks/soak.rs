@@ -12,7 +12,7 @@ use integration_tests::provider::{Provider, Setup};
 use integration_tests::server::password_of;
 use integration_tests::tandem::with_tandem_within;
 
-use crate::scene::{Scene, ZONE, account};
+use crate::scene::{SOUND, Scene, ZONE, account};
 
 #[test]
 fn a_soak_over_a_registered_trunk_leaves_nothing_behind() -> Result<()> {
@@ -149,7 +149,6 @@ fn number(variable: &str, usual: usize) -> Result<usize> {
     }
 }
 
-const SOUND: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 49170 RTP/AVP 8\r\n";
 static WRITTEN: AtomicUsize = AtomicUsize::new(0);
 /// How often the registrar begins anew.
 const ROUNDS: usize = 4;

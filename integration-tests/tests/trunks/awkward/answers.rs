@@ -6,7 +6,7 @@ use integration_tests::sip::{Agent, Called};
 use integration_tests::tandem::with_tandem_within;
 
 use super::{challenge, trunk};
-use crate::scene::{LIMIT, Scene};
+use crate::scene::{LIMIT, SOUND, Scene};
 
 /// What the provider says to an INVITE.
 type Script = fn(&Scene, &Called<'_>) -> Result<()>;
@@ -237,5 +237,3 @@ fn a_call_that_is_not_taken_ends_in_words() -> Result<()> {
         scene.close(&[])
     })
 }
-
-const SOUND: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 49170 RTP/AVP 8\r\n";

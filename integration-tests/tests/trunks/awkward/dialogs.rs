@@ -8,7 +8,7 @@ use integration_tests::sip::{Agent, Called, Dialog, Draft};
 use integration_tests::tandem::with_tandem_within;
 
 use super::{challenge, trunk};
-use crate::scene::{LIMIT, Scene};
+use crate::scene::{LIMIT, SOUND, Scene};
 
 /// What becomes of a call of alice's with this sid, to its end.
 type Script = fn(&Scene, &str, &Called<'_>) -> Result<()>;
@@ -267,5 +267,3 @@ fn a_private_address_in_a_change_does_not_silence_a_call() -> Result<()> {
         scene.close(&[])
     })
 }
-
-const SOUND: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 49170 RTP/AVP 8\r\n";

@@ -7,7 +7,7 @@ use integration_tests::sip::{Draft, Path};
 use integration_tests::tandem::{Trunk, with_tandem_within};
 
 use super::trunk;
-use crate::scene::{LIMIT, Scene};
+use crate::scene::{LIMIT, SOUND, Scene};
 
 #[test]
 fn a_connection_that_is_closed_behind_each_word_is_made_again() -> Result<()> {
@@ -90,5 +90,3 @@ fn close(scene: &Scene, path: &Path) -> Result<()> {
     ensure!(answer.status() == Some(200), "{answer}");
     Ok(())
 }
-
-const SOUND: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 49170 RTP/AVP 8\r\n";
