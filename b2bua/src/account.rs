@@ -210,4 +210,4 @@ fn registration(trunk: TrunkId, states: &States, now: Instant) -> (Option<u64>, 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

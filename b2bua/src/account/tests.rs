@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 const HOME: &str = "sip:alice@8.8.4.4";
 
-fn open() -> Settings {
+/// Where users may have accounts anywhere.
+pub(crate) fn open() -> Settings {
     let mut settings = settings();
     settings.accounts = AccountSettings {
         open: true,

@@ -2,9 +2,7 @@
 //! nobody's.
 
 use super::*;
-use crate::account::AccountSettings;
 use crate::admin::Ask;
-use crate::sip::endpoint::Admission;
 use tandem_shared::account::Account;
 
 /// Users' accounts, each at the address behind it.
@@ -12,17 +10,7 @@ const ACCOUNTS: [(&str, &str); 2] = [("eve", "8.8.4.4"), ("mallory", "8.8.8.8")]
 
 /// The core with these accounts registered, and the Contact of each there.
 fn bench() -> (Bench, Vec<String>) {
-    let mut settings = settings();
-    settings.accounts = AccountSettings {
-        open: true,
-        max: 9,
-        per_user: 9,
-        providers: vec!["*".into()],
-        allow_private: false,
-    };
-    let gate = settings.trunks.gate();
-    settings.endpoint.admission = Admission::new(move |source| gate.admits(source));
-    let mut bench = Bench::with(settings);
+    let mut bench = Bench::with(crate::account::tests::open());
     let mut contacts = Vec::new();
     for (name, ip) in ACCOUNTS {
         let ask = Ask::SetAccount {
