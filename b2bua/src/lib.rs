@@ -11,6 +11,7 @@ pub mod clock;
 pub mod contact;
 pub mod core;
 pub mod counters;
+pub mod counts;
 pub mod discovery;
 pub mod dns;
 pub mod emergency;

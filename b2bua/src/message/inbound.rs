@@ -19,6 +19,7 @@ use super::translate::{self, Translated};
 use crate::action::{Action, Key, Record};
 use crate::clock::Now;
 use crate::counters::Counters;
+use crate::counts::Counts;
 use crate::fingerprint::Fingerprint;
 use crate::last_number::LastNumbers;
 use crate::party;
@@ -39,7 +40,7 @@ use shares::Shares;
 pub struct Inbound {
     pending: HashMap<Fingerprint, Pending, ByKey>,
     /// How many of them each trunk has.
-    waiting: HashMap<TrunkId, usize>,
+    waiting: Counts<TrunkId>,
     timers: Timers<Fingerprint, ByKey>,
     /// Given up, but perhaps delivered later.
     late: VecDeque<(Fingerprint, Option<Shares>)>,
@@ -195,7 +196,7 @@ impl Inbound {
             shares,
         };
         if let Some(trunk) = trunk {
-            *self.waiting.entry(trunk).or_default() += 1;
+            self.waiting.add(trunk);
         }
         self.pending.insert(print, pending);
     }
@@ -203,13 +204,8 @@ impl Inbound {
     /// It waits no longer.
     fn take(&mut self, print: Fingerprint) -> Option<Pending> {
         let pending = self.pending.remove(&print)?;
-        if let Some(trunk) = pending.trunk
-            && let Some(count) = self.waiting.get_mut(&trunk)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.waiting.remove(&trunk);
-            }
+        if let Some(trunk) = pending.trunk {
+            self.waiting.remove(&trunk);
         }
         Some(pending)
     }
@@ -222,7 +218,7 @@ impl Inbound {
             Some(_) => free.min(MAX_OWN),
             None => free,
         };
-        self.waiting.get(&id).is_some_and(|count| *count >= most)
+        self.waiting.of(&id) >= most
     }
 
     /// The outcome of a message came.

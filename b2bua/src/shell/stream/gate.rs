@@ -5,26 +5,26 @@
 //!
 //! A [`Permit`] gives its place back when it is dropped.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::counts::Counts;
 use crate::sip::endpoint::{Admission, network};
 
 /// The counts.
 pub(super) struct Gate {
     max: usize,
     max_per_source: usize,
-    counts: Mutex<Counts>,
+    counts: Mutex<Places>,
 }
 
 #[derive(Default)]
-struct Counts {
+struct Places {
     all: usize,
     inbound: usize,
     strangers: usize,
     accounts: usize,
-    by_source: HashMap<IpAddr, usize>,
+    by_source: Counts<IpAddr>,
 }
 
 /// Who comes.
@@ -91,11 +91,10 @@ impl Gate {
             if is_full || counts.inbound >= self.max - self.max / 4 {
                 return None;
             }
-            let count = counts.by_source.entry(source).or_default();
-            if *count >= self.max_per_source {
+            if counts.by_source.of(&source) >= self.max_per_source {
                 return None;
             }
-            *count += 1;
+            counts.by_source.add(source);
             counts.inbound += 1;
             counts.accounts += usize::from(class == Class::Account);
             counts.strangers += usize::from(class == Class::Stranger);
@@ -107,7 +106,7 @@ impl Gate {
         })
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn counts(&self) -> MutexGuard<'_, Places> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,13 +127,7 @@ impl Drop for Permit {
             counts.accounts = counts.accounts.saturating_sub(accounts.into());
             counts.strangers = counts.strangers.saturating_sub(strangers.into());
             counts.inbound = counts.inbound.saturating_sub(1);
-            let left = counts.by_source.get_mut(&source).map(|count| {
-                *count = count.saturating_sub(1);
-                *count
-            });
-            if left == Some(0) {
-                counts.by_source.remove(&source);
-            }
+            counts.by_source.remove(&source);
         }
     }
 }
@@ -156,7 +149,7 @@ mod tests {
         assert!(gate.open().is_none());
         drop(first);
         assert!(enter(a).is_some());
-        assert_eq!(gate.counts().by_source.len(), 1);
+        assert_eq!(gate.counts().by_source.kinds(), 1);
     }
 
     #[test]
