@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 /// A limit that no healthy peer comes near, even on a loaded machine.
-pub const GENEROUS: Duration = Duration::from_secs(20);
+pub const GENEROUS: Duration = Duration::from_secs(60);
 
 /// Asks `condition` until it yields a value, at most for `limit`; an error from it ends the wait at once.
 pub fn until<T>(
