@@ -211,10 +211,16 @@ impl Scene {
     }
 
     pub(crate) fn close(self, allowed: &[&str]) -> Result<()> {
+        self.end(allowed).map(drop)
+    }
+
+    /// As [`Self::close`]; returns the b2bua's log.
+    pub(crate) fn end(self, allowed: &[&str]) -> Result<String> {
         let mut tandem = self.tandem.into_inner();
         tandem.wait_no_calls()?;
         tandem.expect_clean_log(allowed)?;
-        tandem.terminate()
+        tandem.terminate()?;
+        tandem.b2bua.read_log()
     }
 }
 
