@@ -17,7 +17,11 @@ pub(crate) fn by_weight<T>(
         let group = left.iter().take_while(|item| rank(item).0 == priority);
         let weights: Vec<u64> = group.map(|item| u64::from(rank(item).1)).collect();
         let sum: u64 = weights.iter().sum();
-        let mut drawn = u64::try_from(mint.number() % u128::from(sum + 1)).unwrap_or_default();
+        // Nought is drawn for those of weight 0 alone: they come first, and where there are none it would
+        // be one more share for whoever does ("proportionately", RFC 2782).
+        let least = u64::from(weights.first().is_some_and(|weight| *weight > 0));
+        let shares = u128::from(sum + 1 - least);
+        let mut drawn = least + u64::try_from(mint.number() % shares).unwrap_or_default();
         let mut chosen = 0;
         for (at, weight) in weights.iter().enumerate() {
             chosen = at;
@@ -55,5 +59,18 @@ mod tests {
         assert!((100..=500).contains(&firsts[0]), "{firsts:?}");
         assert!((2_000..=3_000).contains(&firsts[1]), "{firsts:?}");
         assert!((6_500..=8_000).contains(&firsts[2]), "{firsts:?}");
+    }
+
+    #[test]
+    fn small_weights_are_shares_too() {
+        let mut mint = Mint::new([3; 16]);
+        for (weights, least, most) in [([1, 1], 4_800, 5_200), ([1, 3], 2_350, 2_650)] {
+            let mut first = 0;
+            for _ in 0..10_000 {
+                let ordered = by_weight(vec![0_usize, 1], |at| (1, weights[*at]), &mut mint);
+                first += u32::from(ordered[0] == 0);
+            }
+            assert!((least..=most).contains(&first), "{weights:?}: {first}");
+        }
     }
 }

@@ -216,6 +216,10 @@ mod tests {
     use crate::trunk::{Health, Trunk};
 
     fn steps(trunks: Vec<Trunk>, down: &[usize]) -> Vec<String> {
+        steps_by(Mint::new([5; 16]), trunks, down)
+    }
+
+    fn steps_by(mut mint: Mint, trunks: Vec<Trunk>, down: &[usize]) -> Vec<String> {
         #[expect(
             clippy::disallowed_methods,
             reason = "a test needs some instant to count from"
@@ -229,7 +233,7 @@ mod tests {
             let why = String::new();
             states.set_health(TrunkId(*at), Health::Down { why });
         }
-        let (mut dns, mut mint) = (Dns::default(), Mint::new([5; 16]));
+        let mut dns = Dns::default();
         let mut guide = Guide::new(&settings, &states, &mut dns, &mut mint, now);
         let contact = Address::new("+15550001", "sip.example.com").unwrap();
         let found = trunks.find(&contact, "sip.example.com").unwrap();
@@ -268,5 +272,29 @@ mod tests {
             steps(three(), &[1]),
             ["b 192.0.2.2 +", "c 192.0.2.3 +", "a 192.0.2.1"]
         );
+    }
+    #[test]
+    fn trunks_of_one_priority_have_the_shares_of_their_weights() {
+        let weighing = |name, weight, next_hop| Trunk {
+            weight,
+            ..at(name, 10, next_hop)
+        };
+        let first = |seed: u16, down: &[usize]| {
+            let mut bytes = [0; 16];
+            bytes[..2].copy_from_slice(&seed.to_be_bytes());
+            let spare = at("spare", 20, "192.0.2.3");
+            let light = weighing("light", 1, "192.0.2.1");
+            let heavy = weighing("heavy", 3, "192.0.2.2");
+            let order = steps_by(Mint::new(bytes), vec![spare, heavy, light], down);
+            assert_eq!(order.len(), 3);
+            if down.is_empty() {
+                assert_eq!(order[2], "spare 192.0.2.3");
+            }
+            order[0].split(' ').next().unwrap() == "light"
+        };
+        let light = (0..2000).filter(|seed| first(*seed, &[])).count();
+        assert!((430..=570).contains(&light), "{light}");
+        // Who is down has no share.
+        assert!((0..50).all(|seed| first(seed, &[1])));
     }
 }
