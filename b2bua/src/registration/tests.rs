@@ -10,6 +10,8 @@ use crate::sip::{Method, Request, Response, Status};
 use crate::trunk::tests::trunk;
 use crate::trunk::{Register, Registered, Trunk, Trunks};
 
+mod route;
+
 const CHALLENGE: &str = "Digest realm=\"provider\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256";
 
 pub(super) fn account() -> Trunk {
@@ -327,6 +329,42 @@ fn calls_come_in_by_the_contact_and_mean_the_number_in_to() {
     assert!(bench.messages().is_empty());
 }
 
+/// Where both are there, P-Called-Party-ID says what was called (RFC 7315 §4.2): To may be anything by then.
+#[test]
+fn the_provider_says_which_number_was_called() {
+    let mut bench = begin(vec![account()]);
+    let (register, _) = bench.request();
+    let contact = register.headers.get("Contact").unwrap();
+    let contact = contact.split(['<', '>']).nth(1).unwrap().to_owned();
+    grant(&mut bench, &register, 600);
+    let mut number = 0;
+    let mut reached = |uri: &str, to: &str, called: &str| {
+        number += 1;
+        let text = format!(
+            "MESSAGE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKm{number}\r\nMax-Forwards: 70\r\n\
+             From: <sip:+15559@192.0.2.1>;tag=x\r\nTo: {to}\r\n{called}Call-ID: m{number}\r\n\
+             CSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi"
+        );
+        bench.packet("192.0.2.1:5060", text.as_bytes());
+        let users = bench.messages().into_iter().map(|it| it.to.user);
+        (users.collect::<String>(), bench.codes())
+    };
+    let juliet = || ("juliet".to_owned(), Vec::new());
+    let nobody = || (String::new(), vec![404]);
+    let called = "P-Called-Party-ID: \"Juliet\" <sip:+15550001@192.0.2.1;user=phone>\r\n";
+    for to in ["<sip:+15550009@192.0.2.1>", "<sip:4711@192.0.2.1>"] {
+        assert_eq!(reached(&contact, to, called), juliet(), "{to}");
+        assert_eq!(reached(&contact, to, ""), nobody(), "{to}");
+    }
+    // It counts against To, and never against who is named by the Request-URI.
+    let other = called.replace("+15550001", "+15550009");
+    let to = "<sip:+15550001@192.0.2.1>";
+    assert_eq!(reached(&contact, to, &other), nobody());
+    assert_eq!(reached("sip:+15550001@192.0.2.1", to, &other), juliet());
+    // What cannot be read says nothing.
+    assert_eq!(reached(&contact, to, "P-Called-Party-ID: <<\r\n"), juliet());
+}
+
 #[test]
 fn the_end_takes_back_our_own_binding() {
     let mut bench = begin(vec![account()]);
@@ -341,33 +379,4 @@ fn the_end_takes_back_our_own_binding() {
     assert_eq!(bench.core.in_flight(), 1);
     bench.answer(&last, 200, None);
     assert_eq!(bench.core.in_flight(), 0);
-}
-
-#[test]
-fn a_service_route_is_followed_until_the_registration_ends() {
-    let mut bench = begin(vec![account()]);
-    let (register, _) = bench.request();
-    let response = Response::to(&register, Status::OK).with(
-        "Service-Route",
-        "<sip:edge.provider.example;lr>, <sip:core.provider.example;lr>",
-    );
-    let mut bytes = Vec::new();
-    response.print(&mut bytes);
-    bench.packet("192.0.2.1:5060", &bytes);
-    let mut message = crate::message::request::tests::message(
-        ("juliet", "example.com"),
-        ("+15559", "sip.example.com"),
-        "hello",
-    );
-    message.ordinal.number = 1;
-    bench.send(message);
-    let (request, _) = bench.request();
-    let routes: Vec<&str> = request.headers.values("Route").collect();
-    assert_eq!(
-        routes,
-        [
-            "<sip:edge.provider.example;lr>",
-            "<sip:core.provider.example;lr>"
-        ]
-    );
 }

@@ -6,8 +6,8 @@ use crate::sip::header::Name;
 use crate::trunk::tests::trunk;
 use crate::trunk::{Register, Trunk};
 
-/// The Contact of an INVITE, once the registrar granted with `Require` and saw us at `rport`.
-fn contact(require: &str, rport: &str) -> String {
+/// A core whose registrar has granted with these headers, and saw us at `rport`.
+fn registered(granted: &[(&str, &str)], rport: &str) -> Bench {
     let mut settings = settings();
     settings.trunks = Arc::new(Trunks::new(vec![Trunk {
         register: Some(Register {
@@ -29,14 +29,28 @@ fn contact(require: &str, rport: &str) -> String {
         let contact = request.headers.get(Name::Contact).unwrap().to_owned();
         let mut response = Response::to(&request, Status::OK);
         response.headers.set(Name::Via, &via);
-        let response = response.with("Require", require).with("Contact", &contact);
+        let mut response = response.with("Contact", &contact);
+        for (name, value) in granted {
+            response = response.with(*name, value);
+        }
         let mut bytes = Vec::new();
         response.print(&mut bytes);
         bench.packet(PEER, &bytes);
     }
+    bench
+}
+
+/// The INVITE of a call to the phone.
+fn invite(bench: &mut Bench) -> Request {
     bench.fact(offer(Some(description("t", Setup::Actpass))));
     bench.open_media();
-    let (invite, _) = bench.request();
+    bench.request().0
+}
+
+/// The Contact of an INVITE, once the registrar granted with `Require` and saw us at `rport`.
+fn contact(require: &str, rport: &str) -> String {
+    let mut bench = registered(&[("Require", require)], rport);
+    let invite = invite(&mut bench);
     let contact = NameAddr::parse(invite.headers.get(Name::Contact).unwrap()).unwrap();
     contact.uri.to_string()
 }
@@ -57,4 +71,29 @@ fn where_the_registrar_sees_us_calls_find_us() {
         contact("outbound", "40000"),
         "sip:tandem@198.51.100.1:40000;ob"
     );
+}
+
+/// RFC 3608 §6.1: through whom calls go, and no longer than the registration lasts.
+#[test]
+fn calls_go_by_the_service_route_while_the_registration_lasts() {
+    let route = "<sip:edge.example.net;lr>, <sip:core.example.net;lr>";
+    let routes = |invite: &Request| -> Vec<String> {
+        let values = invite.headers.values(Name::Route);
+        values.map(str::to_owned).collect()
+    };
+    for lost in [false, true] {
+        let mut bench = registered(&[("Service-Route", route)], "5060");
+        if lost {
+            bench.pass(1799);
+            let refresh = loop {
+                bench.pass(1);
+                if let Some((refresh, _)) = bench.requests().pop() {
+                    break refresh;
+                }
+            };
+            bench.respond(&refresh, 403, "");
+        }
+        let invite = invite(&mut bench);
+        assert_eq!(routes(&invite).join(", "), if lost { "" } else { route });
+    }
 }
