@@ -12,6 +12,7 @@ use crate::sip::hop::Profile;
 mod datagram;
 mod inbound;
 mod outbound;
+mod sni;
 mod tls;
 mod websocket;
 
