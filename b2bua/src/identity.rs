@@ -121,22 +121,32 @@ mod tests {
     }
 
     fn shown_by(asserts: Asserts, privacy: Privacy, hidden: bool) -> Result<String, Refusal> {
+        shown_with([("+15550001", false)], (hidden, None), asserts, privacy)
+    }
+
+    /// Juliet with these numbers, of which some are hidden, who hides for this call or chooses a number.
+    fn shown_with<const N: usize>(
+        rows: [(&str, bool); N],
+        dialled: (bool, Option<&str>),
+        asserts: Asserts,
+        privacy: Privacy,
+    ) -> Result<String, Refusal> {
         let mut settings = settings();
         let juliet = Address::new("juliet", "example.com").unwrap();
-        settings.numbers = Numbers::with_rows([Row {
-            number: "+15550001".into(),
+        settings.numbers = Numbers::with_rows(rows.map(|(number, hidden)| Row {
+            number: number.into(),
             owner: Owner::User(juliet.clone()),
-            hidden: false,
+            hidden,
             outgoing: true,
             select: String::new(),
             country: None,
-        }]);
+        }));
         let mut trunk = trunk("t", &["+*"], Some("192.0.2.1"));
         trunk.identity = Identity::Number;
         trunk.format = Format::Bare;
         trunk.asserts = asserts;
         trunk.privacy = privacy;
-        let caller = caller(&juliet, (hidden, None), &trunk, &settings)?;
+        let caller = caller(&juliet, dialled, &trunk, &settings)?;
         let mut text = caller.from.to_string();
         for (name, value) in caller.headers.iter() {
             let _ = write!(text, " | {}: {value}", name.as_str());
@@ -185,5 +195,34 @@ mod tests {
             shown(Asserts::Preferred, true),
             format!("{anonymous} | Privacy: id | P-Preferred-Identity: <{own}>")
         );
+    }
+    #[test]
+    fn who_is_always_hidden_is_shown_by_a_number_chosen_that_is_not() {
+        let anonymous = "\"Anonymous\" <sip:anonymous@anonymous.invalid> | Privacy: id";
+        let rows = [("+15550001", true), ("+15550002", false)];
+        let by = |rows, dialled, privacy| shown_with(rows, dialled, Asserts::Nothing, privacy);
+        let usual = |rows, chosen| by(rows, (false, chosen), Privacy::Pass).unwrap();
+        let second = "<sip:15550002@sip.example.com;user=phone>";
+        assert_eq!(usual(rows, None), anonymous);
+        assert_eq!(usual(rows, Some("+15550001")), anonymous);
+        assert_eq!(usual(rows, Some("+15550002")), second);
+        // Who hides for one call is hidden by whichever number.
+        let once = by(rows, (true, Some("+15550002")), Privacy::Pass);
+        assert_eq!(once.unwrap(), anonymous);
+        // The first number counts, and not that another one is hidden.
+        let other = [("+15550002", false), ("+15550001", true)];
+        assert_eq!(usual(other, None), second);
+        assert_eq!(usual(other, Some("+15550001")), anonymous);
+        // Where it cannot be kept, nothing is sent.
+        let refused = by(rows, (false, None), Privacy::Never);
+        assert_eq!(refused.unwrap_err().reason, Reason::NotAllowed);
+        assert!(by(rows, (false, Some("+15550002")), Privacy::Never).is_ok());
+        // The trunk alone learns who it is, where it may.
+        let asserted = shown_with(rows, (false, None), Asserts::Asserted, Privacy::Pass);
+        let own = "<sip:15550001@sip.example.com;user=phone>";
+        let known = format!("{anonymous} | P-Asserted-Identity: {own}");
+        assert_eq!(asserted.unwrap(), known);
+        let withheld = shown_with(rows, (false, None), Asserts::Asserted, Privacy::Withhold);
+        assert_eq!(withheld.unwrap(), anonymous);
     }
 }

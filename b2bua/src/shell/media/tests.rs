@@ -1,6 +1,6 @@
 //! Through real sockets on loopback, with real threads.
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -22,6 +22,40 @@ fn media(pairs: u16, max_calls: usize, first: u16) -> (Media, Receiver<Event>) {
     let (send, receive) = channel();
     let sink = move |event| send.send(event).unwrap_or(());
     (Media::start(&settings, sink).unwrap(), receive)
+}
+
+/// Behind a one-to-one NAT, and another one toward SIP: what others are told is where they reach us, and
+/// what we listen at is where we are.
+#[test]
+fn others_are_told_the_public_addresses_of_each_side() {
+    let at = |public: [u8; 4]| Interface {
+        bind: [127, 0, 0, 1].into(),
+        public: public.into(),
+    };
+    let settings = Settings {
+        threads: 1,
+        xmpp: vec![at([198, 51, 100, 9])],
+        sip: vec![at([198, 51, 100, 8])],
+        ports: 41_300..=41_309,
+        max_calls: 10,
+        ..Settings::default()
+    };
+    let (send, receive) = channel();
+    let media = Media::start(&settings, move |event| send.send(event).unwrap_or(())).unwrap();
+    let anchor = AnchorId(1);
+    // Whichever of its addresses is asked for, others hear the public one.
+    let sip = [127, 0, 0, 1].into();
+    media.perform(Command::Open { anchor, sip });
+    let Event::Opened { xmpp, sip, .. } = next(&receive) else {
+        panic!("not opened");
+    };
+    let public = |last: u8| IpAddr::from([198, 51, 100, last]);
+    assert_eq!((sip.rtp.ip(), sip.rtcp.ip()), (public(8), public(8)));
+    let candidates: Vec<IpAddr> = xmpp.candidates.iter().map(|it| it.ip).collect();
+    assert_eq!(candidates, [public(9)]);
+    // The ports are those of our own address.
+    assert!(UdpSocket::bind(("127.0.0.1", sip.rtp.port())).is_err());
+    assert!(UdpSocket::bind(("127.0.0.1", xmpp.candidates[0].port)).is_err());
 }
 
 fn next(events: &Receiver<Event>) -> Event {
