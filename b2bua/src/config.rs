@@ -139,7 +139,7 @@ impl Schema for Config {
         "store",
         "strangers",
     ];
-    const FOREIGN_TABLES: &'static [&'static str] = &["xmpp", "presence"];
+    const FOREIGN_TABLES: &'static [&'static str] = &["xmpp"];
     const DEFAULT_PATH: &'static str = "/etc/tandem/b2bua.toml";
     const FORMER_TABLES: &'static [(&'static str, &'static str)] = &[(
         "route",
@@ -181,7 +181,9 @@ impl Schema for Config {
         self.numbering.finish()?;
         self.accounts.finish()?;
         self.policy.check(&self.mapping)?;
-        self.admin.check(&self.bus.url)?;
+        self.strangers.check()?;
+        self.limits.check()?;
+        self.admin.check(&self.bus.url, &self.store)?;
         self.admin.socket = Some(self.admin_socket());
         if let Some(trunk) = &self.emergency.trunk
             && !self.trunk.iter().any(|row| row.name == *trunk)

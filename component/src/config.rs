@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use tandem_shared::address::{Mapping, host_from_text};
+use tandem_shared::bounds::{DAY, MANY, within};
 
 /// Seconds beyond `message.retry_for` that the SIP side has to say how a message ended.
 const GRACE: u64 = 90;
@@ -210,15 +211,22 @@ impl Config {
                 self.xmpp.server
             ));
         }
-        if self.message.outbox_max == 0 || self.message.inbox_max == 0 {
-            return Err("message.outbox_max and message.inbox_max must be at least 1".to_owned());
+        let (message, call) = (&self.message, &self.call);
+        within("message.retry_for", message.retry_for, 0..=DAY, "seconds")?;
+        for (key, count) in [
+            ("message.outbox_max", message.outbox_max),
+            ("message.inbox_max", message.inbox_max),
+            ("call.max", call.max),
+            ("call.per_user", call.per_user),
+        ] {
+            within(key, count, 1..=MANY, "")?;
         }
-        let call = &self.call;
-        if [call.ring, call.connect, call.begin].contains(&0) {
-            return Err("call.ring, call.connect and call.begin must be at least 1".to_owned());
-        }
-        if call.max == 0 || call.per_user == 0 {
-            return Err("call.max and call.per_user must be at least 1".to_owned());
+        for (key, time) in [
+            ("call.ring", call.ring),
+            ("call.connect", call.connect),
+            ("call.begin", call.begin),
+        ] {
+            within(key, time, 1..=3600, "seconds")?;
         }
         Ok(self)
     }

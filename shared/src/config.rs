@@ -1,8 +1,9 @@
 //! Reading a configuration: a TOML file, then the environment, then a check of every key.
 //!
 //! `TANDEM_<TABLE>__<KEY>` overrides a key of the file. Both processes may share one environment,
-//! so variables for tables of the other process are passed over; anything else that nobody knows is
-//! an error that names the place and the nearest valid name.
+//! so variables for tables of the other process are passed over; `TANDEM_<TABLE>_<KEY>`, and any other
+//! table that nobody knows, is an error that names the variable and what would be right. What both have
+//! a table for, as `[store]`, is said to both.
 
 mod explain;
 mod place;
@@ -205,11 +206,24 @@ fn in_tables(key: &str, tables: &[&str]) -> bool {
 }
 
 fn check_environment<S: Schema>() -> Result<(), ConfigError> {
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy().into_owned();
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    check_names::<S>(names)
+}
+
+fn check_names<S: Schema>(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
+    for name in names {
         let Some(key) = name.strip_prefix("TANDEM_") else {
             continue;
         };
+        if let Some((table, rest)) = key.split_once('_')
+            && !rest.starts_with('_')
+            && (in_tables(table, S::TABLES) || in_tables(table, S::FOREIGN_TABLES))
+        {
+            return Err(ConfigError(format!(
+                "environment variable {name}: is not looked at; write two underscores behind the table: \
+                TANDEM_{table}__{rest}"
+            )));
+        }
         if key.contains("__") && !in_tables(key, S::TABLES) && !in_tables(key, S::FOREIGN_TABLES) {
             let table = key.split("__").next().unwrap_or_default().to_lowercase();
             let all: Vec<&str> = S::TABLES.iter().chain(S::FOREIGN_TABLES).copied().collect();

@@ -176,6 +176,16 @@ async fn the_local_socket_is_private_and_not_shared() {
 }
 
 #[tokio::test]
+async fn the_local_socket_takes_the_place_of_no_file() {
+    let path = socket();
+    std::fs::write(&path, "the database").unwrap();
+    let kind = Local::listen(&path).map(drop).map_err(|error| error.kind());
+    assert_eq!(kind, Err(std::io::ErrorKind::AlreadyExists));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "the database");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[tokio::test]
 async fn large_envelopes_pass_while_both_ends_write() {
     let (mut a, mut b) = local();
     connect(&mut a, &mut b).await;

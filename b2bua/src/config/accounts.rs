@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tandem_shared::address::host_from_text;
 use tandem_shared::config::{ConfigError, Secret};
 
 use super::optional_secret;
@@ -53,12 +54,7 @@ impl AccountsSection {
                 \"openssl rand -hex 32\" makes a good one"
             )));
         }
-        let readable = |text: &String| {
-            let domain = text.strip_prefix("*.").unwrap_or(text);
-            let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-            text == "*" || !domain.is_empty() && domain.chars().all(plain)
-        };
-        match self.providers.iter().find(|text| !readable(text)) {
+        match self.providers.iter().find(|text| provider(text).is_none()) {
             Some(text) => Err(ConfigError(format!(
                 "accounts.providers: {text:?} is no domain; \
                 write \"provider.example\", \"*.provider.example\" or \"*\""
@@ -72,10 +68,28 @@ impl AccountsSection {
             open: !self.key.is_empty(),
             max: self.max,
             per_user: self.per_user,
-            providers: self.providers.iter().map(|it| it.to_lowercase()).collect(),
+            providers: self
+                .providers
+                .iter()
+                .filter_map(|it| provider(it))
+                .collect(),
             allow_private: self.allow_private,
         }
     }
+}
+
+/// A domain accounts may be at, in the form in which that of an account is compared with it.
+fn provider(text: &str) -> Option<String> {
+    if text == "*" {
+        return Some(text.to_owned());
+    }
+    let (star, domain) = match text.strip_prefix("*.") {
+        Some(domain) => ("*.", domain),
+        None => ("", text),
+    };
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    let domain = Some(domain).filter(|it| !it.is_empty() && it.chars().all(plain))?;
+    Some(format!("{star}{}", host_from_text(domain).ok()?))
 }
 
 /// Fewer characters could be guessed by whoever has the database.

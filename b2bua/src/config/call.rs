@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tandem_shared::bounds::{DAY, MANY, YEAR, within, zero_or_within};
 use tandem_shared::config::ConfigError;
 
 use super::ListenRow;
@@ -61,7 +62,13 @@ impl CallSection {
             _ if self.session_expires != 0 && self.session_expires < 90 => {
                 wrong("session_expires: must be 0 or at least 90 seconds")
             }
-            _ => Ok(()),
+            _ => within("call.max", self.max, 0..=MANY, "")
+                .and_then(|()| {
+                    let (key, seconds) = ("call.session_expires", self.session_expires);
+                    zero_or_within(key, u64::from(seconds), 90..=DAY, "seconds")
+                })
+                .and_then(|()| zero_or_within("call.longest", self.longest, 1..=YEAR, "seconds"))
+                .map_err(ConfigError),
         }
     }
 
@@ -145,10 +152,18 @@ impl MediaSection {
             _ if !pairs(self.for_sip(), &self.sip_public) => {
                 wrong("sip_public: must be empty or as long as sip_addresses")
             }
-            _ if self.connect == 0 || self.silence == 0 || self.hold_silence == 0 => {
-                wrong("connect, silence, hold_silence: must not be 0")
+            _ => {
+                let mut times = [
+                    ("media.connect", self.connect),
+                    ("media.silence", self.silence),
+                    ("media.hold_silence", self.hold_silence),
+                ]
+                .into_iter();
+                times
+                    .try_for_each(|(key, time)| within(key, time, 1..=DAY, "seconds"))
+                    .and_then(|()| within("media.threads", self.threads, 0..=MOST_THREADS, ""))
+                    .map_err(ConfigError)
             }
-            _ => Ok(()),
         }
     }
 
@@ -235,6 +250,9 @@ impl From<PortRange> for String {
         format!("{}-{}", range.0.start(), range.0.end())
     }
 }
+
+/// More than any machine has cores.
+const MOST_THREADS: usize = 1024;
 
 fn pairs(addresses: &[IpAddr], public: &[IpAddr]) -> bool {
     public.is_empty() || public.len() == addresses.len()

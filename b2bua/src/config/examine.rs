@@ -3,6 +3,7 @@
 //! No socket is opened. What the start would stumble over is a fault; a directory that is not there yet
 //! is none, for the service manager makes those of the units.
 
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use tandem_shared::address::Mapping;
@@ -19,6 +20,9 @@ pub(super) fn examine(config: &Config) -> Result<Findings, Fault> {
     let Url::Local(bus) = &config.bus.url;
     let admin = config.admin_socket();
     socket("admin.socket", &admin)?;
+    for (key, path) in [("bus.url", bus), ("admin.socket", &admin)] {
+        replaces(key, path)?;
+    }
     for (key, path) in [
         ("store.path", &config.store.path),
         ("bus.url", bus),
@@ -109,6 +113,18 @@ fn place(key: &str, path: &Path) -> Result<Option<Fault>, ConfigError> {
             Ok(Some(ConfigError(text).into()))
         }
         Err(error) => Err(ConfigError(format!("{key}: {shown}: {error}"))),
+    }
+}
+
+/// Whether a socket at `path` would take the place of something else, as of a database.
+fn replaces(key: &str, path: &Path) -> Result<(), ConfigError> {
+    let found = std::fs::symlink_metadata(path).ok();
+    match found.filter(|it| !it.file_type().is_socket() && !it.is_dir()) {
+        Some(_) => Err(ConfigError(format!(
+            "{key}: {} is there and is no socket; name another path",
+            path.display()
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tandem_shared::bounds::{MANY, within};
 use tandem_shared::config::ConfigError;
 
 use crate::emergency::Emergency;
@@ -48,14 +49,18 @@ impl MessageSection {
             _ if !(1..=30).contains(&self.confirm_for) => {
                 wrong("confirm_for: must be from 1 to 30 seconds; senders give up after 32")
             }
-            _ if self.queue_per_destination == 0
-                || self.queue_total == 0
-                || self.pending_max == 0 =>
-            {
-                wrong("queue_per_destination, queue_total, pending_max: must not be 0")
-            }
             _ if !(2..=99).contains(&self.parts_max) => wrong("parts_max: must be from 2 to 99"),
-            _ => Ok(()),
+            _ => {
+                let counts = [
+                    ("message.queue_per_destination", self.queue_per_destination),
+                    ("message.queue_total", self.queue_total),
+                    ("message.pending_max", self.pending_max),
+                ];
+                let mut counts = counts.into_iter();
+                counts
+                    .try_for_each(|(key, count)| within(key, count, 1..=MANY, ""))
+                    .map_err(ConfigError)
+            }
         }
     }
 

@@ -109,17 +109,15 @@ impl NumberingSection {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let wrong = |text: &str| Err(ConfigError(format!("numbering.{text}")));
         match self {
-            _ if !digits(&self.country)
-                || self.country.len() > 3
-                || self.country.starts_with('0') =>
-            {
-                wrong("country: must be the code of a country without plus, as \"1\" or \"49\"")
-            }
+            _ if !self.country.is_empty() && !is_country(&self.country) => wrong(NO_COUNTRY),
             _ if !self.international.iter().flatten().all(|text| digits(text)) => {
                 wrong("international: must be digits, as [\"00\"]")
             }
             _ if !self.national.as_deref().is_none_or(digits) => {
                 wrong("national: must be digits, as \"0\", or \"\" for nothing")
+            }
+            _ if self.bare_digits.is_some_and(|digits| digits > 15) => {
+                wrong("bare_digits: must be from 0 to 15; no number has more (E.164)")
             }
             _ if self.hide.iter().any(|text| {
                 text.is_empty()
@@ -185,6 +183,9 @@ impl NumberRow {
                 self.number
             )));
         }
+        if !self.country.as_deref().is_none_or(is_country) {
+            return Err(ConfigError(format!("number.{NO_COUNTRY}")));
+        }
         let row = |jid: &String| {
             Ok(Row {
                 number: format!("{}{block}", number.as_str()),
@@ -206,6 +207,16 @@ impl NumberRow {
         Ok(rows)
     }
 }
+
+/// Whether `code` is one of a country (E.164 §6.2.1); another one makes no number of what is dialled.
+pub(super) fn is_country(code: &str) -> bool {
+    let digits = code.bytes().all(|byte| byte.is_ascii_digit());
+    digits && (1..=3).contains(&code.len()) && !code.starts_with('0')
+}
+
+/// What is said where it is none.
+pub(super) const NO_COUNTRY: &str =
+    "country: must be the code of a country without plus, as \"1\" or \"49\"";
 
 /// Checks that `jid` is all of a user, not a device: no part of a JID before the resource has a slash.
 pub(super) fn no_device(key: &str, jid: &str) -> Result<(), ConfigError> {

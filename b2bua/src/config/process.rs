@@ -1,9 +1,10 @@
-//! `[store]`, `[admin]` and `[limits]`: the process itself.
+//! `[store]`, `[admin]`, `[strangers]` and `[limits]`: the process itself.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tandem_shared::bounds::{MANY, YEAR, within};
 use tandem_shared::bus::url::Url;
 use tandem_shared::config::ConfigError;
 
@@ -50,7 +51,7 @@ pub struct AdminSection {
 
 impl AdminSection {
     /// Checks that it is a path, and one of its own.
-    pub(super) fn check(&self, bus: &Url) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, bus: &Url, store: &StoreSection) -> Result<(), ConfigError> {
         let Some(socket) = &self.socket else {
             return Ok(());
         };
@@ -64,6 +65,11 @@ impl AdminSection {
         if socket == bus {
             return Err(ConfigError(format!(
                 "admin.socket: \"{text}\" is the socket of the bus; name another one"
+            )));
+        }
+        if *socket == store.path {
+            return Err(ConfigError(format!(
+                "admin.socket: \"{text}\" is the database of [store]; name another path"
             )));
         }
         Ok(())
@@ -105,6 +111,12 @@ impl Default for StrangersSection {
 }
 
 impl StrangersSection {
+    /// Checks that a ban begins and ends.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        within("strangers.ban_for", self.ban_for, 1..=YEAR, "seconds")
+            .map_err(|text| ConfigError(format!("{text}; strangers.ban_after = 0 bans nobody")))
+    }
+
     pub(super) fn strangers(&self) -> Strangers {
         Strangers {
             answer: self.answer == StrangersAnswer::Forbid,
@@ -139,5 +151,27 @@ impl Default for LimitsSection {
             transactions: 32_768,
             answered: 65_536,
         }
+    }
+}
+
+impl LimitsSection {
+    /// Checks that something is left of each.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let first = within(
+            "limits.first_message",
+            self.first_message,
+            1..=3600,
+            "seconds",
+        );
+        let counts = [
+            ("limits.connections", self.connections),
+            ("limits.connections_per_source", self.connections_per_source),
+            ("limits.transactions", self.transactions),
+            ("limits.answered", self.answered),
+        ];
+        let mut counts = counts.into_iter();
+        first
+            .and_then(|()| counts.try_for_each(|(key, count)| within(key, count, 1..=MANY, "")))
+            .map_err(ConfigError)
     }
 }

@@ -1,4 +1,9 @@
 use super::*;
+
+mod bounds;
+mod country;
+mod text;
+
 use std::collections::HashSet;
 use std::path::Path;
 use tandem_shared::config::load;
@@ -307,7 +312,7 @@ fn mistakes_name_the_key_and_the_fix() {
         ),
         (
             format!("{MINIMAL}[media]\nsilence = 0\n"),
-            "silence, hold_silence: must not be 0",
+            "media.silence: must be from 1 to 86400 seconds",
         ),
     ] {
         let error = read(&text).unwrap_err();
@@ -359,6 +364,10 @@ fn what_would_mislead_is_refused() {
         (
             admin("/run/tandem/bus.sock"),
             "admin.socket: \"/run/tandem/bus.sock\" is the socket of the bus",
+        ),
+        (
+            admin("/var/lib/tandem/b2bua.sqlite"),
+            "admin.socket: \"/var/lib/tandem/b2bua.sqlite\" is the database of [store]",
         ),
         (
             admin("local:/run/tandem/admin.sock"),
@@ -770,4 +779,17 @@ fn early_sound_is_as_the_trunk_says_or_else_as_all_calls() {
     assert!(early("", "") && !early("", ignore));
     let call = format!("[call]\n{ignore}");
     assert!(!early(&call, "") && early(&call, connect));
+}
+
+/// What the tests are told by the environment is for no table of either process.
+#[test]
+fn variables_of_the_tests_are_for_no_table() {
+    let tables = Config::TABLES.iter().chain(Config::FOREIGN_TABLES);
+    for table in tables {
+        for word in [
+            "test", "soak", "promise", "sim", "hold", "load", "fuzz", "target",
+        ] {
+            assert_ne!(*table, word);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tandem_shared::bounds::MANY;
 use tandem_shared::config::{ConfigError, Origin, Secret};
 
 mod text;
@@ -14,6 +15,7 @@ pub use text::{FromText, Networks, NextHopText, Patterns};
 
 use super::call::{CallSection, EarlyMedia};
 use super::listen::{HostName, ListenRow, SipSection, TransportName};
+use super::numbering::{NO_COUNTRY, is_country};
 use super::optional_secret;
 use crate::call::negotiate::{Demand, Encoding, Keys, Policy, Srtp};
 use crate::number::{Format, Plan};
@@ -30,7 +32,7 @@ pub struct TrunkRow {
     /// Where it stands.
     #[serde(skip)]
     pub origin: Origin,
-    /// For logs.
+    /// What logs, `register` and `[emergency] trunk` call it; our Contact there follows from it.
     pub name: String,
     /// Which contacts it takes; none when it is for inbound requests only.
     #[serde(default, rename = "match")]
@@ -284,6 +286,16 @@ impl TrunkRow {
     pub(super) fn finish(&mut self, listen: &[ListenRow]) -> Result<(), ConfigError> {
         let name = self.name.clone();
         let wrong = |text: &str| Err(ConfigError(format!("trunk {name:?}: {text}")));
+        for (key, text) in [
+            ("name", Some(&self.name)),
+            ("account", self.account.as_ref()),
+            ("realm", self.realm.as_ref()),
+            ("tls_name", self.tls_name.as_ref()),
+        ] {
+            if text.is_some_and(String::is_empty) {
+                return wrong(&format!("{key}: must not be empty"));
+            }
+        }
         let password = optional_secret(
             "trunk.password",
             &self.password,
@@ -305,6 +317,9 @@ impl TrunkRow {
             .all(|b| b.is_ascii_digit() || b == b'*' || b == b'#')
         {
             return wrong("prefix: must be digits, * and #");
+        }
+        if !self.country.as_deref().is_none_or(is_country) {
+            return wrong(NO_COUNTRY);
         }
         if self.register && self.username.is_empty() && self.account.is_none() {
             return wrong("register: needs an account; give username and password, or account");
@@ -333,6 +348,9 @@ impl TrunkRow {
         }
         if self.nat_keepalive > 3600 {
             return wrong("nat_keepalive: must be from 0 to 3600 seconds");
+        }
+        if self.channels > MANY {
+            return wrong(&format!("channels: must be from 0 to {MANY}"));
         }
         if self.next_hop.is_none() && !self.patterns.0.iter().all(|(_, pattern)| by_host(pattern)) {
             return wrong(

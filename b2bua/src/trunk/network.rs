@@ -72,9 +72,18 @@ impl FromStr for Network {
             Some(bits) => bits.parse().ok().filter(|bits| *bits <= most),
             None => Some(most),
         };
-        Ok(Self {
-            base: base.to_canonical(),
-            bits: bits.ok_or_else(invalid)?,
+        let bits: u8 = bits.ok_or_else(invalid)?;
+        let canonical = base.to_canonical();
+        // Of an IPv4-mapped address the last 32 bits count; a range beyond those is no IPv4.
+        Ok(match canonical.is_ipv4() && base.is_ipv6() {
+            true => Self {
+                base: canonical,
+                bits: bits.checked_sub(96).ok_or_else(invalid)?,
+            },
+            false => Self {
+                base: canonical,
+                bits,
+            },
         })
     }
 }
@@ -140,6 +149,15 @@ mod tests {
         assert!(contains("2001:db8::/32", "2001:db8:1::1"));
         assert!(!contains("2001:db8::/32", "10.0.0.1"));
         assert!(contains("0.0.0.0/0", "203.0.113.9"));
+        for (inside, outside) in [
+            ("203.0.113.0", "203.0.114.0"),
+            ("203.0.113.255", "203.0.112.255"),
+        ] {
+            let mapped = "::ffff:203.0.113.0/120";
+            assert!(contains(mapped, inside) && !contains(mapped, outside));
+        }
+        assert!(contains("::ffff:203.0.113.1", "203.0.113.1"));
+        assert!(!contains("::ffff:203.0.113.1", "203.0.113.0"));
     }
 
     #[test]
@@ -151,6 +169,8 @@ mod tests {
             "::/129",
             "example.com",
             "1.2.3.4/x",
+            "::ffff:203.0.113.0/24",
+            "::ffff:0.0.0.0/95",
         ] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }

@@ -62,3 +62,31 @@ fn what_does_not_fit_is_named() {
     let error = read("[mapping]\ndomain = \"gateway\"\n[xmpp]\nsecret = \"x\"\n").unwrap_err();
     assert!(error.contains("user_domains"), "{error}");
 }
+
+/// No number stops what it is for, and none is more than clocks can hold.
+#[test]
+fn numbers_have_bounds() {
+    let minimal = "[mapping]\ndomain = \"sip.example.com\"\n[xmpp]\nsecret = \"x\"\n";
+    for (table, key, least, most) in [
+        ("message", "retry_for", 0, 86_400),
+        ("message", "outbox_max", 1, 10_000_000),
+        ("message", "inbox_max", 1, 10_000_000),
+        ("call", "ring", 1, 3600),
+        ("call", "connect", 1, 3600),
+        ("call", "begin", 1, 3600),
+        ("call", "max", 1, 10_000_000),
+        ("call", "per_user", 1, 10_000_000),
+    ] {
+        let said = |value: u64| {
+            let text = format!("{minimal}[{table}]\n{key} = {value}\n");
+            read(&text).map(drop)
+        };
+        assert_eq!((said(least), said(most)), (Ok(()), Ok(())), "{key}");
+        let below = [u64::checked_sub(least, 1)].into_iter().flatten();
+        for bad in below.chain([most + 1, u64::MAX / 2]) {
+            let words = said(bad).unwrap_err();
+            let expected = format!("{table}.{key}: must be from {least} to {most}");
+            assert!(words.contains(&expected), "{bad}: {words}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use super::frame;
 use super::{Bus, Envelope, Incoming, QUEUE, SendError};
 use std::collections::VecDeque;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
@@ -50,12 +50,20 @@ impl Local {
     /// Listens at `path`, replacing a socket nobody listens on any more.
     ///
     /// # Errors
-    /// When another process listens there or the directory cannot be written.
+    /// When another process listens there, something else than a socket is there, or the directory cannot be
+    /// written.
     pub fn listen(path: &Path) -> io::Result<Self> {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             return Err(io::Error::new(
                 io::ErrorKind::AddrInUse,
                 "another process listens on this bus socket already",
+            ));
+        }
+        let found = std::fs::symlink_metadata(path);
+        if found.is_ok_and(|found| !found.file_type().is_socket()) {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "what is there is no socket",
             ));
         }
         let fresh = path.with_extension(format!("new.{}", std::process::id()));

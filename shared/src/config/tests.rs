@@ -186,3 +186,41 @@ fn secrets_come_from_a_value_or_a_file_but_not_both() {
     assert!(gone.unwrap_err().to_string().contains("xmpp.secret_file"));
     assert!(Secret::from_value_or_file("xmpp.secret", &none, None).is_err());
 }
+
+/// One underscore too few, and the database would be where nobody looks for it.
+#[test]
+fn a_variable_that_nobody_looks_at_is_named() {
+    let check = |name: &str| {
+        let checked = check_names::<Config>(std::iter::once(name.to_owned()));
+        checked.map_err(|error| error.to_string())
+    };
+    for (name, expected) in [
+        (
+            "TANDEM_XMPP_MAX_STANZA",
+            "write two underscores behind the table: TANDEM_XMPP__MAX_STANZA",
+        ),
+        ("TANDEM_xmpp_secret", "TANDEM_xmpp__secret"),
+        ("TANDEM_LISTEN_ADDRESS", "TANDEM_LISTEN__ADDRESS"),
+        (
+            "TANDEM_XMP__SERVER",
+            "there is no table [xmp]; did you mean \"xmpp\"?",
+        ),
+    ] {
+        let error = check(name).unwrap_err();
+        assert!(
+            error.starts_with(&format!("environment variable {name}: ")),
+            "{error}"
+        );
+        assert!(error.contains(expected), "{error}");
+    }
+    for name in [
+        "TANDEM_XMPP__MAX_STANZA",
+        "TANDEM_LISTEN__ADDRESS",
+        "TANDEM_TEST_BINARIES",
+        "TANDEM_SOAK_CALLS",
+        "TANDEM_TARGET",
+        "XMPP_SECRET",
+    ] {
+        assert_eq!(check(name), Ok(()), "{name}");
+    }
+}

@@ -164,6 +164,11 @@ fn a_directory_may_come_later_but_not_after_the_start() {
             "admin.socket: ",
         ),
         (text(&format!("{file}/b.sqlite"), &good.1), "store.path: "),
+        (text(&good.0, &file), "bus.url: "),
+        (
+            text(&good.0, &good.1) + &format!("[admin]\nsocket = \"{file}\"\n"),
+            "is there and is no socket",
+        ),
     ] {
         let words = said(false, &text).unwrap_err();
         assert!(words.contains(expected), "{words}");

@@ -1,8 +1,10 @@
 //! What of a `[[trunk]]` is one text or a list of them: patterns, addresses, a next hop, who users are.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
-use crate::sip::uri::{HostPort, Uri};
+use crate::sip::uri::{Host, HostPort, Uri};
 use crate::trunk::{Identity, Network, Pattern};
 
 /// One pattern, or a list of them.
@@ -84,7 +86,14 @@ impl TryFrom<String> for NextHopText {
 
     fn try_from(text: String) -> Result<Self, String> {
         let rest = text.strip_prefix("sip:").unwrap_or(&text);
-        HostPort::parse(rest)
+        let place = match rest.parse::<IpAddr>() {
+            Ok(ip) => Ok(HostPort {
+                host: Host::Ip(ip),
+                port: None,
+            }),
+            Err(_) => HostPort::parse(rest),
+        };
+        place
             .map(Self)
             .map_err(|_| {
                 format!(
