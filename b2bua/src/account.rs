@@ -15,7 +15,7 @@ use crate::trunk::{Registered, State, States, TrunkId};
 
 mod check;
 
-pub use check::{Checked, check};
+pub use check::{Checked, check, spell};
 
 /// What users may do with accounts (the configuration's `[accounts]`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -106,6 +106,12 @@ impl Accounts {
         };
         let former = self.rows.insert((account.address.clone(), user), row)?;
         former.trunk.ok()
+    }
+
+    /// Whether somebody has an account of exactly this address.
+    #[must_use]
+    pub fn has(&self, address: &str) -> bool {
+        self.rows.keys().any(|(known, _)| known == address)
     }
 
     /// Takes one out: of this user, or of the only one who has it. Returns whose it was, and its trunk

@@ -51,7 +51,11 @@ pub fn check(
     if domain == own || settings.mapping.serves(&domain) {
         return Err(wrong("address: is at this gateway itself"));
     }
-    allow(&domain, &settings.accounts)?;
+    if !is_allowed(&domain, &settings.accounts) {
+        return Err(shut(
+            "address: accounts at this provider are not allowed here.",
+        ));
+    }
     let login = account.login.as_deref().unwrap_or(&name);
     if !is_text(login, 128) || !is_text(&account.password.0, 256) {
         return Err(wrong("login, password: must be one line, and not empty"));
@@ -60,10 +64,12 @@ pub fn check(
     let next_hop = match &account.server {
         Some(text) => {
             let next_hop = server(text)?;
-            allow(
-                &host_from_text(&next_hop.host.to_string())?,
-                &settings.accounts,
-            )?;
+            let domain = host_from_text(&next_hop.host.to_string())?;
+            if !is_allowed(&domain, &settings.accounts) {
+                return Err(shut(
+                    "server: is at no provider that accounts are allowed at here.",
+                ));
+            }
             next_hop
         }
         None => NextHop {
@@ -75,8 +81,12 @@ pub fn check(
         && !settings.accounts.allow_private
         && !is_public(ip)
     {
+        let key = match account.server {
+            Some(_) => "server",
+            None => "address",
+        };
         return Err(wrong(&format!(
-            "server: {ip} is of the own network; accounts.allow_private = true lets it in"
+            "{key}: {ip} is of the own network; accounts.allow_private = true lets it in"
         )));
     }
     let number = settings.numbering.plan.normalise(&name);
@@ -84,7 +94,7 @@ pub fn check(
     if theirs.is_some_and(|users| !users.is_empty() && !users.contains(&user.account())) {
         return Err(wrong("address: is a number of another user's"));
     }
-    let aor = Uri::Sip(SipUri::new(host.clone()).with_user(&name));
+    let aor = aor(&name, &host);
     let address = aor.to_string();
     let patterns = match account.outgoing {
         true => vec![
@@ -129,6 +139,19 @@ pub fn check(
     Ok(Checked { account, trunk })
 }
 
+/// An address as that of an account is kept and compared: `sip:alice@provider.example`.
+///
+/// # Errors
+/// `bad-request` where it is none that could be kept.
+pub fn spell(text: &str) -> Result<String, Refusal> {
+    let (name, host) = address(text)?;
+    Ok(aor(&name, &host).to_string())
+}
+
+fn aor(name: &str, host: &Host) -> Uri {
+    Uri::Sip(SipUri::new(host.clone()).with_user(name))
+}
+
 /// The user and the host of an address.
 fn address(text: &str) -> Result<(String, Host), Refusal> {
     let bad = || wrong("address: write sip:alice@provider.example");
@@ -138,7 +161,10 @@ fn address(text: &str) -> Result<(String, Host), Refusal> {
             "address: sips: cannot be kept secure here; write sip:alice@provider.example, and tls as transport",
         ));
     }
-    let rest = text.strip_prefix("sip:").unwrap_or(text);
+    let rest = match text.split_at_checked(4) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("sip:") => rest,
+        Some(_) | None => text,
+    };
     // Neither another scheme nor a password.
     if rest.split('@').next().is_none_or(|part| part.contains(':')) {
         return Err(bad());
@@ -204,16 +230,16 @@ fn format(text: Option<&str>) -> Result<Format, Refusal> {
 }
 
 /// Whether accounts may be at this domain.
-fn allow(domain: &str, settings: &AccountSettings) -> Result<(), Refusal> {
+fn is_allowed(domain: &str, settings: &AccountSettings) -> bool {
     let fits = |pattern: &String| match pattern.strip_prefix('*') {
         Some(rest) => domain.ends_with(rest),
         None => domain == pattern,
     };
-    match settings.providers.iter().any(fits) {
-        true => Ok(()),
-        false => Err(Refusal::new(Reason::NotAllowed)
-            .with_text("address: accounts at this provider are not allowed here.")),
-    }
+    settings.providers.iter().any(fits)
+}
+
+fn shut(text: &str) -> Refusal {
+    Refusal::new(Reason::NotAllowed).with_text(text)
 }
 
 fn is_text(text: &str, most: usize) -> bool {

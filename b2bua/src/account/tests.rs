@@ -360,9 +360,13 @@ fn servers_of_the_own_network_are_not_talked_to() {
         server: Some("10.0.0.1:5070".into()),
         ..Account::new(HOME, "s3cret")
     };
-    for account in [inside, Account::new("sip:alice@127.0.0.1", "s3cret")] {
+    let own = Account::new("sip:alice@127.0.0.1", "s3cret");
+    for (account, key) in [(inside, "server: "), (own, "address: ")] {
         let text = problem(&mut bench, "juliet", account);
-        assert!(text.contains("accounts.allow_private"), "{text}");
+        assert!(
+            text.starts_with(key) && text.contains("accounts.allow_private"),
+            "{text}"
+        );
     }
     // Nor where a name leads there.
     set(
@@ -462,7 +466,54 @@ fn providers_that_are_not_allowed_are_not_reached_by_their_servers_either() {
         server: Some("evil.example".into()),
         ..Account::new(HOME, "s3cret")
     };
-    assert!(problem(&mut bench, "juliet", around).contains("not allowed here"));
+    let words = problem(&mut bench, "juliet", around);
+    assert!(words.starts_with("server: "), "{words}");
+    let elsewhere = Account::new("sip:alice@evil.example", "s3cret");
+    let words = problem(&mut bench, "juliet", elsewhere);
+    assert!(words.starts_with("address: accounts at this"), "{words}");
+}
+
+/// However it is written, it is the account it was when it was set.
+#[test]
+fn an_account_is_removed_by_any_spelling_of_its_address() {
+    for written in [
+        "sip:alice@8.8.4.4",
+        "alice@8.8.4.4",
+        "SIP:alice@8.8.4.4",
+        "sip:%61lice@8.8.4.4.",
+    ] {
+        let (mut bench, _) = registered();
+        stored(&mut bench);
+        let now = bench.now;
+        let ask = Ask::RemoveAccount {
+            address: written.into(),
+            user: None,
+        };
+        let answer = bench.core.ask(&ask, now);
+        assert!(answer.ok, "{written}: {}", answer.text);
+        bench.pass(0);
+        let key = Key::Account(user("juliet"), HOME.into());
+        assert!(
+            stored(&mut bench).contains(&Action::Forget(key)),
+            "{written}"
+        );
+    }
+    let mut bench = Bench::with(open());
+    set(
+        &mut bench,
+        "juliet",
+        Account::new("a%2Fb@Provider.Example.", "x"),
+    );
+    let ask = Ask::RemoveAccount {
+        address: "sip:a/b@PROVIDER.example".into(),
+        user: None,
+    };
+    assert!(bench.core.ask(&ask, bench.now).ok);
+    let other = Ask::RemoveAccount {
+        address: "sip:A/b@provider.example".into(),
+        user: None,
+    };
+    assert!(!bench.core.ask(&other, bench.now).ok);
 }
 
 /// Where a PBX that shows a password and an account are at one address, each is let in as what it is.

@@ -96,9 +96,10 @@ impl Core {
         address: &str,
         now: Now,
     ) -> Result<(), Refusal> {
-        let address = match address.starts_with("sip:") {
+        // As it is listed, also where it could not be kept any more; else as it would be kept.
+        let address = match self.own_accounts.has(address) {
             true => address.to_owned(),
-            false => format!("sip:{address}"),
+            false => account::spell(address)?,
         };
         let (user, trunk) = self.own_accounts.remove(user, &address)?;
         tracing::info!(user = %Pii(&user), "an account is forgotten");
