@@ -6,6 +6,7 @@
 )]
 
 pub mod admin;
+mod answers;
 pub mod media;
 pub mod run;
 

@@ -3,11 +3,12 @@
 //! One line of JSON each way, then the end. Only the user the process runs as, and root, can open it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use tandem_shared::config::ConfigError;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
@@ -19,7 +20,14 @@ use crate::admin::{Answer, Ask};
 pub(super) type Question = (Ask, oneshot::Sender<Answer>);
 
 /// Listens at `path`; questions come out of the receiver.
+///
+/// # Errors
+/// When something else than a socket is there, which would be replaced, or nothing can be made there.
 pub(super) fn listen(path: &Path) -> anyhow::Result<mpsc::Receiver<Question>> {
+    if std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+        let text = format!("{} is there and is no socket", path.display());
+        return Err(ConfigError(text).into());
+    }
     // As that of the bus: made beside and moved, so that it is never open to others.
     let fresh = path.with_extension(format!("new.{}", std::process::id()));
     let _ = std::fs::remove_file(&fresh);
@@ -53,13 +61,7 @@ async fn serve(stream: UnixStream, questions: mpsc::Sender<Question>) {
     let answer = match serde_json::from_str::<Ask>(&line) {
         Ok(ask) => {
             let (sender, answer) = oneshot::channel();
-            if questions.send((ask, sender)).await.is_err() {
-                return;
-            }
-            match timeout(PATIENCE, answer).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_)) | Err(_) => Answer::no("the process is ending"),
-            }
+            said_in(PATIENCE, questions.send((ask, sender)), answer).await
         }
         Err(error) => Answer::no(format!("this is no question: {error}")),
     };
@@ -67,6 +69,23 @@ async fn serve(stream: UnixStream, questions: mpsc::Sender<Question>) {
         text.push(b'\n');
         // Whoever asked may be gone.
         let _ = timeout(PATIENCE, writing.write_all(&text)).await;
+    }
+}
+
+/// What the process says to a question that is handed over by `asked`, as far as it says anything in time.
+async fn said_in<E>(
+    patience: Duration,
+    asked: impl Future<Output = Result<(), E>>,
+    answer: oneshot::Receiver<Answer>,
+) -> Answer {
+    let answered = async {
+        asked.await.ok()?;
+        answer.await.ok()
+    };
+    match timeout(patience, answered).await {
+        Ok(Some(answer)) => answer,
+        Ok(None) => Answer::no("the process is ending; what was asked may still be done"),
+        Err(_) => Answer::no("the process is busy; what was asked may still be done"),
     }
 }
 
@@ -134,3 +153,44 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Most questions that wait.
 const WAITING: usize = 16;
 const AFTER_ERROR: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who hears that the process ends does not ask again; one that is busy may have done it.
+    #[tokio::test(start_paused = true)]
+    async fn who_ends_is_not_taken_for_busy() {
+        let asked = || std::future::ready(Ok::<(), ()>(()));
+        let (sender, answer) = oneshot::channel();
+        sender.send(Answer::ok("done")).unwrap();
+        assert_eq!(said_in(PATIENCE, asked(), answer).await, Answer::ok("done"));
+        let (sender, answer) = oneshot::channel();
+        drop(sender);
+        let said = said_in(PATIENCE, asked(), answer).await;
+        assert!(!said.ok && said.text.contains("ending"), "{}", said.text);
+        let (_sender, answer) = oneshot::channel();
+        let said = said_in(PATIENCE, asked(), answer).await;
+        assert!(!said.ok && said.text.contains("busy"), "{}", said.text);
+        // Nor is there room for the question.
+        let (_sender, answer) = oneshot::channel();
+        let full = std::future::pending::<Result<(), ()>>();
+        let said = said_in(PATIENCE, full, answer).await;
+        assert!(said.text.contains("busy"), "{}", said.text);
+    }
+
+    #[tokio::test]
+    async fn a_file_is_not_replaced_by_the_socket() {
+        let name = format!("tandem-admin-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, "the database").unwrap();
+        let error = listen(&path).unwrap_err();
+        assert!(error.is::<ConfigError>(), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "the database");
+        std::fs::remove_file(&path).unwrap();
+        // That of a process that is gone is.
+        drop(listen(&path).unwrap());
+        drop(listen(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
 use tokio::time::timeout;
 
 use super::admin::{self, Question};
+use super::answers::Answers;
 use super::media::Media;
 use super::resolve::Resolver;
 use super::store::Store;
@@ -56,6 +57,8 @@ struct Process {
     /// What admins ask.
     questions: Receiver<Question>,
     store: Store,
+    /// Answers to admins that wait for it.
+    answers_kept: Answers,
     signals: Signals,
     /// Asked for, not yet begun.
     gathered: Vec<Action>,
@@ -79,7 +82,8 @@ enum Woken {
     Media(MediaEvent),
     Resolved(Query, Answer),
     Question(Question),
-    Stored,
+    /// Whether the rows are written.
+    Stored(bool),
     Time,
     Signal,
 }
@@ -145,6 +149,7 @@ impl Process {
             answers,
             questions,
             store,
+            answers_kept: Answers::default(),
             signals,
             gathered: Vec::new(),
             storing: None,
@@ -166,12 +171,10 @@ impl Process {
                 Woken::Packets => self.take_packets(),
                 Woken::Envelopes => self.take_envelopes(),
                 Woken::Media(event) => self.core.handle_media(event, now()),
-                Woken::Question((ask, answer)) => {
-                    // Whoever asked may be gone.
-                    let _ = answer.send(self.core.ask(&ask, now()));
-                }
+                Woken::Question(question) => self.answer(question),
                 Woken::Resolved(query, answer) => self.core.handle_dns(query, answer, now()),
-                Woken::Stored => {
+                Woken::Stored(written) => {
+                    self.answers_kept.stored(written);
                     if let Some(actions) = self.storing.take() {
                         self.perform(actions).await;
                     }
@@ -207,19 +210,31 @@ impl Process {
         }
     }
 
+    /// Answers an admin: at once, or when the rows that the question changed are written.
+    fn answer(&mut self, (ask, asker): Question) {
+        let answer = self.core.ask(&ask, now());
+        let before = self.gathered.len();
+        self.collect();
+        match self.gathered.iter().skip(before).any(is_row) {
+            true => self.answers_kept.hold(asker, answer),
+            // Whoever asked may be gone.
+            false => drop(asker.send(answer)),
+        }
+    }
+
     /// Begins the next round, unless one is being stored.
     async fn perform_gathered(&mut self) {
         if self.storing.is_some() || self.gathered.is_empty() {
             return;
         }
         let mut actions = std::mem::take(&mut self.gathered);
-        let stored = |action: &mut Action| matches!(action, Action::Store(_) | Action::Forget(_));
-        let batch: Vec<Action> = actions.extract_if(.., stored).collect();
+        let batch: Vec<Action> = actions.extract_if(.., |action| is_row(action)).collect();
         if batch.is_empty() {
             self.perform(actions).await;
             self.collect();
         } else {
             self.store.write(batch);
+            self.answers_kept.begin();
             self.storing = Some(actions);
         }
     }
@@ -236,7 +251,7 @@ impl Process {
         // What peers say waits in the sockets while too much is to be done.
         let ready = self.gathered.len() < GATHERED;
         tokio::select! {
-            () = self.store.written(), if self.storing.is_some() => Woken::Stored,
+            written = self.store.written(), if self.storing.is_some() => Woken::Stored(written),
             () = self.transport.recv_many(&mut self.packets, ROUND), if ready => Woken::Packets,
             () = self.bus.recv(&mut self.envelopes, ROUND), if ready && self.ending.is_none() => Woken::Envelopes,
             Some(event) = self.heard.recv() => Woken::Media(event),
@@ -354,20 +369,23 @@ impl Process {
     /// Answers who waits, says goodbye, and lets it all leave.
     async fn end(&mut self) {
         self.core.end(now());
-        if let Some(actions) = self.storing.take() {
-            self.store.written().await;
-            self.perform(actions).await;
-        }
+        self.finish_round().await;
         self.collect();
         self.perform_gathered().await;
-        if let Some(actions) = self.storing.take() {
-            self.store.written().await;
-            self.perform(actions).await;
-        }
+        self.finish_round().await;
         // Streams are written by tasks of their own.
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.report();
         tracing::info!("tandem-b2bua ends");
+    }
+
+    /// Waits for the rows that are being stored, and carries out what waits for them.
+    async fn finish_round(&mut self) {
+        if let Some(actions) = self.storing.take() {
+            let written = self.store.written().await;
+            self.answers_kept.stored(written);
+            self.perform(actions).await;
+        }
     }
 
     fn report(&self) {
@@ -384,6 +402,11 @@ impl Process {
             "counts since the start"
         );
     }
+}
+
+/// Whether it is for the store.
+fn is_row(action: &Action) -> bool {
+    matches!(action, Action::Store(_) | Action::Forget(_))
 }
 
 /// A start that fails for want of a directory or a permission fails every time: that is the

@@ -30,7 +30,7 @@ use seal::{Contents, Sealer};
 #[derive(Debug)]
 pub(super) struct Store {
     batches: mpsc::Sender<Vec<Action>>,
-    done: tokio::sync::mpsc::UnboundedReceiver<()>,
+    done: tokio::sync::mpsc::UnboundedReceiver<bool>,
 }
 
 /// What was in the database.
@@ -69,10 +69,11 @@ impl Store {
                 while let Ok(batch) = received.recv() {
                     // What was to be stored only spares a repeat after a restart; to send nothing
                     // because of a full disk would be worse.
-                    if let Err(error) = write(&database, &batch, &seals) {
+                    let written = write(&database, &batch, &seals);
+                    if let Err(error) = &written {
                         tracing::error!(%error, "the store cannot be written");
                     }
-                    if finished.send(()).is_err() {
+                    if finished.send(written.is_ok()).is_err() {
                         break;
                     }
                 }
@@ -87,9 +88,9 @@ impl Store {
         let _ = self.batches.send(batch);
     }
 
-    /// Waits for the batch handed over last. Cancel-safe.
-    pub(super) async fn written(&mut self) {
-        let _ = self.done.recv().await;
+    /// Waits for the batch handed over last, and tells whether it is written. Cancel-safe.
+    pub(super) async fn written(&mut self) -> bool {
+        self.done.recv().await.unwrap_or(false)
     }
 }
 

@@ -127,3 +127,19 @@ async fn accounts_are_sealed_and_come_back_with_their_key_alone() {
     assert_eq!((gone.rows, gone.locked), (Vec::new(), Vec::new()));
     std::fs::remove_dir_all(&directory).unwrap();
 }
+
+/// Whoever is told that something is kept must find it after a restart.
+#[tokio::test]
+async fn a_batch_that_is_not_written_is_told_of() {
+    let directory = std::env::temp_dir().join(format!("tandem-unwritten-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("b2bua.sqlite");
+    let (mut store, _) = Store::open(&path, Durability::Process, None).unwrap();
+    store.write(vec![Action::Store(Record::Alias(1))]);
+    assert!(store.written().await);
+    let other = Connection::open(&path).unwrap();
+    other.execute("DROP TABLE alias", []).unwrap();
+    store.write(vec![Action::Store(Record::Alias(2))]);
+    assert!(!store.written().await);
+    std::fs::remove_dir_all(&directory).unwrap();
+}
