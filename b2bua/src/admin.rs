@@ -1,4 +1,5 @@
-//! What an admin may ask of the running process: how trunks are, and to register now.
+//! What an admin may ask of the running process: of trunks, of the way a call would go, of users' accounts and of
+//! approvals.
 //!
 //! The shell carries questions and answers over a socket of its own; the core answers in words.
 

@@ -95,7 +95,7 @@ struct SetArguments {
 fn main() -> ExitCode {
     cli::main(&Program::<Config, Command> {
         name: "tandem-b2bua",
-        about: "Tandem's SIP side: messages between a SIP network and the XMPP component",
+        about: "Tandem's SIP side: calls and messages between a SIP network and the XMPP component",
         log: |config| &config.log,
         run: tandem_b2bua::shell::run::run,
         perform,

@@ -17,7 +17,7 @@ pub(super) struct Own {
 }
 
 impl Own {
-    /// Takes one in; false owners are nobody's, so a trunk without one is never found.
+    /// Takes one in. Without an owner nobody calls by it; what comes to its Contact finds it all the same.
     pub(super) fn add(&mut self, trunk: Trunk) -> TrunkId {
         let id = TrunkId(FIRST + self.given);
         self.given += 1;
