@@ -1,10 +1,13 @@
 //! Users' own accounts at a provider: kept by an admin, sealed at rest, registered by the gateway.
 
 use anyhow::{Result, ensure};
+use integration_tests::Server;
 use integration_tests::names::Names;
 use integration_tests::provider::{Provider, Setup};
 use integration_tests::server::password_of;
-use integration_tests::tandem::with_tandem_within;
+use integration_tests::tandem::{self, Tandem, Trunk, with_tandem_within};
+use integration_tests::wait::{self, GENEROUS};
+use rusqlite::Connection;
 
 use crate::scene::{LIMIT, Scene, ZONE};
 
@@ -76,5 +79,35 @@ fn a_user_is_reached_by_an_account_of_its_own() -> Result<()> {
         let shown = scene.tandem.borrow().ask(&["account", "list"])?;
         ensure!(shown == "no accounts\n", "{shown}");
         scene.close(&[&password])
+    })
+}
+
+/// Whoever reads "kept" may forget the password: that is said when the disk has it, and not otherwise.
+#[test]
+fn what_the_database_does_not_take_is_not_called_kept() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let mut setup = tandem::Setup::with_trunk(Server::chosen()?, Trunk::default());
+        setup.trunks = Vec::new();
+        setup.b2bua_extra = ACCOUNTS;
+        let tandem = Tandem::start_unlinked(bench, &setup)?;
+        wait::until("an answer to an admin", GENEROUS, || {
+            Ok(tandem.ask(&["account", "list"]).ok())
+        })?;
+        let alice = format!("alice@{}", setup.server.domain());
+        let set = |address| tandem.ask_with(&["account", "set", &alice, address], "pw-alice");
+        let kept = set("sip:one@127.0.0.11")?;
+        ensure!(kept.starts_with("kept; "), "{kept}");
+        let database = Connection::open(bench.path("b2bua.sqlite"))?;
+        let count = || {
+            database.query_row::<i64, _, _>("SELECT count(*) FROM account", [], |row| row.get(0))
+        };
+        ensure!(1 == count()?, "it is not there when it is called kept");
+        database.execute("ALTER TABLE account RENAME TO gone", [])?;
+        let said = match set("sip:two@127.0.0.11") {
+            Ok(said) => said,
+            Err(error) => error.to_string(),
+        };
+        ensure!(said.contains("not kept: the database"), "{said}");
+        Ok(())
     })
 }
