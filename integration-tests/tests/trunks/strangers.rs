@@ -1,14 +1,17 @@
 //! Z02, Z05: whoever no trunk names hears nothing that helps, and nothing grows by it.
 
 use std::net::UdpSocket;
+use std::process::Command;
 
 use anyhow::{Result, ensure};
 use integration_tests::kamailio::GATEWAY;
 use integration_tests::names::Names;
+use integration_tests::program::find;
 use integration_tests::sip::{Agent, Draft};
-use integration_tests::tandem::{Trunk, with_tandem_within};
+use integration_tests::tandem::{Setup, Tandem, Trunk, with_tandem_within};
+use integration_tests::{Bench, Server};
 
-use crate::scene::{LIMIT, Scene, provider};
+use crate::scene::{LIMIT, Scene, account, provider};
 
 fn trunk() -> Trunk<'static> {
     Trunk {
@@ -62,6 +65,74 @@ fn a_scan_hears_nothing_and_nothing_grows() -> Result<()> {
         );
         Ok(())
     })
+}
+
+/// The filter that is shipped names whoever is banned to the firewall, and nobody whom a registrar would have banned.
+fn filter(bench: &Bench, format: &str) -> Result<()> {
+    let forged = [
+        "a stranger is banned source=198.51.100.7 requests=10",
+        "WARN tandem_b2bua::sip::endpoint::strangers: a stranger is banned source=198.51.100.8 requests=10",
+        "x\",\"level\":\"WARN\",\"message\":\"a stranger is banned\",\"source\":\"198.51.100.9\"",
+    ];
+    let hops = ["127.0.0.11:5090", "127.0.0.12:5090", "127.0.0.13:5090"];
+    let registrars = hops.map(Agent::bind);
+    let log = format!("[log]\nlevel = \"info\"\nformat = \"{format}\"\n");
+    let mut setup = Setup::with_trunk(Server::chosen()?, Trunk::default());
+    setup.trunks = hops
+        .map(|hop| Trunk {
+            name: hop,
+            next_hop: hop,
+            ..account("udp", "pw-tandem", "register = true")
+        })
+        .to_vec();
+    setup.shared_extra = &log;
+    setup.log_level = "";
+    let mut tandem = Tandem::start_unlinked(bench, &setup)?;
+    for ((registrar, hop), words) in registrars.into_iter().zip(hops).zip(forged) {
+        let request = registrar?.expect_request("REGISTER")?;
+        request.reply(500, words)?;
+        tandem.b2bua.wait_log_where(0, words, |line| {
+            let all = ["not registered", hop, "a stranger is banned", "198.51.100."];
+            all.iter().all(|it| line.contains(it)).then_some(())
+        })?;
+    }
+    let scanner = Agent::bind("127.0.0.66:5060")?;
+    let path = scanner.udp_to(GATEWAY)?;
+    for _ in 0..20 {
+        let draft = Draft::new("OPTIONS", "sip:100@127.0.0.1");
+        path.send(&draft.to_bytes(&path))?;
+    }
+    tandem.b2bua.wait_log("a stranger is banned")?;
+    tandem.terminate()?;
+    let filter = bench.write(
+        "filter.conf",
+        include_str!("../../../configs/fail2ban-filter.conf"),
+    )?;
+    let script = bench.write(
+        "fail2ban_filter.py",
+        include_str!("../../py/fail2ban_filter.py"),
+    )?;
+    let mut command = Command::new(find("python3", "python3")?);
+    let output = command.arg(script).arg(filter).arg(tandem.b2bua.log_path());
+    let output = output.output()?;
+    let found = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let one = "[\"127.0.0.66\"]";
+    ensure!(
+        found.trim() == format!("[{one}, {one}, {one}]"),
+        "{found} {errors}"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_firewall_hears_of_the_banned_alone() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| filter(bench, "text"))
+}
+
+#[test]
+fn the_firewall_hears_of_the_banned_alone_in_json() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| filter(bench, "json"))
 }
 
 #[test]
