@@ -22,6 +22,8 @@ pub struct Scenario {
     answering: bool,
     /// Whether the request received last is the INVITE.
     fresh: bool,
+    /// Its Contact.
+    contact: String,
 }
 
 impl Scenario {
@@ -37,8 +39,18 @@ impl Scenario {
             invite: 0,
             answering: true,
             fresh: true,
+            contact: CONTACT.to_owned(),
         };
-        scenario.steps.push_str(
+        scenario.receive_invite();
+        // sipp complains about variables that are set and never used.
+        scenario
+            .steps
+            .push_str("<Reference variables=\"via,caller,called,sequence\"/>\n");
+        scenario
+    }
+
+    fn receive_invite(&mut self) {
+        self.steps.push_str(
             "<recv request=\"INVITE\" rrs=\"true\"><action>\
              <ereg regexp=\".*\" search_in=\"hdr\" header=\"Via:\" assign_to=\"via\"/>\
              <ereg regexp=\".*\" search_in=\"hdr\" header=\"From:\" assign_to=\"caller\"/>\
@@ -46,11 +58,21 @@ impl Scenario {
              <ereg regexp=\".*\" search_in=\"hdr\" header=\"CSeq:\" assign_to=\"sequence\"/>\
              </action></recv>\n",
         );
-        // sipp complains about variables that are set and never used.
-        scenario
-            .steps
-            .push_str("<Reference variables=\"via,caller,called,sequence\"/>\n");
-        scenario
+    }
+
+    /// Waits for the INVITE of the same call once more, as after a challenge; replies belong to it from now on.
+    #[must_use]
+    pub fn again(mut self) -> Self {
+        self.receive_invite();
+        self.fresh = true;
+        self
+    }
+
+    /// From now on its Contact is this URI.
+    #[must_use]
+    pub fn at(mut self, uri: &str) -> Self {
+        self.contact = format!("Contact: <{uri}>");
+        self
     }
 
     /// Sends an INVITE from `from` to `to` (SIP URIs), with header fields (`Name: value`) and a description.
@@ -64,6 +86,7 @@ impl Scenario {
             invite: 1,
             answering: false,
             fresh: false,
+            contact: CONTACT.to_owned(),
         };
         scenario.send_request("INVITE", to, "", headers, description);
         scenario
@@ -78,9 +101,10 @@ impl Scenario {
             "Via:[$via]\nFrom:[$caller]\nCall-ID: [call_id]\nCSeq:[$sequence]"
         };
         let to = format!("To:[$called];tag=[pid]{}[call_number]", self.tag);
+        let contact = self.contact.clone();
         self.send(
             &format!("SIP/2.0 {status}"),
-            &[origin, &to, CONTACT],
+            &[origin, &to, &contact],
             headers,
             description,
         );
@@ -95,9 +119,10 @@ impl Scenario {
         headers: &[&str],
         description: Option<&str>,
     ) -> Self {
+        let contact = self.contact.clone();
         self.send(
             &format!("SIP/2.0 {status}"),
-            &[LAST, CONTACT],
+            &[LAST, &contact],
             headers,
             description,
         );
@@ -231,6 +256,7 @@ impl Scenario {
             format!("From: {}", self.local)
         };
         let sequence = format!("CSeq: {} {method}", self.cseq);
+        let contact = self.contact.clone();
         let mut head =
             vec!["Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport"];
         if !routes.is_empty() {
@@ -242,7 +268,7 @@ impl Scenario {
             &to,
             "Call-ID: [call_id]",
             &sequence,
-            CONTACT,
+            &contact,
         ]);
         self.send(
             &format!("{method} {uri} SIP/2.0"),
@@ -324,6 +350,24 @@ mod tests {
             xml.contains("RAck: 1 1 INVITE") && !xml.contains('\r'),
             "{xml}"
         );
+    }
+
+    #[test]
+    fn an_answer_comes_from_where_it_says_and_may_be_asked_for_again() {
+        let xml = Scenario::answering()
+            .reply("401 Who?", &[], None)
+            .expect("ACK")
+            .again()
+            .at("sip:two@127.0.0.1:5080")
+            .reply("200 OK", &[], None)
+            .to_xml();
+        let (before, after) = xml.split_once("ACK").unwrap();
+        assert!(before.contains("Contact: <sip:sipp@[local_ip]") && !before.contains("two@"));
+        assert!(after.contains("Contact: <sip:two@127.0.0.1:5080>") && !after.contains("sipp@"));
+        assert_eq!(xml.matches("assign_to=\"via\"").count(), 2);
+        assert_eq!(xml.matches("Reference").count(), 1);
+        // Whatever came last before a reply is the INVITE it belongs to.
+        assert_eq!(after.matches("[last_Via:]").count(), 1);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod dialogs;
 mod integrity;
 mod messages;
 mod registrars;
+mod sipp;
 mod streams;
 
 use integration_tests::tandem::Trunk;
