@@ -27,8 +27,6 @@ pub struct Setup<'a> {
     pub numbers: &'a [(&'a str, &'a str)],
     /// The challenge.
     pub algorithm: Algorithm,
-    /// `auth`, or `auth-int`.
-    pub qop: &'a str,
     /// Whether requests of customers are challenged at all.
     pub challenges: bool,
     /// The shortest registration, in seconds.
@@ -66,7 +64,6 @@ impl Default for Setup<'_> {
             customers: &["tandem"],
             numbers: &[("+15550001000", "tandem")],
             algorithm: Algorithm::Md5,
-            qop: "auth",
             challenges: true,
             min_expires: 0,
             max_expires: 3600,
@@ -153,7 +150,6 @@ impl Provider {
                 ("SAVE", if setup.several_flows { "0x00" } else { "0x04" }),
                 ("FLOWS", truth(setup.several_flows)),
                 ("NONCE", &setup.nonce.to_string()),
-                ("QOP", setup.qop),
                 ("SECURED_LISTENERS", &format!("{second}{listeners}")),
                 ("SECURED_MODULES", modules),
                 ("SECURED_ROUTE", route),

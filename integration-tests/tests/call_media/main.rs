@@ -1,5 +1,6 @@
 //! The sound of calls between XMPP clients and phones: codecs, protection, keys, bad lines, relays.
 
+mod addresses;
 mod changes;
 mod codecs;
 mod desk;

@@ -1,13 +1,17 @@
 //! N03: a provider with two servers, found by NAPTR and SRV; one of them dies.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use integration_tests::Bench;
 use integration_tests::kamailio::Algorithm;
 use integration_tests::names::Names;
+use integration_tests::process::Signal;
 use integration_tests::provider::{Provider, Setup};
 use integration_tests::server::password_of;
 use integration_tests::sip::Agent;
 use integration_tests::tandem::{Trunk, with_tandem_within};
+use integration_tests::wait;
 
 use crate::scene::{LIMIT, Scene, provider};
 
@@ -66,9 +70,46 @@ fn a_call_goes_by_the_server_that_lives_and_calls_in_progress_go_on() -> Result<
         scene.write("+15559003", "by the second")?;
         ensure!(second.lines("provider-request")?.len() == 2);
         scene.both_hear(&held)?;
-        scene.alice.end(&held.sid, "success")?;
-
+        // The call that began by the first is ended by it, as soon as it is back.
         first.start_again()?;
+        scene.alice.end(&held.sid, "success")?;
+        let bye = held.dialog.wait_hung_up()?;
+        let way = bye.headers("Via").concat();
+        ensure!(way.contains("127.0.0.11"), "{bye}");
+        scene.close(&[])
+    })
+}
+
+/// A server that is there and says nothing is left after 3 s for the next one. When it wakes up, what it still
+/// has of the call is taken back.
+#[test]
+fn a_call_goes_by_the_next_server_when_the_first_is_silent() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, &zone("_sip._udp", "SIP+D2U"))?;
+        let (mut first, second) = nodes(bench)?;
+        let scene = Scene::open(bench, vec![provider()], "")?;
+        first.process.kill(Signal::SIGSTOP)?;
+        let to = format!("{}/sip", scene.contact("+15559001"));
+        let sid = scene.alice.call(&to)?;
+        // Well before its transaction would end by itself, after 32 s.
+        wait::until("the call at the second", TIMER_B / 2, || {
+            let came = second.lines("provider-request method=INVITE")?;
+            Ok((came.len() == 1).then_some(()))
+        })?;
+        let call = scene.take_call(sid)?;
+        // It comes last now, and nobody waits for it.
+        scene.write("+15559003", "by the second")?;
+        ensure!(second.lines("provider-request method=MESSAGE")?.len() == 1);
+
+        first.process.kill(Signal::SIGCONT)?;
+        let line = first.process.wait_log("provider-request method=INVITE")?;
+        ensure!(line.contains("uri=sip:+15559001@"), "{line}");
+        first
+            .process
+            .wait_log("provider-cancel uri=sip:+15559001@")?;
+        ensure!(first.lines("provider-request method=MESSAGE")?.is_empty());
+        scene.both_hear(&call)?;
+        scene.hang_up(call)?;
         scene.close(&[])
     })
 }
@@ -176,3 +217,6 @@ fn the_second_provider_takes_what_the_first_cannot() -> Result<()> {
         scene.close(&[])
     })
 }
+
+/// After which the transaction of an INVITE ends that nobody answers (RFC 3261 §17.1.1.2).
+const TIMER_B: Duration = Duration::from_secs(32);

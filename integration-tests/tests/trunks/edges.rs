@@ -24,6 +24,20 @@ fn wait_flow(node: &mut Provider, mark: usize, number: u8) -> Result<()> {
     })
 }
 
+/// What the trunk sends by `edge` names it in its Route, as the registrar said it should (RFC 3608 §6.1).
+fn follows_service_route(edge: &Edge, host: &str, method: &str) -> Result<()> {
+    let mut passed = edge.lines(&format!("edge-request method={method} source=tcp:"))?;
+    // What the registrar sends to us names the flow.
+    passed.retain(|line| !line.contains(":127.0.0.11:"));
+    let route = format!("route=<sip:{host}:5060;transport=tcp;lr>");
+    let follows = |line: &String| line.trim_end().ends_with(&route);
+    ensure!(
+        !passed.is_empty() && passed.iter().all(follows),
+        "{passed:?}"
+    );
+    Ok(())
+}
+
 #[test]
 fn calls_come_in_by_the_edge_that_lives() -> Result<()> {
     with_tandem_within(LIMIT * 2, |bench| {
@@ -59,11 +73,9 @@ fn calls_come_in_by_the_edge_that_lives() -> Result<()> {
         scene.write_in(&node, "by either")?;
         let call = scene.call_out("+15559001")?;
         scene.hang_up(call)?;
-        ensure!(
-            !first
-                .lines("edge-request method=INVITE source=tcp:")?
-                .is_empty()
-        );
+        scene.write("+15559001", "out by the first")?;
+        follows_service_route(&first, "127.0.0.13", "INVITE")?;
+        follows_service_route(&first, "127.0.0.13", "MESSAGE")?;
 
         first.process.stop()?;
         let mut tandem = scene.tandem.borrow_mut();
@@ -77,11 +89,7 @@ fn calls_come_in_by_the_edge_that_lives() -> Result<()> {
         scene.hang_up(call)?;
         // What goes out takes the flow that is left.
         scene.write("+15559002", "out by the second")?;
-        ensure!(
-            !second
-                .lines("edge-request method=MESSAGE source=tcp:")?
-                .is_empty()
-        );
+        follows_service_route(&second, "127.0.0.14", "MESSAGE")?;
         let shown = scene.tandem.borrow().ask(&["trunks"])?;
         ensure!(shown.contains("flow 1 NOT REGISTERED"), "{shown}");
         ensure!(shown.contains("flow 2 registered"), "{shown}");

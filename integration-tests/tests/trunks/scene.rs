@@ -115,6 +115,11 @@ impl Scene {
     /// Alice calls `number`, somebody in the network takes it, and each hears the other.
     pub(crate) fn call_out(&self, number: &str) -> Result<Call<'_>> {
         let sid = self.alice.call(&format!("{}/sip", self.contact(number)))?;
+        self.take_call(sid)
+    }
+
+    /// Somebody in the network takes the call of alice's with this sid, and each hears the other.
+    pub(crate) fn take_call(&self, sid: String) -> Result<Call<'_>> {
         let called = self.network.wait_called()?;
         let sound = Peer::bind(&format!("{}:0", net::ADDRESS))?;
         let dialog = called.accept(&[], &sound.describe(Law::A, "sendrecv")?)?;
