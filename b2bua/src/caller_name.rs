@@ -55,6 +55,12 @@ pub fn with_called(name: Option<String>, called: Option<&str>) -> Option<String>
 /// A display name without what cannot be seen or turns the direction of text (specs T20).
 #[must_use]
 pub fn clean(text: &str) -> String {
+    visible(text, LONGEST)
+}
+
+/// At most so many characters of a text, in one line, without what cannot be seen or turns its direction.
+#[must_use]
+pub fn visible(text: &str, most: usize) -> String {
     let hides = |c: char| {
         c.is_control()
             || matches!(c,
@@ -63,7 +69,7 @@ pub fn clean(text: &str) -> String {
                 | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
                 | '\u{e0000}'..='\u{e0fff}')
     };
-    let seen: String = text.chars().filter(|c| !hides(*c)).take(LONGEST).collect();
+    let seen: String = text.chars().filter(|c| !hides(*c)).take(most).collect();
     seen.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

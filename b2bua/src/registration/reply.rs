@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::caller_name;
 use crate::sip::header::Name;
 use crate::sip::uri::{SipUri, Uri};
 use crate::sip::{NameAddr, Response, grammar};
@@ -95,18 +96,9 @@ fn granted(response: &Response, contact: Option<&SipUri>) -> Option<u32> {
 
 /// The registrar's own words, for people.
 pub(super) fn words(response: &Response) -> String {
-    let reason: String = response
-        .reason
-        .chars()
-        .filter(|c| !c.is_control())
-        .collect();
+    let reason = caller_name::visible(&response.reason, MAX_WORDS);
     let warning = response.headers.get(Name::Warning).unwrap_or_default();
-    let warning: String = warning
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(200)
-        .collect();
-    let reason: String = reason.chars().take(200).collect();
+    let warning = caller_name::visible(warning, MAX_WORDS);
     match warning.is_empty() {
         true => format!("{} {reason}", response.status.code()),
         false => format!("{} {reason}; {warning}", response.status.code()),
@@ -120,5 +112,28 @@ fn number(text: Option<&str>) -> Option<u32> {
 /// Most bindings looked at, and proxies kept.
 const MAX_CONTACTS: usize = 64;
 const MAX_ROUTES: usize = 8;
+/// The longest text of a registrar that is passed on, in characters.
+const MAX_WORDS: usize = 200;
 /// The longest registration a registrar may want, and the longest time one is believed.
 const MAX_EXPIRES: u32 = 7 * 24 * 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::{Headers, Status};
+
+    /// What a registrar says can neither move the cursor nor turn or hide what stands beside it.
+    #[test]
+    fn words_are_one_visible_line() {
+        let mut response = Response::from_headers(&Headers::new(), Status::new(403).unwrap());
+        response.reason = "No\u{1b}[31m \u{202e}\u{200b}way".into();
+        let warning = format!("399 x \"gone\u{7}\u{2066}\" {}", "x".repeat(300));
+        response.headers.push(Name::Warning, &warning);
+        let words = words(&response);
+        assert!(
+            words.starts_with("403 No[31m way; 399 x \"gone \" x"),
+            "{words}"
+        );
+        assert_eq!(words.chars().count(), "403 No[31m way; ".len() + MAX_WORDS);
+    }
+}

@@ -227,7 +227,7 @@ fn a_registrar_is_believed_within_reason() -> Result<()> {
                 let line = tandem.b2bua.wait_log_where(0, said, |line| {
                     (line.contains(&named) && line.contains(said)).then(|| line.to_owned())
                 })?;
-                ensure!(!line.contains(['\u{1b}', '\u{7}']), "{line:?}");
+                ensure!(!line.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{line:?}");
                 registrar
                     .agent
                     .expect_none("one more", |message| registrar.is_new(message))
