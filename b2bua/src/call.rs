@@ -37,6 +37,7 @@ pub mod negotiate;
 mod anchor;
 mod fork;
 mod incoming;
+mod lasting;
 mod leg;
 mod outgoing;
 mod replacing;
@@ -45,6 +46,7 @@ mod within;
 
 use anchor::order;
 use fork::Forks;
+use lasting::Lasting;
 use leg::{SipLeg, XmppLeg};
 use negotiate::Policy;
 use search::Search;
@@ -139,10 +141,12 @@ struct Call {
     xmpp: XmppLeg,
     /// How a call begins once media has its ports; gone afterwards.
     beginning: Option<Beginning>,
-    /// The user whose call it is and who pays for it; none for calls from SIP.
+    /// The user whose call it is and who pays for it; none for calls from SIP, and for calls for help.
     user: Option<Box<Address>>,
-    /// Since when it is up.
-    up_since: Option<Instant>,
+    /// Whether it is a call for help, which no bound ends.
+    emergency: bool,
+    /// How long it lasts, once it is answered.
+    lasting: Option<Lasting>,
     /// Where else an INVITE of ours may go, until somebody answers it.
     search: Option<Box<Search>>,
     /// Whether the component was told that it rings.
@@ -248,9 +252,7 @@ impl Calls {
         while let Some(id) = self.timers.pop(cx.now) {
             let stage = self.calls.get(&id).map(|call| call.stage);
             if stage == Some(Stage::Up) {
-                let end = End::new(EndReason::Success)
-                    .with_text("The call has lasted for as long as calls may.");
-                self.end_both(&id, end, cx);
+                self.review(&id, cx);
                 continue;
             }
             tracing::info!(call = %id, "nobody answered in time");
@@ -338,9 +340,13 @@ impl Calls {
 
     /// The SIP leg is over by itself.
     fn over(&mut self, id: &CallId, end: End, cx: &mut Context<'_>) {
-        if self.forget(id, cx).is_some() {
-            tracing::info!(call = %id, reason = ?end.reason, status = end.status,
-                "call ended by SIP");
+        if let Some(call) = self.forget(id, cx) {
+            let words = match self.by_anchor.contains_key(&call.anchor) {
+                true => "call ended by SIP",
+                // Nobody was asked.
+                false => "call refused",
+            };
+            tracing::info!(call = %id, reason = ?end.reason, status = end.status, "{words}");
             tell(id, Fact::End(end), cx);
         }
     }
@@ -392,16 +398,15 @@ impl Calls {
 
     /// Takes a call out of the tables and gives its media back.
     fn forget(&mut self, id: &CallId, cx: &mut Context<'_>) -> Option<Box<Call>> {
-        let call = self.calls.remove(id)?;
+        let mut call = self.calls.remove(id)?;
+        call.count(cx);
         self.timers.cancel(id);
         self.patience.cancel(id);
         if let Some(trunk) = call.trunk {
             cx.states.remove_call(trunk);
         }
         if let Some(user) = &call.user {
-            let up = call.up_since.map_or(Duration::ZERO, |since| cx.now - since);
-            let allowance = &cx.settings.policy.allowance;
-            cx.usage.end_call(user, up, allowance, cx.now);
+            cx.usage.end_call(user, cx.now);
         }
         if let Some(key) = call.sip.session {
             self.by_session.remove(&key);
@@ -412,25 +417,6 @@ impl Calls {
             order(Command::Release { anchor }, cx);
         }
         Some(call)
-    }
-
-    /// A call is answered: from now on it lasts.
-    fn set_up(&mut self, id: &CallId, cx: &mut Context<'_>) {
-        self.timers.cancel(id);
-        let Some(call) = self.calls.get_mut(id) else {
-            return;
-        };
-        call.stage = Stage::Up;
-        call.up_since = Some(cx.now);
-        let allowance = &cx.settings.policy.allowance;
-        let own = call
-            .user
-            .as_ref()
-            .and_then(|user| cx.usage.longest(user, allowance, cx.now));
-        let longest = own.into_iter().chain(cx.settings.call.longest).min();
-        if let Some(longest) = longest {
-            self.timers.set(id.clone(), cx.now + longest);
-        }
     }
 
     /// Puts a call into the tables.

@@ -185,12 +185,7 @@ impl Schema for Config {
         self.limits.check()?;
         self.admin.check(&self.bus.url, &self.store)?;
         self.admin.socket = Some(self.admin_socket());
-        if let Some(trunk) = &self.emergency.trunk
-            && !self.trunk.iter().any(|row| row.name == *trunk)
-        {
-            let text = format!("emergency.trunk: there is no trunk {trunk:?}");
-            return Err(ConfigError(text).into());
-        }
+        self.emergency.check(&self.trunk)?;
         self.numbers()?;
         Ok(self)
     }

@@ -1,4 +1,5 @@
-//! Emergency numbers, which are never carried (RFC 3966 §5.1.5; RFC 5031; specs 10.8).
+//! Emergency numbers, which are carried only by a trunk that is named for them (RFC 3966 §5.1.5; RFC 5031;
+//! specs 10.8).
 //!
 //! A gateway knows no location and promises no delivery, so it says so in clear words instead of
 //! sending such a message anywhere. Every spelling counts that some network would understand: with a
@@ -54,28 +55,33 @@ impl Emergency {
     /// Whether `user` is an emergency number in any spelling.
     #[must_use]
     pub fn is_emergency(&self, user: &str) -> bool {
+        self.number(user).is_some()
+    }
+
+    /// The emergency number that `user` is a spelling of, as it is dialled; `sos` as it stands.
+    #[must_use]
+    pub fn number<'a>(&'a self, user: &'a str) -> Option<&'a str> {
         let user = user.split(';').next().unwrap_or_default();
         if user.eq_ignore_ascii_case("sos")
             || user
                 .get(..4)
                 .is_some_and(|start| start.eq_ignore_ascii_case("sos."))
         {
-            return true;
+            return Some(user);
         }
         // Every other name is no number, and longer than any prefix and any short number together.
         let first = user.chars().next().unwrap_or('x');
         if user.len() > MAX_LEN || first.is_ascii_alphabetic() {
-            return false;
+            return None;
         }
-        let Some(number) = number::parse(user) else {
-            return false;
-        };
+        let number = number::parse(user)?;
         let digits = number.as_str();
-        self.numbers.iter().any(|emergency| {
-            digits
-                .strip_suffix(emergency.as_str())
-                .is_some_and(|prefix| PREFIXES.contains(&prefix))
-        })
+        let known = self.numbers.iter().map(String::as_str);
+        let spelled = known.filter(|emergency| {
+            let prefix = digits.strip_suffix(emergency);
+            prefix.is_some_and(|prefix| PREFIXES.contains(&prefix))
+        });
+        spelled.max_by_key(|emergency| emergency.len())
     }
 }
 
@@ -157,6 +163,24 @@ mod tests {
     fn the_list_can_be_another() {
         let emergency = Emergency::new(["15".to_owned()]);
         assert!(emergency.is_emergency("15") && !emergency.is_emergency("112"));
+    }
+
+    #[test]
+    fn a_spelling_stands_for_the_number_itself() {
+        let emergency = Emergency::new(["00", "000", "112"].map(str::to_owned));
+        for (user, number) in [
+            ("112", Some("112")),
+            ("1-1-2", Some("112")),
+            ("+1112", Some("112")),
+            ("9112", Some("112")),
+            ("112;phone-context=+1", Some("112")),
+            ("000", Some("000")),
+            ("0000", Some("000")),
+            ("sos.fire", Some("sos.fire")),
+            ("113", None),
+        ] {
+            assert_eq!(emergency.number(user), number, "{user}");
+        }
     }
 
     #[test]

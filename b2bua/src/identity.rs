@@ -39,8 +39,28 @@ pub fn caller(
     }
     let withheld = hidden && trunk.privacy == Privacy::Withhold;
     let hidden = hidden || trunk.privacy == Privacy::Always;
+    write(&own, trunk, hidden, withheld)
+}
+
+/// Who `from` is on the trunk for emergency calls: shown, whatever the user and the trunk say of hiding, as
+/// networks do with such calls: who answers has to know whom to help and to call back.
+///
+/// # Errors
+/// When the user has no number, and the trunk knows users by nothing else.
+pub fn caller_in_need(
+    from: &Address,
+    chosen: Option<&str>,
+    trunk: &Trunk,
+    settings: &Settings,
+) -> Result<Caller, Refusal> {
+    let own = uri_of(from, chosen, trunk, settings)?;
+    write(&own, trunk, false, false)
+}
+
+/// What a trunk is told of the sender whose URI there is `own`.
+fn write(own: &str, trunk: &Trunk, hidden: bool, withheld: bool) -> Result<Caller, Refusal> {
     let mut headers = Headers::new();
-    let mut shown = NameAddr::new(Uri::parse(&own).map_err(|_| malformed())?);
+    let mut shown = NameAddr::new(Uri::parse(own).map_err(|_| malformed())?);
     if hidden {
         // RFC 3323 §4.1.1.3: nobody learns it from here; RFC 3325 §7: the trunk tells nobody.
         headers.push(Name::Privacy, "id");
@@ -170,6 +190,36 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_hidden_in_need() {
+        let mut settings = settings();
+        let juliet = Address::new("juliet", "example.com").unwrap();
+        settings.numbers = Numbers::with_rows([Row {
+            number: "+15550001".into(),
+            owner: Owner::User(juliet.clone()),
+            hidden: true,
+            outgoing: true,
+            select: String::new(),
+            country: None,
+        }]);
+        let mut trunk = trunk("t", &["+*"], Some("192.0.2.1"));
+        trunk.identity = Identity::Number;
+        trunk.asserts = Asserts::Asserted;
+        for privacy in [
+            Privacy::Pass,
+            Privacy::Withhold,
+            Privacy::Always,
+            Privacy::Never,
+        ] {
+            trunk.privacy = privacy;
+            let caller = caller_in_need(&juliet, None, &trunk, &settings).unwrap();
+            let own = "<sip:+15550001@sip.example.com;user=phone>";
+            assert_eq!(caller.from.to_string(), own, "{privacy:?}");
+            let headers: Vec<_> = caller.headers.iter().collect();
+            assert_eq!(headers, [(Name::PAssertedIdentity, own)], "{privacy:?}");
+        }
+    }
+
+    #[test]
     fn a_caller_is_shown_as_the_trunk_wants_it() {
         let own = "sip:15550001@sip.example.com;user=phone";
         assert_eq!(shown(Asserts::Nothing, false), format!("<{own}>"));
@@ -196,6 +246,7 @@ mod tests {
             format!("{anonymous} | Privacy: id | P-Preferred-Identity: <{own}>")
         );
     }
+
     #[test]
     fn who_is_always_hidden_is_shown_by_a_number_chosen_that_is_not() {
         let anonymous = "\"Anonymous\" <sip:anonymous@anonymous.invalid> | Privacy: id";

@@ -6,6 +6,7 @@ use tandem_shared::address::{Address, number, uri};
 use tandem_shared::refusal::{Reason, Refusal};
 
 use crate::emergency;
+use crate::identity::{self, Caller};
 use crate::number::Plan;
 use crate::policy::Verdict;
 use crate::settings::Settings;
@@ -57,7 +58,7 @@ pub enum Kind {
 /// What is decided on the way to a contact.
 #[derive(Debug, Clone, Copy)]
 pub enum Step<'a> {
-    /// It is an emergency number, before anything else is looked at.
+    /// It is an emergency number; nothing else is looked at.
     Emergency,
     /// What stands before the number hides the caller.
     Hidden,
@@ -107,9 +108,9 @@ pub fn trace(
     settings: &Settings,
     mut tell: impl FnMut(Step<'_>),
 ) -> Result<Found, Refusal> {
-    if settings.emergency.is_emergency(&to.user) {
+    if let Some(number) = settings.emergency.number(&to.user) {
         tell(Step::Emergency);
-        return find_emergency(kind, to, settings);
+        return find_emergency(kind, (number, to), None, settings);
     }
     if hops == 0 {
         return Err(Refusal::new(Reason::Looped).with_text("This went in circles."));
@@ -139,14 +140,15 @@ pub fn trace(
     let (chosen, bare) = line.map_or((None, bare), |line| line.choose(bare));
     let (behind, bare) = settings.numbering.unhide(bare);
     let hidden = before || behind;
-    if hidden {
-        tell(Step::Hidden);
-    }
     if let Some(number) = chosen {
         tell(Step::Chosen(number));
     }
-    if settings.emergency.is_emergency(bare) {
-        return find_emergency(kind, to, settings);
+    if let Some(number) = settings.emergency.number(bare) {
+        tell(Step::Emergency);
+        return find_emergency(kind, (number, to), chosen, settings);
+    }
+    if hidden {
+        tell(Step::Hidden);
     }
     let country = line.and_then(|line| line.country.as_deref());
     let plan = settings.numbering.plan.of(country);
@@ -193,16 +195,23 @@ pub fn trace(
     })
 }
 
-/// An emergency number goes to the trunk that is named for them, and nowhere else.
-fn find_emergency(kind: Kind, to: &Address, settings: &Settings) -> Result<Found, Refusal> {
+/// A call to an emergency number goes to the trunk that is named for them, and nowhere else. Behind a domain
+/// of its own the number is somebody else's, whom nobody allowed: that is refused.
+fn find_emergency(
+    kind: Kind,
+    (number, to): (&str, &Address),
+    chosen: Option<&str>,
+    settings: &Settings,
+) -> Result<Found, Refusal> {
+    let is_ours = kind == Kind::Call && to.host == settings.mapping.domain;
     let trunk = settings.emergency.trunk();
     let trunk = trunk.and_then(|name| settings.trunks.named(name));
-    match trunk.filter(|_| kind == Kind::Call) {
+    match trunk.filter(|_| is_ours) {
         Some(trunk) => Ok(Found {
             trunks: vec![trunk],
-            user: to.user.clone(),
+            user: number.to_owned(),
             hidden: false,
-            chosen: None,
+            chosen: chosen.map(str::to_owned),
             via: None,
             abroad: false,
             emergency: true,
@@ -222,13 +231,26 @@ pub struct Target {
     pub hidden: bool,
     /// The number the caller wants to be known by, of several.
     pub chosen: Option<String>,
+    /// Whether it is an emergency number.
+    pub emergency: bool,
 }
 
 impl Target {
-    /// Whether the caller is hidden, and by which number it is known.
-    #[must_use]
-    pub fn caller(&self) -> (bool, Option<&str>) {
-        (self.hidden, self.chosen.as_deref())
+    /// Who `from` is there, on `trunk`.
+    ///
+    /// # Errors
+    /// As [`identity::caller`].
+    pub fn caller(
+        &self,
+        from: &Address,
+        trunk: &Trunk,
+        settings: &Settings,
+    ) -> Result<Caller, Refusal> {
+        let chosen = self.chosen.as_deref();
+        match self.emergency {
+            true => identity::caller_in_need(from, chosen, trunk, settings),
+            false => identity::caller(from, (self.hidden, chosen), trunk, settings),
+        }
     }
 
     /// The party `contact`, found as `found`, on `trunk`.
@@ -265,7 +287,7 @@ impl Target {
             write_uri(&mut to, &found.user, &host_of(contact)?, None);
         }
         let mut full = to.clone();
-        if let Some(device) = &contact.device {
+        if let Some(device) = contact.device.as_ref().filter(|_| !found.emergency) {
             let _ = write!(full, ";gr={}", uri::device_to_gr(device));
         }
         let uri = Uri::parse(&full).map_err(|_| {
@@ -276,6 +298,7 @@ impl Target {
             uri,
             hidden: found.hidden,
             chosen: found.chosen.clone(),
+            emergency: found.emergency,
         })
     }
 }
@@ -290,6 +313,7 @@ fn write_uri(out: &mut String, user: &str, host: &Host, port: Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::emergency::Emergency;
     use crate::number::{Numbers, Owner, Row};
     use crate::policy::Policy;
     use crate::settings::tests::settings;
@@ -362,7 +386,7 @@ mod tests {
             let wanted = ("+15559001".to_owned(), hidden, chosen);
             assert_eq!(found(&juliet, dialled), Ok(wanted), "{dialled}");
         }
-        // Emergency numbers stay what they are, and the choice is the user's alone.
+        // The choice is the user's alone, and emergency numbers are none of a trunk that is not named.
         assert_eq!(
             found(&juliet, "*2*911").unwrap_err().reason,
             Reason::Emergency
@@ -370,5 +394,83 @@ mod tests {
         let romeo = Address::new("romeo", "example.com").unwrap();
         let theirs = found(&romeo, "*2*+15559001");
         assert!(!theirs.is_ok_and(|(_, _, chosen)| chosen.is_some()));
+    }
+
+    /// A gateway with the trunk `e` for emergency calls, and another that takes everything.
+    fn with_emergency_trunk() -> Settings {
+        let mut settings = settings();
+        let mut named = trunk("e", &[], Some("192.0.2.9"));
+        named.prefix = "7".into();
+        let other = trunk("x", &["*", "+*", "*@evil.test"], Some("192.0.2.1"));
+        settings.trunks = Arc::new(Trunks::new(vec![other, named]));
+        settings.emergency = Emergency::default().with_trunk(Some("e".into()));
+        settings.numbering.hide = vec!["*67".into()];
+        settings
+    }
+
+    #[test]
+    fn emergency_calls_go_to_the_trunk_that_is_named_for_them() {
+        let settings = with_emergency_trunk();
+        let from = Address::new("juliet", "example.com").unwrap();
+        let spellings = Spellings::default();
+        for dialled in ["911", "*67911", "9911", "9-1-1", "+1911"] {
+            let mut to = Address::new(dialled, "sip.example.com").unwrap();
+            to.device = Some("sip".into());
+            let find = |kind| find(kind, (&from, &to), 70, &spellings, &settings);
+            let found = find(Kind::Call).unwrap();
+            assert!(found.emergency && !found.hidden, "{dialled}");
+            let names = found.trunks.iter().map(|id| settings.trunks.name(*id));
+            assert_eq!(names.collect::<Vec<_>>(), ["e"], "{dialled}");
+            let trunk = settings.trunks.get(found.trunks[0]).unwrap();
+            let target = Target::new(&to, &found, trunk, &settings).unwrap();
+            let uri = target.uri.to_string();
+            assert_eq!(uri, "sip:911@192.0.2.9;user=phone", "{dialled}");
+            let refusal = find(Kind::Message).unwrap_err();
+            assert_eq!(refusal.reason, Reason::Emergency, "{dialled}");
+        }
+    }
+
+    /// Whoever serves `evil.test` is not the emergency service, and no trunk for it.
+    #[test]
+    fn an_emergency_number_of_another_domain_is_refused() {
+        let settings = with_emergency_trunk();
+        let from = Address::new("juliet", "example.com").unwrap();
+        for (user, host) in [
+            ("911", "evil.test"),
+            ("sos", "evil.test"),
+            ("911", "example.com"),
+        ] {
+            let to = Address::new(user, host).unwrap();
+            let found = find(
+                Kind::Call,
+                (&from, &to),
+                70,
+                &Spellings::default(),
+                &settings,
+            );
+            assert_eq!(
+                found.unwrap_err().reason,
+                Reason::Emergency,
+                "{user}@{host}"
+            );
+        }
+    }
+
+    /// A number that is one only as the trunk writes it is carried by none.
+    #[test]
+    fn a_number_that_becomes_an_emergency_number_is_refused() {
+        let mut settings = with_emergency_trunk();
+        let mut nine = trunk("nine", &["*"], Some("192.0.2.1"));
+        nine.prefix = "9".into();
+        settings.trunks = Arc::new(Trunks::new(vec![nine]));
+        let from = Address::new("juliet", "example.com").unwrap();
+        let to = Address::new("11", "sip.example.com").unwrap();
+        let parties = (&from, &to);
+        for kind in [Kind::Call, Kind::Message] {
+            let found = find(kind, parties, 70, &Spellings::default(), &settings).unwrap();
+            let trunk = settings.trunks.get(found.trunks[0]).unwrap();
+            let target = Target::new(&to, &found, trunk, &settings);
+            assert_eq!(target.unwrap_err().reason, Reason::Emergency);
+        }
     }
 }

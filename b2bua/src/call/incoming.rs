@@ -119,7 +119,7 @@ impl Calls {
         }
         let calls = self.calls.values();
         let rings = calls.filter(|call| {
-            call.user.is_none() && call.stage != Stage::Up && call.trunk == Some(trunk)
+            call.sip.is_called && call.stage != Stage::Up && call.trunk == Some(trunk)
         });
         rings.count() >= free
     }
@@ -158,7 +158,8 @@ impl Calls {
             xmpp: XmppLeg::default(),
             trunk: Some(trunk_id),
             user: None,
-            up_since: None,
+            emergency: false,
+            lasting: None,
             search: None,
             beginning: Some(Beginning::ToXmpp(offer)),
             told_ringing: false,

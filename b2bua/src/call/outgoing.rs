@@ -14,7 +14,6 @@ use super::search::Search;
 use super::{Call, Calls, Context, Stage, ending, sip, tell};
 use crate::body::sdp::Sdp;
 use crate::contact;
-use crate::identity;
 use crate::media::Command;
 use crate::settings::Settings;
 use crate::sip::header::{Headers, Name};
@@ -48,8 +47,11 @@ impl Calls {
         let found = found.and_then(|found| {
             let from = &offer.from;
             cx.approvals.check(from, Kind::Call, &found, cx.settings)?;
-            let begun = cx.usage.begin_call(&offer.from, allowance, cx.now);
-            begun.map(|()| found)
+            // Nobody has talked too much to call for help.
+            if !found.emergency {
+                cx.usage.begin_call(from, allowance, cx.now)?;
+            }
+            Ok(found)
         });
         match found {
             Ok(mut found) => {
@@ -61,8 +63,9 @@ impl Calls {
                     stage: Stage::Locating,
                     policy: Policy::default(),
                     trunk: None,
-                    user: Some(Box::new(offer.from.account())),
-                    up_since: None,
+                    user: (!found.emergency).then(|| Box::new(offer.from.account())),
+                    emergency: found.emergency,
+                    lasting: None,
                     sip: SipLeg::new(name(cx), IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
                     xmpp: XmppLeg {
                         offered: offer.description,
@@ -289,7 +292,7 @@ pub(super) fn prepare(
     for proxy in states.service_route(trunk_id, hop.host.ip()) {
         headers.push(Name::Route, proxy);
     }
-    let caller = identity::caller(&search.from, target.caller(), trunk, settings)?;
+    let caller = target.caller(&search.from, trunk, settings)?;
     for (name, value) in caller.headers.iter() {
         headers.push(name, value);
     }

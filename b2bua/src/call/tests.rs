@@ -23,9 +23,11 @@ use crate::settings::tests::settings;
 use crate::sip::{Method, Request, Response, Status};
 use crate::trunk::{Trunk, Trunks};
 
+mod emergency;
 mod flow;
 mod fork;
 mod limits;
+mod minutes;
 mod numbers;
 mod replacing;
 mod search;

@@ -59,9 +59,6 @@ impl CallSection {
             _ if !(1..=170).contains(&self.ring) => {
                 wrong("ring: must be from 1 to 170 seconds; proxies give up after 180")
             }
-            _ if self.session_expires != 0 && self.session_expires < 90 => {
-                wrong("session_expires: must be 0 or at least 90 seconds")
-            }
             _ => within("call.max", self.max, 0..=MANY, "")
                 .and_then(|()| {
                     let (key, seconds) = ("call.session_expires", self.session_expires);

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tandem_shared::bounds::{MANY, within};
-use tandem_shared::config::ConfigError;
+use tandem_shared::config::{ConfigError, Fault};
 
+use super::TrunkRow;
 use crate::emergency::Emergency;
 use crate::settings::MessageSettings;
 
@@ -76,7 +77,7 @@ impl MessageSection {
     }
 }
 
-/// `[emergency]`: what is never carried.
+/// `[emergency]`: what is carried only by the trunk that is named for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EmergencySection {
@@ -85,6 +86,36 @@ pub struct EmergencySection {
     /// The trunk that calls to them go to after all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trunk: Option<String>,
+}
+
+impl EmergencySection {
+    pub(super) fn check(&self, trunks: &[TrunkRow]) -> Result<(), Fault> {
+        let is_plain = |number: &String| {
+            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if let Some(number) = self.numbers.iter().find(|number| !is_plain(number)) {
+            let text = format!(
+                "emergency.numbers: {number:?} is no number as people dial it; write digits alone, as \"112\": \
+                other spellings of it are known"
+            );
+            return Err(ConfigError(text).into());
+        }
+        let Some(name) = &self.trunk else {
+            return Ok(());
+        };
+        let Some(row) = trunks.iter().find(|row| row.name == *name) else {
+            let text = format!("emergency.trunk: there is no trunk {name:?}");
+            return Err(ConfigError(text).into());
+        };
+        // Such a number has no domain that could be asked instead.
+        if row.next_hop.is_none() {
+            let text = format!(
+                "trunk {name:?}: emergency.trunk names it, so it needs next_hop: an emergency number leads nowhere by itself"
+            );
+            return Err(row.origin.fault(ConfigError(text)));
+        }
+        Ok(())
+    }
 }
 
 impl Default for EmergencySection {

@@ -228,7 +228,7 @@ fn mistakes_name_the_key_and_the_fix() {
         ),
         (
             format!("{MINIMAL}[call]\nsession_expires = 89\n"),
-            "call.session_expires: must be 0 or at least 90",
+            "call.session_expires: must be 0, or from 90 to 86400 seconds",
         ),
         (
             format!("{MINIMAL}[call]\nrings = 1\n"),
@@ -357,6 +357,30 @@ fn what_would_mislead_is_refused() {
         (
             inbound("0.0.0.0/0"),
             "inbound: \"0.0.0.0/0\" lets in the whole Internet",
+        ),
+        (
+            format!("{MINIMAL}[emergency]\nnumbers = [\"112\", \"+112\"]\n"),
+            "b2bua.toml:4: emergency.numbers: \"+112\" is no number as people dial it",
+        ),
+        (
+            format!("{MINIMAL}[emergency]\nnumbers = [\"1-1-2\"]\n"),
+            "emergency.numbers: \"1-1-2\"",
+        ),
+        (
+            format!("{MINIMAL}[emergency]\nnumbers = [\"\"]\n"),
+            "emergency.numbers: \"\"",
+        ),
+        (
+            format!("{MINIMAL}[emergency]\nnumbers = [\"１１２\"]\n"),
+            "emergency.numbers: \"１１２\"",
+        ),
+        (
+            format!("{MINIMAL}[emergency]\ntrunk = \"none\"\n"),
+            "emergency.trunk: there is no trunk \"none\"",
+        ),
+        (
+            format!("{TRUNK}match = \"*@p.example\"\n[emergency]\ntrunk = \"r\"\n"),
+            "b2bua.toml:3: trunk \"r\": emergency.trunk names it, so it needs next_hop",
         ),
         (inbound("::/0"), "use inbound_auth or peer_name"),
         (inbound("128.0.0.0/1"), "or much of it"),

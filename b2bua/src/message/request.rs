@@ -12,7 +12,6 @@ use tandem_shared::mint::{self, Mint};
 use tandem_shared::refusal::{Reason, Refusal};
 
 use crate::clock;
-use crate::identity;
 use crate::settings::Settings;
 use crate::sip::header::Name;
 use crate::sip::{Method, Request, Transport};
@@ -46,7 +45,7 @@ pub fn compose(
     let headers = &mut request.headers;
     let mut line = String::with_capacity(96);
 
-    let caller = identity::caller(&message.from, target.caller(), trunk, settings)?;
+    let caller = target.caller(&message.from, trunk, settings)?;
     let _ = write!(line, "{};tag=", caller.from);
     line.push_str(&derive(key, b"tag", message, attempt.part));
     headers.push(Name::From, &line);

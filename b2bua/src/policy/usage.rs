@@ -1,7 +1,7 @@
 //! How much users have used, and whether they may use more (specs T1, T14).
 //!
-//! Kept in memory and bounded. What a minute or a day allows is counted by buckets that refill
-//! evenly, so that nobody can spend two days' worth around midnight.
+//! Kept in memory and bounded; a restart forgets it. What a minute or a day allows is counted by buckets that
+//! refill evenly, so that nobody can spend two days' worth around midnight.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -158,12 +158,13 @@ impl Usage {
         }
         let own = allowance.user_minutes.saturating_mul(60);
         if !account.talk.has(own, DAY, now) {
-            return Err(too_much(
-                "You have talked for as long as a day allows. Try again later.",
-            ));
+            return Err(too_much(OWN_DAY));
         }
-        if !all || !talk {
+        if !all {
             return Err(too_much("Too many calls are made here. Try again later."));
+        }
+        if !talk {
+            return Err(too_much(DAY_OF_ALL));
         }
         account.lines += 1;
         account.calls.take(1, allowance.user_calls, MINUTE, now);
@@ -171,29 +172,36 @@ impl Usage {
         Ok(())
     }
 
-    /// A call that was begun is over, after it was up for so long.
-    pub fn end_call(&mut self, user: &Address, up: Duration, allowance: &Allowance, now: Instant) {
-        let seconds = u32::try_from(up.as_secs()).unwrap_or(u32::MAX);
-        let account = self.account(user, now);
-        account.lines = account.lines.saturating_sub(1);
+    /// A call of a user has lasted so many seconds more.
+    pub fn talk(&mut self, user: &Address, seconds: u64, allowance: &Allowance, now: Instant) {
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
         let own = allowance.user_minutes.saturating_mul(60);
-        account.talk.take(seconds, own, DAY, now);
+        self.account(user, now).talk.take(seconds, own, DAY, now);
         let day = allowance.all_minutes.saturating_mul(60);
         self.all.talk.take(seconds, day, DAY, now);
     }
 
-    /// How long a call that a user begins now may last.
+    /// A call that was begun is over, and [`Usage::talk`] knows how long it lasted.
+    pub fn end_call(&mut self, user: &Address, now: Instant) {
+        let account = self.account(user, now);
+        account.lines = account.lines.saturating_sub(1);
+    }
+
+    /// How long a user may talk from now on, and why no longer; nothing where there is no bound.
     #[must_use]
     pub fn longest(
         &mut self,
         user: &Address,
         allowance: &Allowance,
         now: Instant,
-    ) -> Option<Duration> {
+    ) -> Option<(Duration, &'static str)> {
+        let day = allowance.all_minutes.saturating_mul(60);
+        let all = (day > 0).then(|| (self.all.talk.left(day, DAY, now), DAY_OF_ALL));
         let own = allowance.user_minutes.saturating_mul(60);
         let account = self.account(user, now);
-        let left = account.talk.left(own, DAY, now);
-        (own > 0).then(|| Duration::from_secs(left.into()))
+        let own = (own > 0).then(|| (account.talk.left(own, DAY, now), OWN_DAY));
+        let least = own.into_iter().chain(all).min_by_key(|(left, _)| *left)?;
+        Some((Duration::from_secs(least.0.into()), least.1))
     }
 
     fn account(&mut self, user: &Address, now: Instant) -> &mut Account {
@@ -262,6 +270,9 @@ fn too_much(text: &str) -> Refusal {
     Refusal::new(Reason::PolicyViolation).with_text(text)
 }
 
+const OWN_DAY: &str = "You have talked for as long as a day allows. Try again later.";
+const DAY_OF_ALL: &str =
+    "All users here together have talked for as long as a day allows. Try again later.";
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -315,22 +326,82 @@ mod tests {
         let refused = usage.begin_call(&juliet, &allowance, now).unwrap_err();
         assert!(refused.text.unwrap().contains("at once"));
         for _ in 0..4 {
-            usage.end_call(&juliet, Duration::from_secs(1), &allowance, now);
+            usage.talk(&juliet, 1, &allowance, now);
+            usage.end_call(&juliet, now);
         }
         for _ in 0..6 {
             usage.begin_call(&juliet, &allowance, now).unwrap();
-            usage.end_call(&juliet, Duration::ZERO, &allowance, now);
+            usage.end_call(&juliet, now);
         }
         let refused = usage.begin_call(&juliet, &allowance, now).unwrap_err();
         assert!(refused.text.unwrap().contains("minute"));
         let later = now + Duration::from_secs(60);
-        assert!(usage.longest(&juliet, &allowance, later).unwrap() > Duration::from_secs(35_000));
+        let (longest, _) = usage.longest(&juliet, &allowance, later).unwrap();
+        assert!(longest > Duration::from_secs(35_000));
         usage.begin_call(&juliet, &allowance, later).unwrap();
-        usage.end_call(&juliet, Duration::from_secs(36_000), &allowance, later);
+        usage.talk(&juliet, 36_000, &allowance, later);
+        usage.end_call(&juliet, later);
         let refused = usage.begin_call(&juliet, &allowance, later).unwrap_err();
         assert!(refused.text.unwrap().contains("day"));
         let tomorrow = later + DAY;
         assert!(usage.begin_call(&juliet, &allowance, tomorrow).is_ok());
+    }
+
+    /// What all use together is bounded too, whoever uses it, and comes back with time.
+    #[test]
+    fn everybody_together_has_bounds_too() {
+        let (mut usage, now) = (Usage::default(), now());
+        let allowance = Allowance {
+            all_messages: 2,
+            all_calls: 2,
+            all_minutes: 1,
+            ..Allowance::unlimited()
+        };
+        let (juliet, romeo) = (user("juliet"), user("romeo"));
+        let is_of_all = |refusal: Refusal| refusal.text.unwrap_or_default().contains("here");
+        for user in [&juliet, &romeo] {
+            usage.take_message(user, &allowance, now).unwrap();
+        }
+        let refused = usage.take_message(&juliet, &allowance, now).unwrap_err();
+        assert!(is_of_all(refused));
+        let half_a_minute = now + Duration::from_secs(30);
+        assert!(
+            usage
+                .take_message(&romeo, &allowance, half_a_minute)
+                .is_ok()
+        );
+        assert!(
+            usage
+                .take_message(&juliet, &allowance, half_a_minute)
+                .is_err()
+        );
+
+        for user in [&juliet, &romeo] {
+            usage.begin_call(user, &allowance, now).unwrap();
+        }
+        let refused = usage.begin_call(&juliet, &allowance, now).unwrap_err();
+        assert!(is_of_all(refused));
+        assert!(usage.begin_call(&romeo, &allowance, half_a_minute).is_ok());
+        assert!(
+            usage
+                .begin_call(&juliet, &allowance, half_a_minute)
+                .is_err()
+        );
+
+        let later = now + Duration::from_secs(600);
+        usage.talk(&juliet, 40, &allowance, later);
+        let left = usage.longest(&romeo, &allowance, later);
+        assert_eq!(left.map(|(left, _)| left.as_secs()), Some(20));
+        usage.talk(&romeo, 20, &allowance, later);
+        let left = usage.longest(&juliet, &allowance, later);
+        assert_eq!(left, Some((Duration::ZERO, DAY_OF_ALL)));
+        let refused = usage.begin_call(&juliet, &allowance, later).unwrap_err();
+        assert!(is_of_all(refused));
+        // A minute of sixty seconds a day: one comes back in 24 minutes.
+        let soon = later + Duration::from_secs(23 * 60);
+        assert!(usage.begin_call(&juliet, &allowance, soon).is_err());
+        let then = later + Duration::from_secs(25 * 60);
+        assert!(usage.begin_call(&romeo, &allowance, then).is_ok());
     }
 
     #[test]

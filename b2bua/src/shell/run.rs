@@ -58,7 +58,7 @@ struct Process {
     questions: Receiver<Question>,
     store: Store,
     /// Answers to admins that wait for it.
-    answers_kept: Answers,
+    held_answers: Answers,
     signals: Signals,
     /// Asked for, not yet begun.
     gathered: Vec<Action>,
@@ -149,7 +149,7 @@ impl Process {
             answers,
             questions,
             store,
-            answers_kept: Answers::default(),
+            held_answers: Answers::default(),
             signals,
             gathered: Vec::new(),
             storing: None,
@@ -174,7 +174,7 @@ impl Process {
                 Woken::Question(question) => self.answer(question),
                 Woken::Resolved(query, answer) => self.core.handle_dns(query, answer, now()),
                 Woken::Stored(written) => {
-                    self.answers_kept.stored(written);
+                    self.held_answers.stored(written);
                     if let Some(actions) = self.storing.take() {
                         self.perform(actions).await;
                     }
@@ -216,7 +216,7 @@ impl Process {
         let before = self.gathered.len();
         self.collect();
         match self.gathered.iter().skip(before).any(is_row) {
-            true => self.answers_kept.hold(asker, answer),
+            true => self.held_answers.hold(asker, answer),
             // Whoever asked may be gone.
             false => drop(asker.send(answer)),
         }
@@ -234,7 +234,7 @@ impl Process {
             self.collect();
         } else {
             self.store.write(batch);
-            self.answers_kept.begin();
+            self.held_answers.begin();
             self.storing = Some(actions);
         }
     }
@@ -383,7 +383,7 @@ impl Process {
     async fn finish_round(&mut self) {
         if let Some(actions) = self.storing.take() {
             let written = self.store.written().await;
-            self.answers_kept.stored(written);
+            self.held_answers.stored(written);
             self.perform(actions).await;
         }
     }

@@ -97,7 +97,8 @@ impl Store {
 fn open(path: &Path, durability: Durability) -> anyhow::Result<Connection> {
     private::make_file(path)?;
     let database = Connection::open(path)?;
-    database.busy_timeout(std::time::Duration::from_secs(5))?;
+    // Shorter than the patience of admins, who are to read whether it was kept.
+    database.busy_timeout(std::time::Duration::from_secs(3))?;
     database.pragma_update(None, "journal_mode", "WAL")?;
     let synchronous = match durability {
         Durability::Process => "NORMAL",

@@ -32,7 +32,11 @@ fn numbers_go_out_as_the_trunk_wants_them() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
         let _names = Names::start(bench, "")?;
         let extra = "number_format = \"e164\"\nprefix = \"9\"\nidentity = \"asserted\"\ndomain = \"pbx.test\"";
-        let scene = Scene::open(bench, vec![trunk(extra)], AMERICA)?;
+        let every = Trunk {
+            matches: "+* *",
+            ..trunk(extra)
+        };
+        let scene = Scene::open(bench, vec![every], AMERICA)?;
         for dialled in ["+15559001000", "5559001000", "15559001000"] {
             scene.say(dialled, dialled)?;
             let request = scene.network.expect_body(dialled)?;
@@ -59,7 +63,14 @@ fn numbers_go_out_as_the_trunk_wants_them() -> Result<()> {
         let error = scene
             .alice
             .expect("an error", |stanza| stanza.kind() == "error")?;
-        ensure!(error.error_text().contains("Emergency") || error.condition() == "item-not-found");
+        ensure!(error.condition() == "not-allowed", "{}", error.xml);
+        ensure!(error.error_text().contains("Emergency"), "{}", error.xml);
+        let sid = scene.alice.call(&format!("{}/sip", scene.contact("11")))?;
+        let end = scene.alice.wait_event("ended", &sid)?;
+        ensure!(end.text.contains("Emergency"), "{end:?}");
+        scene.network.expect_none("a way to it", |message| {
+            matches!(message.method(), Some("MESSAGE" | "INVITE"))
+        })?;
         let shown = scene
             .tandem
             .borrow()
@@ -151,8 +162,53 @@ fn a_hidden_caller_is_nobody_in_particular() -> Result<()> {
     })
 }
 
-/// The network calls `number`, alice takes it, and it ends; what her client shows beside who calls.
-fn name_of_caller(scene: &Scene, number: &str, headers: &[(&str, &str)]) -> Result<String> {
+/// A number may be hidden for good: its user is nobody in particular, but by another number it chooses.
+#[test]
+fn a_user_may_be_hidden_for_good() -> Result<()> {
+    with_tandem_within(LIMIT, |bench| {
+        let _names = Names::start(bench, "")?;
+        let bob = format!("bob@{}", Server::chosen()?.domain());
+        let rows = format!(
+            "{AMERICA}[[number]]\nnumber = \"+15550002000\"\njid = \"{bob}\"\nhidden = true\n\
+             [[number]]\nnumber = \"+15550003000\"\njid = \"{bob}\"\nselect = \"*2*\"\n"
+        );
+        let scene = Scene::open(bench, vec![trunk("domain = \"pbx.test\"")], &rows)?;
+        let bob = JingleSetup {
+            user: "bob",
+            ..JingleSetup::default()
+        };
+        let bob = scene.clients.log_in(scene.server, bob)?;
+        let anonymous = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
+        let second = "<sip:+15550003000@pbx.test;user=phone>";
+        for (dialled, own, privacy) in [("", anonymous, "id"), ("*2*", second, "")] {
+            let to = scene.contact(&format!("{dialled}5559001000"));
+            let id = format!("by {dialled}");
+            bob.send(&format!(
+                "<message to='{to}' type='chat' id='{id}'><body>{id}</body></message>"
+            ))?;
+            let request = scene.network.expect_body(&id)?;
+            request.reply(200, "OK")?;
+            let sid = bob.call(&format!("{to}/sip"))?;
+            let called = scene.network.wait_called()?;
+            for message in [&request.message, &called.invite.message] {
+                ensure!(message.header("From").starts_with(own), "{message}");
+                ensure!(message.header("Privacy") == privacy, "{message}");
+                let all = String::from_utf8_lossy(message.raw()).into_owned();
+                ensure!(
+                    !all.contains("15550002000") && !all.contains("bob"),
+                    "{message}"
+                );
+            }
+            called.refuse(486, &[])?;
+            bob.wait_ended(&sid)?;
+        }
+        scene.close(&[])
+    })
+}
+
+/// The network calls `number`, alice takes it, and it ends; what her client shows beside who calls, and who
+/// that is.
+fn caller_of(scene: &Scene, number: &str, headers: &[(&str, &str)]) -> Result<(String, String)> {
     let to = format!("sip:{number}@{}", scene.server.gateway());
     let parties = ("sip:+15559001000@network.test", to.as_str());
     let sound = Peer::bind(&format!("{}:0", net::ADDRESS))?;
@@ -166,25 +222,66 @@ fn name_of_caller(scene: &Scene, number: &str, headers: &[(&str, &str)]) -> Resu
     let dialog = calling.wait_accepted("")?;
     let sid = proposal.id.clone();
     scene.hang_up(Call { sid, dialog, sound })?;
-    let nick = presence.child("nick").context("no name")?;
-    Ok(nick.text.clone())
+    let nick = presence.child("nick").context("no name")?.text.clone();
+    let user = proposal.from.split('@').next().unwrap_or_default();
+    ensure!(proposal.from.starts_with(&scene.contact(user)));
+    Ok((nick, user.to_owned()))
 }
 
-/// The name a provider looked up for the caller, and what it says of the number, are shown by the client.
+/// C27: the name a provider looked up for the caller, what it says of the number and who sent the call on are
+/// shown by the client, beside the number that the provider vouches for.
 #[test]
 fn a_caller_has_the_name_its_provider_gives_it() -> Result<()> {
     with_tandem_within(LIMIT, |bench| {
         let _names = Names::start(bench, "")?;
         let scene = Scene::open(bench, vec![trunk("trust_identity = true")], AMERICA)?;
-        let asserted =
-            "\"Eve <Moneypenny>\" <sip:+15559001000@network.test;verstat=TN-Validation-Passed>";
-        let headers = [("P-Asserted-Identity", asserted)];
-        let nick = name_of_caller(&scene, "+15550001000", &headers)?;
-        ensure!(nick == "Eve <Moneypenny> (number verified)", "{nick:?}");
-        // Who is hidden has no name either.
-        let headers = [("P-Asserted-Identity", asserted), ("Privacy", "id")];
-        let nick = name_of_caller(&scene, "+15550001000", &headers)?;
-        ensure!(nick == "(number verified)", "{nick:?}");
+        let asserted = (
+            "P-Asserted-Identity",
+            "\"Eve <Moneypenny>\" <sip:+15559007000@network.test;verstat=TN-Validation-Passed>",
+        );
+        let plain = (
+            "P-Asserted-Identity",
+            "\"\u{202e}Eve\u{200b}  (number verified)\" <tel:+15559007000>",
+        );
+        let diverted = (
+            "Diversion",
+            "<sip:+15559003000@network.test>;reason=unconditional",
+        );
+        let history = (
+            "History-Info",
+            "<sip:+15559004000@network.test>;index=1, <sip:+15550001000@network.test>;index=1.1",
+        );
+        let rows = [
+            (
+                &[asserted][..],
+                "Eve <Moneypenny> (number verified)",
+                "+15559007000",
+            ),
+            // Who is hidden has no name either.
+            (
+                &[asserted, ("Privacy", "id")],
+                "(number verified)",
+                "anonymous",
+            ),
+            // What cannot be seen is no part of a name, and nobody verifies itself.
+            (&[plain], "Eve", "+15559007000"),
+            (
+                &[asserted, diverted],
+                "Eve <Moneypenny> (number verified) (forwarded by +15559003000)",
+                "+15559007000",
+            ),
+            (&[history], "(forwarded by +15559004000)", "+15559001000"),
+            (
+                &[plain, history, ("Privacy", "history")],
+                "Eve",
+                "+15559007000",
+            ),
+        ];
+        for (headers, nick, user) in rows {
+            let caller = caller_of(&scene, "+15550001000", headers)?;
+            let wanted = (nick.to_owned(), user.to_owned());
+            ensure!(caller == wanted, "{headers:?}: {caller:?}");
+        }
         scene.close(&[])
     })
 }
@@ -208,8 +305,17 @@ fn a_user_may_have_several_numbers() -> Result<()> {
             ensure!(uri.starts_with("sip:+15559001000@"), "{uri}");
             request.reply(200, "OK")?;
         }
-        let nick = name_of_caller(&scene, "+15550002000", &[])?;
-        ensure!(nick == "(calls +15550002000)", "{nick:?}");
+        // A trunk that is not trusted says nothing of who calls but From.
+        let asserted = "\"Eve\" <sip:+15559007000@network.test;verstat=TN-Validation-Passed>";
+        for headers in [
+            &[][..],
+            &[("P-Asserted-Identity", asserted)],
+            &[("Diversion", "<sip:+15559003000@network.test>")],
+        ] {
+            let (nick, user) = caller_of(&scene, "+15550002000", headers)?;
+            ensure!(nick == "(calls +15550002000)", "{nick:?}");
+            ensure!(user == "+15559001000", "{user:?}");
+        }
         // Who called that number hears back from it, after a kill too, and others from the first.
         for (round, dialled, own) in [
             ("back", "+15559001000", "+15550002000"),
@@ -265,6 +371,10 @@ fn callers_are_who_a_trusted_trunk_says() -> Result<()> {
             "<sip:011493012345@network.test>, <tel:+4930999>",
         );
         from(&[asserted], "asserted", "+4930999")?;
+        // What a caller would like to be is for its own provider to judge (RFC 3325 §9.2).
+        let preferred = ("P-Preferred-Identity", "<sip:5557771111@network.test>");
+        from(&[preferred], "preferred", "+15559001000")?;
+        from(&[preferred, asserted], "both", "+4930999")?;
         let remote = (
             "Remote-Party-ID",
             "<sip:5557770000@network.test>;party=calling",

@@ -85,12 +85,11 @@ fn calls_go_by_the_service_route_while_the_registration_lasts() {
         let mut bench = registered(&[("Service-Route", route)], "5060");
         if lost {
             bench.pass(1799);
-            let refresh = loop {
+            let refresh = (0..1800).find_map(|_| {
                 bench.pass(1);
-                if let Some((refresh, _)) = bench.requests().pop() {
-                    break refresh;
-                }
-            };
+                bench.requests().pop()
+            });
+            let (refresh, _) = refresh.unwrap();
             bench.respond(&refresh, 403, "");
         }
         let invite = invite(&mut bench);
