@@ -382,6 +382,7 @@ impl Outbound {
                     job.note_not_sent(NotSent::Resolve, cx);
                     self.rest(key, None, cx);
                 }
+                Err(job::NotNow::Later { after }) => self.rest(key, after, cx),
                 Err(job::NotNow::Refused(refusal)) => self.finish_head(key, Err(refusal), cx),
             }
         }

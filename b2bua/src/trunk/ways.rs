@@ -22,6 +22,8 @@ pub struct Ways {
     hops: VecDeque<Hop>,
     /// Why a trunk led only where it may not.
     shut: Option<Shut>,
+    /// Whether the name of a trunk led nowhere.
+    missed: bool,
 }
 
 /// Where to go now.
@@ -153,6 +155,7 @@ impl Ways {
                     match guide.dns.locate(id.whose(), &place, guide.mint, guide.now) {
                         Located::Wait => return Step::Wait,
                         Located::Hops(mut hops) => {
+                            self.missed |= hops.is_empty();
                             self.shut = self.shut.or(guide.keep_allowed(id, &mut hops));
                             guide.prefer_flows(id, &mut hops);
                             self.hops = hops.into();
@@ -194,6 +197,12 @@ impl Ways {
     #[must_use]
     pub fn shut(&self) -> Option<Shut> {
         self.shut
+    }
+
+    /// Whether a trunk was passed because its name has no address at present.
+    #[must_use]
+    pub fn missed(&self) -> bool {
+        self.missed
     }
 
     /// Whether there is a way beside the one tried last.
@@ -273,6 +282,7 @@ mod tests {
             ["b 192.0.2.2 +", "c 192.0.2.3 +", "a 192.0.2.1"]
         );
     }
+
     #[test]
     fn trunks_of_one_priority_have_the_shares_of_their_weights() {
         let weighing = |name, weight, next_hop| Trunk {

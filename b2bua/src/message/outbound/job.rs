@@ -97,6 +97,11 @@ pub(super) enum NotNow {
     Locating,
     /// All ways were tried.
     NoWay,
+    /// The ways that are left cannot carry it, and one that was tried may later.
+    Later {
+        /// Seconds that one asked for.
+        after: Option<u32>,
+    },
     /// It cannot be sent at all.
     Refused(Refusal),
 }
@@ -330,28 +335,47 @@ impl Job {
         }
         let found = &self.found;
         let ways = self.ways.get_or_insert_with(|| found.ways(&mut guide));
-        let (trunk, hop) = match &self.way {
-            Some(way) => (way.trunk, way.hop.clone()),
-            None => match ways.step(&self.message.to, &mut guide) {
+        if let Some(way) = &self.way {
+            return cx.settings.trunks.get(way.trunk).ok_or(NotNow::NoWay);
+        }
+        loop {
+            let (id, hop) = match ways.step(&self.message.to, &mut guide) {
                 Step::Go(trunk, hop) => (trunk, hop),
                 Step::Wait => return Err(NotNow::Locating),
                 Step::End => return Err(NotNow::NoWay),
-            },
-        };
-        let id = trunk;
-        let trunk = cx.settings.trunks.get(id).ok_or(NotNow::NoWay)?;
-        if self.way.is_none() {
-            let target = Target::new(&self.message.to, &self.found, trunk, cx.settings)
-                .map_err(NotNow::Refused)?;
-            // Another peer knows nothing of what the last one asked for.
-            self.begin();
-            self.way = Some(Way {
-                trunk: id,
-                hop,
-                target,
+            };
+            let trunk = cx.settings.trunks.get(id).ok_or(NotNow::NoWay)?;
+            let (from, to) = (&self.message.from, &self.message.to);
+            let target = Target::new(to, &self.found, trunk, cx.settings).and_then(|target| {
+                target.caller(from, trunk, cx.settings)?;
+                Ok(target)
             });
+            match target {
+                Ok(target) => {
+                    // Another peer knows nothing of what the last one asked for.
+                    self.begin();
+                    self.way = Some(Way {
+                        trunk: id,
+                        hop,
+                        target,
+                    });
+                    return Ok(trunk);
+                }
+                Err(refusal) => {
+                    let missed = ways.missed();
+                    // What one trunk may not carry another may, as with calls; not the rest of a message.
+                    if self.part == 0 && ways.pass_trunk() {
+                        continue;
+                    }
+                    let after = self.last.as_ref().and_then(|last| last.retry_after);
+                    return Err(match self.weight > 0 || after.is_some() {
+                        true => NotNow::Later { after },
+                        false if missed => NotNow::NoWay,
+                        false => NotNow::Refused(self.with_parts(refusal)),
+                    });
+                }
+            }
         }
-        Ok(trunk)
     }
 
     fn text(&self) -> &str {

@@ -4,12 +4,14 @@ use crate::message::request::tests::message;
 use crate::settings::tests::settings;
 use crate::sip::digest::Credential;
 use crate::sip::{Method, Request};
-use crate::trunk::Trunks;
 use crate::trunk::tests::trunk;
+use crate::trunk::{Trunk, Trunks};
 use std::sync::Arc;
 use tandem_shared::event::Event;
 use tandem_shared::message::{Message, MessageId};
 use tandem_shared::refusal::Reason;
+
+mod passed;
 
 fn to(user: &str, number: u32) -> Message {
     let mut message = message(
@@ -497,7 +499,7 @@ fn nothing_new_is_sent_when_the_end_is_near() {
 
 /// A gateway with two trunks for everybody at the PBX.
 fn two_ways() -> Bench {
-    let to = |name, priority, at| crate::trunk::Trunk {
+    let to = |name, priority, at| Trunk {
         priority,
         ..trunk(name, &["*@pbx.example.net"], Some(at))
     };
