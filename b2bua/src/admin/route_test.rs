@@ -11,7 +11,6 @@ use tandem_shared::address::{Address, host_from_text, number};
 
 use super::Answer;
 use crate::dns::{Dns, Located};
-use crate::identity;
 use crate::last_number::LastNumbers;
 use crate::policy::Approvals;
 use crate::policy::approval::{Look, Verdict};
@@ -126,15 +125,24 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
             "account: the user's own takes it, and no trunk of all users"
         );
     }
+    let mut takes = Takes::default();
     for (at, id) in order.trunks().enumerate() {
         if let Some(trunk) = settings.trunks.get(id) {
-            explain_trunk(&mut text, at, (id, trunk), &from, &to, found, cx);
+            let its = explain_trunk(&mut text, at, (id, trunk), &from, &to, found, cx);
+            takes.call |= its.call;
+            takes.message |= its.message;
         }
     }
-    for (name, found) in &verdicts {
-        if found.is_ok() {
-            let _ = writeln!(text, "{name}: allowed");
-        }
+    for (name, _) in verdicts.iter().filter(|(_, found)| found.is_ok()) {
+        let taken = match *name {
+            "call" => takes.call,
+            _ => takes.message,
+        };
+        let verdict = match taken {
+            true => "allowed",
+            false => "refused: every trunk is passed",
+        };
+        let _ = writeln!(text, "{name}: {verdict}");
     }
     Answer::ok(text)
 }
@@ -142,7 +150,7 @@ pub fn run(to: &str, from: Option<&str>, cx: &mut Context<'_>) -> Answer {
 /// A step in words.
 fn explain(text: &mut String, step: Step<'_>, from: &Address, settings: &Settings) {
     let _ = match step {
-        Step::Emergency => writeln!(text, "emergency: yes, before anything else is looked at"),
+        Step::Emergency => writeln!(text, "emergency: yes, and nothing else is looked at"),
         Step::Hidden => writeln!(text, "caller: hidden, by what stands before the number"),
         Step::Chosen(number) => {
             writeln!(
@@ -216,6 +224,14 @@ fn explain_approval(text: &mut String, look: Look, found: &target::Found, settin
     let _ = writeln!(text, "approval: needed, policy.approve_abroad: {state}");
 }
 
+/// What a trunk takes now.
+#[derive(Debug, Default, Clone, Copy)]
+struct Takes {
+    call: bool,
+    message: bool,
+}
+
+/// What a trunk makes of it.
 fn explain_trunk(
     text: &mut String,
     at: usize,
@@ -224,9 +240,10 @@ fn explain_trunk(
     to: &Address,
     found: &target::Found,
     cx: &mut Context<'_>,
-) {
+) -> Takes {
     let settings = cx.settings;
-    let state = match (cx.states.is_up(id), is_full(trunk, id, cx.states)) {
+    let full = is_full(trunk, id, cx.states);
+    let state = match (cx.states.is_up(id), full) {
         (true, false) => "",
         (true, true) => ", full: calls pass it",
         (false, _) => ", does not work at present: comes last",
@@ -239,24 +256,20 @@ fn explain_trunk(
         trunk.priority,
         trunk.weight
     );
-    match Target::new(to, found, trunk, settings) {
-        Ok(target) => {
-            let _ = writeln!(text, "   Request-URI: {}", target.uri);
-            match identity::caller(from, target.caller(), trunk, settings) {
-                Ok(caller) => {
-                    let _ = writeln!(text, "   From: {}", caller.from);
-                    let _ = writeln!(text, "   To: <{}>", target.to);
-                    for proxy in cx.states.service_route(id, None) {
-                        let _ = writeln!(text, "   Route: {proxy}");
-                    }
-                    for (name, value) in caller.headers.iter() {
-                        let _ = writeln!(text, "   {}: {value}", name.as_str());
-                    }
-                }
-                Err(refusal) => {
-                    let words = refusal.text.as_deref().unwrap_or_default();
-                    let _ = writeln!(text, "   passed: {words}");
-                }
+    let sent = Target::new(to, found, trunk, settings);
+    if let Ok(target) = &sent {
+        let _ = writeln!(text, "   Request-URI: {}", target.uri);
+    }
+    let sent = sent.and_then(|target| Ok((target.caller(from, trunk, settings)?, target)));
+    match &sent {
+        Ok((caller, target)) => {
+            let _ = writeln!(text, "   From: {}", caller.from);
+            let _ = writeln!(text, "   To: <{}>", target.to);
+            for proxy in cx.states.service_route(id, None) {
+                let _ = writeln!(text, "   Route: {proxy}");
+            }
+            for (name, value) in caller.headers.iter() {
+                let _ = writeln!(text, "   {}: {value}", name.as_str());
             }
         }
         Err(refusal) => {
@@ -264,15 +277,22 @@ fn explain_trunk(
             let _ = writeln!(text, "   passed: {words}");
         }
     }
+    // A name that is being asked for may lead somewhere.
+    let mut leads = true;
     let place = trunk.place(to).ok();
     match place.map(|place| cx.dns.locate(id.whose(), &place, cx.mint, cx.now)) {
         Some(Located::Hops(hops)) if hops.is_empty() => {
+            leads = false;
             let _ = writeln!(text, "   its name has no address");
         }
         Some(Located::Hops(hops)) => {
-            for hop in hops {
+            let shuts = hops
+                .iter()
+                .map(|hop| reach::shut(trunk, hop, &settings.endpoint));
+            leads = shuts.clone().any(|shut| shut.is_none());
+            for (hop, shut) in hops.iter().zip(shuts) {
                 let transport = hop.transport.as_str();
-                let shut = match reach::shut(trunk, &hop, &cx.settings.endpoint) {
+                let shut = match shut {
                     None => "",
                     Some(Shut::OwnNetwork) => {
                         ": of the own network, left out as allow_private is not set"
@@ -290,7 +310,11 @@ fn explain_trunk(
         Some(Located::Wait) => {
             let _ = writeln!(text, "   its name is being asked for; ask again");
         }
-        None => {}
+        None => leads = false,
+    }
+    Takes {
+        call: sent.is_ok() && !full && leads,
+        message: sent.is_ok() && leads,
     }
 }
 
@@ -350,10 +374,21 @@ const HOPS: u8 = 70;
 #[cfg(test)]
 mod tests {
     use crate::admin::Ask;
+    use std::sync::Arc;
+
     use crate::core::bench::Bench;
+    use crate::emergency::Emergency;
+    use crate::settings::Settings;
+    use crate::settings::tests::settings;
+    use crate::trunk::Trunks;
+    use crate::trunk::tests::trunk;
 
     fn ask(to: &str, from: Option<&str>) -> String {
-        let mut bench = Bench::new();
+        ask_of(settings(), to, from)
+    }
+
+    fn ask_of(settings: Settings, to: &str, from: Option<&str>) -> String {
+        let mut bench = Bench::with(settings);
         let now = bench.now;
         let ask = Ask::RouteTest {
             to: to.into(),
@@ -425,6 +460,41 @@ mod tests {
         assert!(ask(r"romeo\40pbx.example.net@sip.example.com", None).contains("trunk pbx"));
         assert!(ask("romeo@nowhere.example", None).contains("No route leads"));
         assert!(ask("+15559001", Some("x@other.example")).contains("no user of"));
-        assert!(ask("+15559001", None).contains("passed: You have no telephone number"));
+        let text = ask("+15559001", None);
+        assert!(text.contains("passed: You have no telephone number"));
+        for kind in ["call", "message"] {
+            let verdict = format!("{kind}: refused: every trunk is passed\n");
+            assert!(text.contains(&verdict), "{text}");
+        }
+        assert!(!text.contains("allowed"), "{text}");
+    }
+
+    /// Where a trunk takes them, callers are shown, whatever they dial.
+    #[test]
+    fn emergency_calls_are_told_as_they_go() {
+        let mut settings = settings();
+        let named = trunk("e", &[], Some("192.0.2.9"));
+        settings.trunks = Arc::new(Trunks::new(vec![named]));
+        settings.emergency = Emergency::default().with_trunk(Some("e".into()));
+        settings.numbering.hide = vec!["*67".into()];
+        let text = ask_of(settings, "*67911", Some("juliet@example.com"));
+        assert!(!text.contains("hidden"), "{text}");
+        assert!(text.contains("Request-URI: sip:911@192.0.2.9"), "{text}");
+        assert!(text.contains("call: allowed"), "{text}");
+        assert!(text.contains("message: refused: Emergency"), "{text}");
+    }
+
+    /// A trunk that leads only where it may not takes nothing.
+    #[test]
+    fn trunks_that_lead_nowhere_allow_nothing() {
+        let mut settings = settings();
+        let open = trunk("open", &["*@10.0.0.1"], None);
+        settings.trunks = Arc::new(Trunks::new(vec![open]));
+        let text = ask_of(settings, "romeo@10.0.0.1", Some("juliet@example.com"));
+        assert!(text.contains(": of the own network, left out"), "{text}");
+        for kind in ["call", "message"] {
+            let verdict = format!("{kind}: refused: every trunk is passed\n");
+            assert!(text.contains(&verdict), "{text}");
+        }
     }
 }
