@@ -113,3 +113,19 @@ fn what_is_no_call_for_help_is_refused_as_one() {
         assert!(bench.requests().is_empty());
     }
 }
+
+/// Calls for help that ring take no place from whoever calls back by their trunk.
+#[test]
+fn who_calls_back_finds_a_place() {
+    let mut settings = settings_of_need();
+    settings.call.max = 4;
+    let named = trunk("e", &[], Some(PEER));
+    settings.trunks = Arc::new(Trunks::new(vec![named]));
+    let mut bench = Bench::with(settings);
+    for call in ["a", "b"] {
+        bench.fact_of(&CallId(call.into()), calls("911"));
+        bench.open_media();
+    }
+    bench.call_from_sip(PCMU);
+    assert!(!bench.codes().contains(&480));
+}

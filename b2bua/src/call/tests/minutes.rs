@@ -150,32 +150,29 @@ fn a_call_that_is_taken_over_lasts_on() {
     assert!(bench.words().contains("day"));
 }
 
-/// What is left is not given to each of two calls.
-#[test]
-fn calls_at_once_share_the_minutes_of_the_day() {
-    let mut bench = with_minutes(10, 0);
-    bench.talk("a", "juliet");
-    bench.talk("b", "juliet");
+/// Two calls at the same time of these users have used up ten minutes and ended.
+fn shared(mut bench: Bench, users: [&str; 2]) -> Bench {
+    bench.talk("a", users[0]);
+    bench.talk("b", users[1]);
     bench.pass(290);
     assert_eq!(end_of(&bench.facts()), None);
     bench.pass(80);
     let ends = bench.facts();
     let ends = ends.iter().filter(|fact| matches!(fact, Fact::End(_)));
     assert_eq!(ends.count(), 2);
+    bench
+}
+
+/// What is left is not given to each of two calls.
+#[test]
+fn calls_at_once_share_the_minutes_of_the_day() {
+    let mut bench = shared(with_minutes(10, 0), ["juliet", "juliet"]);
     assert!(bench.refused("c", "juliet").contains("day"));
 }
 
 /// The minutes of everybody end calls too, and nobody begins another.
 #[test]
 fn calls_of_all_users_share_the_minutes_of_all() {
-    let mut bench = with_minutes(0, 10);
-    bench.talk("a", "juliet");
-    bench.talk("b", "romeo");
-    bench.pass(290);
-    assert_eq!(end_of(&bench.facts()), None);
-    bench.pass(80);
-    let ends = bench.facts();
-    let ends = ends.iter().filter(|fact| matches!(fact, Fact::End(_)));
-    assert_eq!(ends.count(), 2);
+    let mut bench = shared(with_minutes(0, 10), ["juliet", "romeo"]);
     assert!(bench.refused("c", "nurse").contains("here"));
 }
