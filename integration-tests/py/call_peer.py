@@ -310,7 +310,17 @@ class Driver(driver.Driver):
         client = Caller(request)
         outcome = await self.open(request, client)
         await client["xep_0115"].update_caps()
+        available = asyncio.get_running_loop().create_future()
+
+        def settle(presence):
+            if presence["from"] == client.boundjid and not available.done():
+                available.set_result(None)
+
+        # What comes before the server has taken that in, ejabberd keeps for the next login.
+        client.add_event_handler("presence", settle)
         client.send_presence()
+        await asyncio.wait_for(available, 60)
+        client.del_event_handler("presence", settle)
         return outcome
 
     def call(self, request):

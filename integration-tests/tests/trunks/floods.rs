@@ -150,7 +150,7 @@ fn connections_that_say_nothing_hold_up_nobody() -> Result<()> {
         // Of one source most were closed at once, not when their time was over.
         let log = scene.end(&[])?;
         let counts = log.rsplit("counts since the start").next();
-        let closed = counts.and_then(|line| line.split("connections=").nth(1));
+        let closed = counts.and_then(|line| line.split("connections: ").nth(1));
         let closed = closed.and_then(|text| text.split(|c: char| !c.is_ascii_digit()).next());
         let closed: usize = closed.context("no counts")?.parse()?;
         ensure!(closed >= BEGINNINGS.len() * (OPENED - MOST), "{closed}");
