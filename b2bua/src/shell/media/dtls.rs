@@ -29,8 +29,8 @@ pub(super) struct Handshake {
 
 /// What speaks: it depends on the version.
 enum Engine {
-    /// Nothing has come yet that asks for one.
-    Undecided,
+    /// Nothing but these datagrams has come yet, which do not tell.
+    Undecided(Vec<Vec<u8>>),
     Twelve(Box<Twelve>),
     Thirteen(Box<Thirteen>),
 }
@@ -74,7 +74,7 @@ impl Handshake {
         Self {
             engine: match active {
                 true => Engine::Twelve(Box::new(Twelve::new(certificate, true))),
-                false => Engine::Undecided,
+                false => Engine::Undecided(Vec::new()),
             },
             certificate: certificate.clone(),
             expected,
@@ -97,7 +97,7 @@ impl Handshake {
     /// What is spoken, as it is told to people.
     pub(super) fn protocol(&self) -> &'static str {
         match self.engine {
-            Engine::Undecided => "DTLS",
+            Engine::Undecided(_) => "DTLS",
             Engine::Twelve(_) => "DTLS 1.2",
             Engine::Thirteen(_) => "DTLS 1.3",
         }
@@ -107,7 +107,7 @@ impl Handshake {
         match (&self.engine, self.state) {
             (Engine::Twelve(engine), State::Running) => engine.deadline(),
             (Engine::Thirteen(engine), State::Running) => engine.deadline(),
-            (Engine::Undecided, _) | (_, State::Connected | State::Failed) => None,
+            (Engine::Undecided(_), _) | (_, State::Connected | State::Failed) => None,
         }
     }
 
@@ -121,18 +121,29 @@ impl Handshake {
         if self.state == State::Failed {
             return;
         }
-        if let Engine::Undecided = self.engine {
-            self.engine = if hello::offers_thirteen(packet) {
-                Engine::Thirteen(Box::new(Thirteen::new(&self.certificate.thirteen, now)))
-            } else {
-                Engine::Twelve(Box::new(Twelve::new(&self.certificate, false)))
+        let mut told = Vec::new();
+        let mut first = Vec::new();
+        if let Engine::Undecided(waiting) = &mut self.engine {
+            waiting.push(packet.to_vec());
+            let Some(thirteen) = hello::offers_thirteen(waiting) else {
+                return;
+            };
+            first = std::mem::take(waiting);
+            self.engine = match thirteen {
+                true => Engine::Thirteen(Box::new(Thirteen::new(&self.certificate.thirteen, now))),
+                false => Engine::Twelve(Box::new(Twelve::new(&self.certificate, false))),
             };
         }
-        let mut told = Vec::new();
-        match &mut self.engine {
-            Engine::Undecided => {}
-            Engine::Twelve(engine) => engine.handle_packet(packet, now, &mut told),
-            Engine::Thirteen(engine) => engine.handle_packet(packet, now, &mut told),
+        let packets = match first.is_empty() {
+            true => vec![packet],
+            false => first.iter().map(Vec::as_slice).collect(),
+        };
+        for packet in packets {
+            match &mut self.engine {
+                Engine::Undecided(_) => {}
+                Engine::Twelve(engine) => engine.handle_packet(packet, now, &mut told),
+                Engine::Thirteen(engine) => engine.handle_packet(packet, now, &mut told),
+            }
         }
         self.take(told, out);
     }
@@ -144,7 +155,7 @@ impl Handshake {
         }
         let mut told = Vec::new();
         match &mut self.engine {
-            Engine::Undecided => {}
+            Engine::Undecided(_) => {}
             Engine::Twelve(engine) => engine.handle_timeout(now, &mut told),
             Engine::Thirteen(engine) => engine.handle_timeout(now, &mut told),
         }
@@ -158,7 +169,7 @@ impl Handshake {
         }
         let mut told = Vec::new();
         match &mut self.engine {
-            Engine::Undecided => {}
+            Engine::Undecided(_) => {}
             Engine::Twelve(engine) => engine.close(now, &mut told),
             Engine::Thirteen(engine) => engine.close(now, &mut told),
         }
